@@ -1,0 +1,52 @@
+"""The sizes of a lab as data. Stacks name one; nothing else in the project knows a size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one pod of a service may use: the request is what it needs at rest, the limit what it must never pass."""
+
+    request_mb: int
+    limit_mb: int
+    cpu_request_m: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One size: how many devices, how they are split, and what each service may take."""
+
+    name: str
+    cars: int
+    interval_s: float
+    mqtt_shards: int
+    kafka_brokers: int
+    partitions: int
+    kafka_volume_gb: int
+    mqtt_volume_gb: int
+    influx_volume_gb: int
+    influx_max_values_per_tag: int
+    budgets: dict[str, Budget]
+
+    @property
+    def msg_s(self) -> float:
+        """Messages a second that the whole fleet sends."""
+        return self.cars / self.interval_s
+
+
+_SMALL = {
+    "mosquitto": Budget(32, 128, 50),
+    "kafka": Budget(512, 900, 200),
+    "influxdb": Budget(128, 512, 100),
+    "bridge": Budget(48, 160, 50),
+    "timeseries": Budget(48, 160, 50),
+    "fleet": Budget(48, 160, 50),
+    "canary": Budget(48, 160, 20),
+}
+
+S = Scale("S", 25, 5.0, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)
+M = Scale("M", 1_000, 10.0, 1, 1, 6, 20, 1, 10, 100_000, _SMALL)
+SCALES = {scale.name: scale for scale in (S, M)}
+CLUSTER_MB = 1_200  # the embedded cluster's own parts, measured 2026-11 at rest: 0.8 GB

