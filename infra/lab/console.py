@@ -1,0 +1,94 @@
+"""What a person sees of long work: one line a step, what it does, how long, and how long the last time took."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.status import Status
+
+from infra.lab.errors import LabError
+from infra.lab.paths import Paths
+
+console = Console(stderr=True, highlight=False)
+
+
+class Steps:
+    """Runs named steps, shows them, and remembers in the state folder how long each took."""
+
+    def __init__(self, paths: Paths) -> None:
+        """`paths` says where the logs and the remembered durations live."""
+        self.paths = paths
+        self._durations_file = paths.state / "durations.json"
+        self._status: Status | None = None
+
+    def _durations(self) -> dict[str, float]:
+        try:
+            loaded = json.loads(self._durations_file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return {str(name): float(seconds) for name, seconds in loaded.items()}
+
+    def _remember(self, name: str, seconds: float) -> None:
+        durations = self._durations() | {name: round(seconds, 1)}
+        self._durations_file.parent.mkdir(parents=True, exist_ok=True)
+        scratch = self._durations_file.with_suffix(f".{os.getpid()}")
+        scratch.write_text(json.dumps(durations, indent=1, sort_keys=True))
+        scratch.replace(self._durations_file)
+
+    @contextmanager
+    def step(self, name: str, *, quiet_below_s: float = 0.0) -> Iterator[None]:
+        """Show `name` while the body runs, then its duration; nothing is printed if it took less than `quiet_below_s`."""
+        last = self._durations().get(name)
+        hint = f" [dim](last time {last:.0f} s)[/]" if last and last >= 2 else ""
+        started = time.monotonic()
+        if console.is_terminal:
+            with console.status(f"{name}{hint}"):
+                yield
+        else:
+            if quiet_below_s == 0.0:
+                console.print(f"… {name}{hint}")
+            yield
+        seconds = time.monotonic() - started
+        if seconds >= quiet_below_s:
+            console.print(f"[green]✓[/] {name} [dim]{seconds:.1f} s[/]")
+            self._remember(name, seconds)
+
+    def run(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Path:
+        """Run `command` with its output in a log file of its own and return that file.
+
+        Raises:
+            LabError: the command failed; the message names the step, the command, the log and its last line.
+        """
+        self.paths.logs.mkdir(parents=True, exist_ok=True)
+        log = self.paths.logs / f"{'-'.join(name.lower().split())}.log"
+        words = [str(word) for word in command]
+        try:
+            with log.open("w") as output:
+                done = subprocess.run(
+                    words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                    timeout=timeout_s, check=False,
+                )
+        except FileNotFoundError as missing:
+            raise LabError(f"{name}: the program {words[0]} is missing.") from missing
+        except subprocess.TimeoutExpired as late:
+            raise LabError(f"{name}: no end after {timeout_s:.0f} s: {' '.join(words)} (log: {log}).") from late
+        if done.returncode:
+            lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+            last = lines[-1].strip() if lines else "no output"
+            raise LabError(f"{name} failed with code {done.returncode}: {last}\n  command: {' '.join(words)}\n  log: {log}")
+        return log
