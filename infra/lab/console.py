@@ -80,8 +80,14 @@ class Steps:
         try:
             with log.open("w") as output:
                 done = subprocess.run(
-                    words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                    timeout=timeout_s, check=False,
+                    words,
+                    cwd=cwd,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=timeout_s,
+                    check=False,
                 )
         except FileNotFoundError as missing:
             raise LabError(f"{name}: the program {words[0]} is missing.") from missing
