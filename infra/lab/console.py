@@ -17,6 +17,7 @@ from infra.lab.errors import LabError
 from infra.lab.paths import Paths
 
 console = Console(stderr=True, highlight=False)
+WORTH_TELLING_S = 2.0
 
 
 class Steps:
@@ -46,7 +47,7 @@ class Steps:
     def step(self, name: str, *, quiet_below_s: float = 0.0) -> Iterator[None]:
         """Show `name` while the body runs, then its duration; nothing is printed if it took less than `quiet_below_s`."""
         last = self._durations().get(name)
-        hint = f" [dim](last time {last:.0f} s)[/]" if last and last >= 2 else ""
+        hint = f" [dim](last time {last:.0f} s)[/]" if last and last >= WORTH_TELLING_S else ""
         started = time.monotonic()
         if console.is_terminal:
             with console.status(f"{name}{hint}"):

@@ -1,0 +1,60 @@
+"""What must hold before anything starts: rights, memory, cores, disk and open files, each refused with a sentence."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+
+import psutil
+
+from infra.lab.errors import UserError
+from infra.lab.paths import Paths
+from infra.scales import CLUSTER_MB
+from infra.settings import Settings
+
+DISK_COLD_GB = 25  # Go's caches alone reach 12 GB while the toolchain is built, 2026-11
+DISK_WARM_GB = 5
+CORES = 2
+FILES_BASE = 4_096  # the control plane's own connections and watches
+
+
+def check_machine(paths: Paths, settings: Settings, *, warm: bool) -> None:
+    """Refuse a machine that cannot carry the lab.
+
+    Raises:
+        UserError: what is missing, how much there is, and what to do.
+    """
+    if sys.platform != "linux":
+        raise UserError("the embedded cluster needs Linux; set iotlab:kubeconfig in the stack's file to use a cluster you have.")
+    if os.geteuid() != 0:
+        raise UserError("the embedded cluster needs root for its namespaces: run it as root (sudo ./lab up).")
+    cores = psutil.cpu_count() or 1
+    if cores < CORES:
+        raise UserError(f"this machine has {cores} core; the lab needs {CORES}.")
+    _check_memory(settings)
+    _check_disk(paths, DISK_WARM_GB if warm else DISK_COLD_GB)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_BASE + settings.scale.cars
+    if files < wanted:
+        raise UserError(f"a process may open {files} files here, scale {settings.scale_name} needs {wanted}: raise ulimit -n.")
+
+
+def _check_memory(settings: Settings) -> None:
+    have = psutil.virtual_memory().total // 2**20
+    need = CLUSTER_MB + settings.services_mb
+    if have < need:
+        raise UserError(
+            f"scale {settings.scale_name} with {len(settings.chosen)} services needs {need} MB of memory, "
+            f"this machine has {have}: take a smaller scale or fewer services (iotlab:scale, iotlab:services)."
+        )
+
+
+def _check_disk(paths: Paths, need_gb: int) -> None:
+    for folder in (paths.cache, paths.state):
+        folder.mkdir(parents=True, exist_ok=True)
+        free = psutil.disk_usage(str(folder)).free // 10**9
+        if free < need_gb:
+            raise UserError(
+                f"{folder} has {free} GB free, {need_gb} are needed: make room, or set IOTLAB_CACHE and IOTLAB_STATE."
+            )

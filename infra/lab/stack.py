@@ -1,0 +1,221 @@
+"""The stack of this machine's lab, driven through Pulumi's Automation API.
+
+Pulumi writes into the stack's file (`encryptionsalt`), so it is pointed to a private copy in the state folder: the
+checkout never changes. The copy is written anew from the checkout's file at every use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from infra.lab.errors import LabError, UserError
+from infra.lab.paths import ROOT, Paths
+from infra.settings import PROJECT, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from pulumi import automation
+
+Report = Callable[[str], None]
+
+
+def config_of(name: str) -> dict[str, object]:
+    """The `config` section of `Pulumi.<name>.yaml`.
+
+    Raises:
+        UserError: there is no such stack, or its file isn't what Pulumi expects.
+    """
+    file = ROOT / f"Pulumi.{name}.yaml"
+    try:
+        loaded = yaml.safe_load(file.read_text()) or {}
+    except FileNotFoundError as missing:
+        known = ", ".join(sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")))
+        raise UserError(f"there is no stack '{name}': {file.name} does not exist; stacks are {known}.") from missing
+    except yaml.YAMLError as broken:
+        raise UserError(f"{file.name} is not valid YAML: {' '.join(str(broken).split())}.") from broken
+    config = loaded.get("config") if isinstance(loaded, dict) else None
+    if not isinstance(config, dict):
+        raise UserError(f"{file.name} has no section 'config:'.")
+    return {str(key): value for key, value in config.items()}
+
+
+def settings_of(name: str) -> Settings:
+    """The checked settings of the stack `name`, as the program will see them.
+
+    Raises:
+        UserError: the configuration cannot work.
+    """
+    try:
+        return Settings.parse(config_of(name))
+    except SettingsError as wrong:
+        raise UserError(f"Pulumi.{name}.yaml: {wrong}") from wrong
+
+
+class Stack:
+    """One Pulumi stack with a file backend in the lab's state folder."""
+
+    def __init__(self, name: str, paths: Paths, env: Mapping[str, str], kubeconfig: Path) -> None:
+        """`env` is the toolchain's environment, `kubeconfig` the cluster's."""
+        self.name = name
+        self.paths = paths
+        self.kubeconfig = kubeconfig
+        self._tool_env = dict(env)
+
+    @property
+    def private_file(self) -> Path:
+        """The copy of the stack's file that Pulumi may write to."""
+        return self.paths.pulumi / f"Pulumi.{self.name}.yaml"
+
+    def env(self) -> dict[str, str]:
+        """What a shell needs so that a plain `pulumi up -s <stack>` is the same thing as `lab up`."""
+        return self._tool_env | {
+            "PULUMI_BACKEND_URL": f"file://{self.paths.pulumi / 'backend'}",
+            "PULUMI_HOME": str(self.paths.pulumi / "home"),
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.paths.pulumi / "passphrase"),
+            "PULUMI_OPTION_CONFIG_FILE": str(self.private_file),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
+            "KUBECONFIG": str(self.kubeconfig),
+        }
+
+    def prepare(self, images: Mapping[str, str]) -> None:
+        """Make backend, passphrase, stack and the private stack file; safe to repeat."""
+        for folder in (self.paths.pulumi, self.paths.pulumi / "backend", self.paths.pulumi / "home"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        passphrase = self.paths.pulumi / "passphrase"
+        if not passphrase.exists():
+            with os.fdopen(os.open(passphrase, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(32))
+        if not self._salt():
+            self._init()
+        config = config_of(self.name)
+        config.setdefault(f"{PROJECT}:kubeconfig", str(self.kubeconfig))
+        config[f"{PROJECT}:images"] = dict(images)
+        whole = {"encryptionsalt": self._salt(), "config": config}
+        scratch = self.private_file.with_suffix(".new")
+        scratch.write_text(yaml.safe_dump(whole, sort_keys=True))
+        scratch.replace(self.private_file)
+
+    def _salt(self) -> str:
+        with suppress(FileNotFoundError, yaml.YAMLError):
+            loaded = yaml.safe_load(self.private_file.read_text()) or {}
+            return str(loaded.get("encryptionsalt", ""))
+        return ""
+
+    def _init(self) -> None:
+        """Make the stack; where an earlier run made it and lost the private file, the salt comes back from its state."""
+        scratch = self.paths.pulumi / "scratch"
+        scratch.mkdir(exist_ok=True)
+        (scratch / "Pulumi.yaml").write_text(f"name: {PROJECT}\nruntime: python\n")
+        done = self._pulumi("stack", "select", "--create", "--non-interactive", self.name, cwd=scratch)
+        if done.returncode:
+            raise LabError(f"Pulumi could not make the stack '{self.name}': {_last(done.stderr)}.")
+        if not self._salt():
+            salt = self._exported(scratch).get("secrets_providers", {}).get("state", {}).get("salt")
+            if not salt:
+                raise LabError(f"the stack '{self.name}' has lost its encryption salt; ./lab down --purge starts it anew.")
+            self.private_file.write_text(yaml.safe_dump({"encryptionsalt": salt}))
+
+    def _exported(self, cwd: Path = ROOT) -> dict[str, Any]:
+        """The stack's deployment as the engine keeps it; empty before the first `up`."""
+        text = self._pulumi("stack", "export", "-s", self.name, cwd=cwd).stdout
+        deployment: dict[str, Any] = json.loads(text or "{}").get("deployment") or {}
+        return deployment
+
+    def _pulumi(self, *words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["pulumi", *words], cwd=cwd, env=self.env(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+
+    def _open(self) -> automation.Stack:
+        # Imported here: the Automation API costs half a second that `lab --help` should not pay.
+        from pulumi import automation  # noqa: PLC0415
+
+        os.environ["PATH"] = self.env()["PATH"]  # the API looks `pulumi` up in this process's PATH
+        options = automation.LocalWorkspaceOptions(env_vars=self.env())
+        return automation.select_stack(self.name, work_dir=str(ROOT), opts=options)
+
+    def up(self, report: Report) -> dict[str, int]:
+        """Bring the cluster to what the program says; returns how many resources were created, updated, same….
+
+        Raises:
+            LabError: the engine refused or a resource failed; the message names the first one and why.
+        """
+        stack = self._open()
+        self._heal(stack)
+        watcher = _Watcher(report)
+        from pulumi import automation  # noqa: PLC0415
+
+        self.paths.logs.mkdir(parents=True, exist_ok=True)
+        log = self.paths.logs / "pulumi-up.log"
+        with log.open("w") as file:
+            try:
+                done = stack.up(on_output=lambda line: _log(file, line), on_event=watcher.see, continue_on_error=False)
+            except automation.CommandError as failed:
+                raise LabError(f"pulumi up: {watcher.why() or _last(str(failed))}\n  log: {log}") from failed
+        return {str(kind): int(count) for kind, count in (done.summary.resource_changes or {}).items()}
+
+    def preview(self) -> dict[str, int]:
+        """What `up` would change, by kind; `same` alone means nothing."""
+        return {str(kind): int(count) for kind, count in self._open().preview().change_summary.items()}
+
+    def outputs(self) -> dict[str, Any]:
+        """The program's outputs, secrets included."""
+        return {name: output.value for name, output in self._open().outputs().items()}
+
+    def _heal(self, stack: automation.Stack) -> None:
+        """Go on after a killed `up`: end the lock it left, and ask the cluster about what it was making."""
+        locks = self.paths.pulumi / "backend/.pulumi/locks"
+        if any(locks.rglob("*.json")):  # the lab's own lock is ours, so no other `up` is at work
+            stack.cancel()
+        if self._exported().get("pending_operations"):
+            stack.refresh(clear_pending_creates=True)
+
+    def forget(self) -> None:
+        """Drop the stack's state: its cluster's data are gone."""
+        backend = self.paths.pulumi / "backend"
+        for file in sorted(backend.rglob("*"), reverse=True):
+            file.rmdir() if file.is_dir() else file.unlink()
+        self.private_file.unlink(missing_ok=True)
+
+
+class _Watcher:
+    """Turns the engine's events into one line of progress and keeps what failed."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._done = 0
+        self._failed: list[str] = []
+
+    def see(self, event: automation.EngineEvent) -> None:
+        if event.resource_pre_event:
+            name = event.resource_pre_event.metadata.urn.rsplit("::", 1)[-1]
+            self._report(f"{self._done} done, now {name}")
+        elif event.res_outputs_event:
+            self._done += 1
+        elif event.diagnostic_event and event.diagnostic_event.severity == "error":
+            text = " ".join(event.diagnostic_event.message.split())
+            where = (event.diagnostic_event.urn or "").rsplit("::", 1)[-1]
+            self._failed.append(f"{where}: {text}" if where else text)
+
+    def why(self) -> str:
+        """The first thing that went wrong."""
+        return self._failed[0] if self._failed else ""
+
+
+def _log(file: Any, line: str) -> None:  # noqa: ANN401 - a text stream
+    file.write(f"{line}\n")
+    file.flush()
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else "no reason given"

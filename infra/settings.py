@@ -1,0 +1,126 @@
+"""The only reader of Pulumi's configuration: one frozen, typed model; what cannot work is refused with a sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from infra.scales import SCALES, Scale
+
+PROJECT = "iotlab"
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "mosquitto": (),
+    "kafka": (),
+    "influxdb": (),
+    "bridge": ("mosquitto", "kafka"),
+    "timeseries": ("kafka", "influxdb"),
+    "fleet": ("mosquitto",),
+    "canary": ("bridge", "timeseries"),
+}
+SETS: dict[str, tuple[str, ...]] = {"core": tuple(NEEDS)}
+
+
+class SettingsError(ValueError):
+    """The configuration cannot work; the message is one sentence for the user."""
+
+
+class Settings(BaseModel):
+    """What a stack may decide. Everything else is the same everywhere."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale_name: Annotated[str, Field(alias="scale", description="size of the lab, a name of infra/scales.py")] = "S"
+    services: Annotated[tuple[str, ...], Field(description="service sets or single services")] = ("core",)
+    kubeconfig: Annotated[str, Field(description="path of the cluster's kubeconfig; the embedded cluster if empty")] = ""
+    images: Annotated[dict[str, str], Field(description="image references by name, written by `lab` from the bundle")] = {}
+    rotation: Annotated[int, Field(ge=1, description="raise it to replace every generated password")] = 1
+    device_cidr: Annotated[
+        str, Field(alias="deviceCidr", description="private network whose boards may reach MQTT; nobody if empty")
+    ] = ""
+
+    @field_validator("scale_name")
+    @classmethod
+    def _scale_exists(cls, name: str) -> str:
+        if name not in SCALES:
+            raise ValueError(f"there is no scale '{name}'; choose one of {', '.join(SCALES)}")
+        return name
+
+    @field_validator("services")
+    @classmethod
+    def _services_exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = [*SETS, *NEEDS]
+        for name in names:
+            if name not in known:
+                raise ValueError(f"there is no service or set '{name}'; choose from {', '.join(known)}")
+        return names
+
+    @model_validator(mode="after")
+    def _needs_are_met(self) -> Settings:
+        for service in sorted(self.chosen):
+            for need in NEEDS[service]:
+                if need not in self.chosen:
+                    raise ValueError(f"the service '{service}' needs '{need}'; add it to iotlab:services")
+        return self
+
+    @property
+    def chosen(self) -> frozenset[str]:
+        """The services of this stack, sets resolved."""
+        return frozenset(service for name in self.services for service in SETS.get(name, (name,)))
+
+    @property
+    def scale(self) -> Scale:
+        """The size as data."""
+        return SCALES[self.scale_name]
+
+    def has(self, service: str) -> bool:
+        """Whether this stack runs `service`."""
+        return service in self.chosen
+
+    @property
+    def services_mb(self) -> int:
+        """Memory that the chosen services may take in all, MB: the sum of their limits."""
+        return sum(self.scale.budgets[service].limit_mb for service in self.chosen)
+
+    @classmethod
+    def parse(cls, config: Mapping[str, object]) -> Settings:
+        """Read `iotlab:key -> value`.
+
+        Raises:
+            SettingsError: an unknown key, a wrong type or an illegal combination; the message says which and what to do.
+        """
+        own = {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items() if key.startswith(f"{PROJECT}:")}
+        try:
+            return cls.model_validate(own)
+        except ValidationError as wrong:
+            raise SettingsError(_sentence(wrong)) from wrong
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read the configuration that the Pulumi engine hands to a program."""
+        raw: dict[str, str] = json.loads(os.environ.get("PULUMI_CONFIG", "{}"))
+        return cls.parse({key: _plain(value) for key, value in raw.items()})
+
+
+def _plain(value: str) -> object:
+    """Pulumi hands every value over as text: structures and integers as JSON, strings as they are."""
+    try:
+        loaded: object = json.loads(value)
+    except ValueError:
+        return value
+    return loaded if isinstance(loaded, (dict, list, int)) else value
+
+
+def _sentence(wrong: ValidationError) -> str:
+    """The first error as one sentence."""
+    first = wrong.errors()[0]
+    keys = [field.alias or name for name, field in Settings.model_fields.items()]
+    where = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        return f"the configuration key iotlab:{where} is not known; keys are {', '.join(sorted(keys))}."
+    said = first["msg"].removeprefix("Value error, ")
+    return f"iotlab:{where}: {said}." if where else f"{said}."
