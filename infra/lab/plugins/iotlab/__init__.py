@@ -1,0 +1,1 @@
+"""The lab's own Pulumi plugin: resource types that no published provider has."""

@@ -1,0 +1,147 @@
+"""The part of a provider plugin that speaks gRPC with Pulumi's engine; both plugins stand on it.
+
+The SDK's `pulumi.provider.experimental` does the same for simple providers, but it cannot say «made, but not ready»
+(the object would be lost from the state), breaks on an unknown value given to a component, and builds one component
+after the other. So this stands directly on the SDK's generated messages.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, status_pb2
+from pulumi.runtime.proto import provider_pb2 as messages
+
+from infra.lab.errors import LabError
+from infra.lab.plugins.values import Properties, to_struct
+
+_LIMIT_BYTES = 400 * 1024 * 1024  # a chart's objects come in one message; grpc's own limit is 4 MB
+CHANNEL_OPTIONS: Final = [("grpc.max_receive_message_length", _LIMIT_BYTES), ("grpc.max_send_message_length", _LIMIT_BYTES)]
+_THREADS = 128  # one per waiting object; Pulumi's default is 4 operations a core at once
+
+# The engine's calls, the method that answers each, and what it is given.
+_CALLS: Final[dict[str, tuple[str, Any]]] = {
+    "Cancel": ("cancel", Empty),
+    "GetPluginInfo": ("get_plugin_info", Empty),
+    "GetSchema": ("get_schema", messages.GetSchemaRequest),
+    "CheckConfig": ("check_config", messages.CheckRequest),
+    "DiffConfig": ("diff_config", messages.DiffRequest),
+    "Configure": ("configure", messages.ConfigureRequest),
+    "Check": ("check", messages.CheckRequest),
+    "Diff": ("diff", messages.DiffRequest),
+    "Create": ("create", messages.CreateRequest),
+    "Read": ("read", messages.ReadRequest),
+    "Update": ("update", messages.UpdateRequest),
+    "Delete": ("delete", messages.DeleteRequest),
+    "Construct": ("construct", messages.ConstructRequest),
+}
+
+
+class NotReadyError(LabError):
+    """The object was made but did not become ready; the engine records it and repairs it at the next `up`."""
+
+    def __init__(self, message: str, resource_id: str, state: Properties, inputs: Properties) -> None:
+        """`state` and `inputs` are what the engine shall record."""
+        super().__init__(message)
+        self.resource_id, self.state, self.inputs = resource_id, state, inputs
+
+
+class _Status(NamedTuple):
+    """What grpc wants of a status with details."""
+
+    code: Any
+    details: str
+    trailing_metadata: Sequence[tuple[str, bytes]]
+
+
+def _not_ready_status(error: NotReadyError) -> _Status:
+    detail = messages.ErrorResourceInitFailed(
+        id=error.resource_id,
+        properties=to_struct(error.state),
+        inputs=to_struct(error.inputs),
+        reasons=[str(error)],
+    )
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
+    status.details.add().Pack(detail)
+    return _Status(grpc.StatusCode.UNKNOWN, str(error), [("grpc-status-details-bin", status.SerializeToString())])
+
+
+def _answer(method: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """`method` as grpc calls it; what it raises reaches the engine as a sentence, not as a stack trace."""
+
+    def answer(request: object, context: Any) -> object:  # noqa: ANN401 # grpc ships no types
+        try:
+            return method(request)
+        except NotReadyError as error:
+            return context.abort_with_status(_not_ready_status(error))
+        except LabError as error:
+            return context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+    return answer
+
+
+class Plugin:
+    """What every plugin answers alike. Subclasses set `name` and `version` and add the life of their resources."""
+
+    name: str
+    version: str
+
+    def __init__(self, engine_address: str) -> None:
+        """`engine_address` is where the engine takes log lines."""
+        self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine_address, options=CHANNEL_OPTIONS))
+
+    def warn(self, message: str, urn: str = "") -> None:
+        """Show `message` in Pulumi's output, at the resource if `urn` is given."""
+        self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=message, urn=urn))
+
+    def cancel(self, _: Empty) -> Empty:
+        """Nothing to end by default."""
+        return Empty()
+
+    def get_plugin_info(self, _: Empty) -> plugin_pb2.PluginInfo:
+        """Say which version this is."""
+        return plugin_pb2.PluginInfo(version=self.version)
+
+    def get_schema(self, _: messages.GetSchemaRequest) -> messages.GetSchemaResponse:
+        """Return the name and version; programs bring the types with their SDK."""
+        return messages.GetSchemaResponse(schema=f'{{"name": "{self.name}", "version": "{self.version}"}}')
+
+    def check_config(self, request: messages.CheckRequest) -> messages.CheckResponse:
+        """Take the provider's inputs as they are."""
+        return messages.CheckResponse(inputs=request.news)
+
+    def diff_config(self, request: messages.DiffRequest) -> messages.DiffResponse:
+        """Report a change of the provider's inputs, never a replacement."""
+        same = request.olds == request.news
+        return messages.DiffResponse(changes=messages.DiffResponse.DIFF_NONE if same else messages.DiffResponse.DIFF_SOME)
+
+    def configure(self, _: messages.ConfigureRequest) -> messages.ConfigureResponse:
+        """Accept secrets, and be called in previews too."""
+        return messages.ConfigureResponse(acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True)
+
+
+def serve(plugin_class: Callable[[str], Plugin]) -> None:
+    """Serve the plugin on a free port of loopback until the engine ends it; the first line on stdout is the port."""
+    engine_address = next(word for word in sys.argv[1:] if not word.startswith("-"))
+    plugin = plugin_class(engine_address)
+    handlers = {
+        call: grpc.unary_unary_rpc_method_handler(
+            _answer(getattr(plugin, method)),
+            request_deserializer=request.FromString,
+            response_serializer=lambda response: response.SerializeToString(),
+        )
+        for call, (method, request) in _CALLS.items()
+        if hasattr(plugin, method)
+    }
+    server = grpc.server(ThreadPoolExecutor(_THREADS), options=CHANNEL_OPTIONS)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("pulumirpc.ResourceProvider", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    server.wait_for_termination()
