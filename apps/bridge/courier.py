@@ -1,0 +1,160 @@
+"""Brings messages to Kafka until Kafka has them: retries for ever, dead-letters what Kafka refuses for good."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final, Protocol
+
+from confluent_kafka import KafkaError, KafkaException
+from telemetry.record import Headers, arrival_headers, dead_letter_headers
+
+from bridge.metrics import Metrics
+from bridge.window import Message
+
+log = logging.getLogger(__name__)
+
+RETRY_S: Final = 1.0  # librdkafka has retried before it reports an error, so there is no hurry
+CUT_BYTES: Final = 65_536  # what a dead letter keeps of a message that is too large for Kafka
+REFUSED: Final = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.INVALID_RECORD,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 (confluent-kafka names librdkafka's own codes so)
+        KafkaError._INVALID_ARG,  # noqa: SLF001 (the same)
+    }
+)
+TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.RECORD_LIST_TOO_LARGE})
+
+
+class Failure(Protocol):
+    """What the courier asks of a KafkaError."""
+
+    def code(self) -> int:
+        """Its number."""
+
+    def fatal(self) -> bool:
+        """Whether the producer is of no more use."""
+
+    def str(self) -> str:
+        """In words."""
+
+
+class Producer(Protocol):
+    """What the courier needs of confluent_kafka.Producer."""
+
+    def produce(self, topic: str, value: bytes, *, key: str, headers: Headers, on_delivery: Callable[[Any, Any], None]) -> None:
+        """Queue a record; raises BufferError when the queue is full, KafkaException when it is refused at once."""
+
+    def poll(self, timeout: float) -> int:
+        """Serve delivery reports."""
+
+    def purge(self) -> None:
+        """Forget what is queued and in flight."""
+
+
+class Courier:
+    """Owns the producer; a fatal error of the producer is answered with a new one and all that was not yet saved."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Producer],
+        dead_letter_topic: str,
+        edge: str,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`connect` makes a producer; `edge` is the bridge's name in the headers."""
+        self._connect = connect
+        self._dead_letter_topic = dead_letter_topic
+        self._edge = edge
+        self._metrics = metrics
+        self._clock = clock
+        self._producer = connect()
+        self._generation = 0
+        self._waiting: deque[Message] = deque()
+        self._resume_s = 0.0
+        self._broken = False
+
+    def send(self, message: Message) -> None:
+        """Take charge of `message`; `message.saved` becomes true when Kafka has it."""
+        if self._waiting or self._broken or not self._produce(message):
+            self._waiting.append(message)
+
+    def poll(self, unsaved: Callable[[], Iterable[Message]]) -> None:
+        """Serve delivery reports and send what waits; `unsaved` tells what a new producer must be given again."""
+        self._producer.poll(0)
+        if self._broken:
+            self._replace(unsaved())
+        if self._waiting and self._clock() >= self._resume_s:
+            while self._waiting and not self._broken and self._produce(self._waiting[0]):
+                self._waiting.popleft()
+
+    def _replace(self, unsaved: Iterable[Message]) -> None:
+        log.error("the producer failed for good; a new one gets everything that is not yet saved")
+        self._producer.purge()
+        self._generation += 1
+        self._broken = False
+        self._producer = self._connect()
+        self._waiting = deque(unsaved)
+        self._resume_s = self._clock() + RETRY_S
+        self._metrics.producers_replaced.inc()
+
+    def _produce(self, message: Message) -> bool:
+        """Offer `message` to the producer; False if it has to wait."""
+        if message.destination is None and message.reason is None:
+            message.reason = f"no route for {message.topic[:200]}"
+        try:
+            self._offer(message)
+        except BufferError:
+            self._resume_s = self._clock() + RETRY_S / 100
+            return False
+        except KafkaException as refused:
+            return self._failed(message, refused.args[0])
+        return True
+
+    def _offer(self, message: Message) -> None:
+        destination = message.destination
+        device = destination.device if destination else self._edge
+        headers = arrival_headers(message.topic, device, self._edge, message.arrival_ms)
+        topic, value, key = self._dead_letter_topic, message.payload, message.topic
+        if message.reason is not None:
+            headers = dead_letter_headers(headers, message.reason, "bridge", len(value))
+            value = value[:CUT_BYTES] if message.cut else value
+        elif destination:
+            topic, key = destination.kafka, destination.key
+        report = partial(self._reported, self._generation, message)
+        self._producer.produce(topic, value, key=key, headers=headers, on_delivery=report)
+
+    def _reported(self, generation: int, message: Message, error: Failure | None, _record: object) -> None:
+        if error is None:
+            if not message.saved:
+                message.saved = True
+                self._metrics.saved(message, self._clock())
+        elif generation == self._generation and not self._failed(message, error):
+            self._waiting.append(message)
+
+    def _failed(self, message: Message, error: Failure) -> bool:
+        """Decide on an error: True if `message` was sent another way or is given to the next producer, False if it must wait."""
+        code = error.code()
+        if error.fatal() or code == KafkaError._FATAL:  # noqa: SLF001 (the same)
+            self._broken = True
+            return True
+        if code not in REFUSED or (message.reason is not None and (code not in TOO_LARGE or message.cut)):
+            log.warning("Kafka does not take a message of %s yet: %s", message.topic, error.str())
+            self._metrics.retried.inc()
+            self._resume_s = self._clock() + RETRY_S
+            return False
+        message.reason = message.reason or error.str()
+        message.cut = code in TOO_LARGE
+        return self._produce(message)

@@ -1,0 +1,145 @@
+"""What IoTKit boards publish: a sensor line, an alert, a button, an RFID tag, an encoder's count.
+
+Topics are `iotkit/<kind>` (old boards, known by the edge they come through) or `iotkit/<device>/<kind>`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from telemetry.errors import PayloadError
+from telemetry.text import integer, number, text
+
+Condition = Literal["low", "middle", "high"]  # the machine's state: at rest, in operation, abnormal
+_CONDITIONS = get_args(Condition)
+_SENSOR_CELLS = 4  # id, temperature, humidity, class
+_LONGEST_WORD = 64
+_TAG = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){0,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class SensorReading:
+    """`0xBC,21.00,51.4,low`: sensor id, temperature in °C, humidity in % (battery on a Core2), the machine's state."""
+
+    sensor: int
+    temperature: float
+    humidity: float
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """`alert: hall`: what raised it."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """`ON`."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rfid:
+    """`04:A1:…`: a tag's id."""
+
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """An integer: the position."""
+
+    position: int
+
+
+IoTKitMessage = SensorReading | Alert | Button | Rfid | Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message comes from, told by its topic; `device` is empty for old boards."""
+
+    device: str
+    kind: str
+
+
+def origin(topic: str) -> Origin:
+    """Read `iotkit/<kind>` or `iotkit/<device>/<kind>`.
+
+    Raises:
+        PayloadError: any other number of levels, or an empty one.
+    """
+    match topic.split("/"):
+        case [root, kind] if root and kind:
+            return Origin("", kind)
+        case [root, device, kind] if root and device and kind:
+            return Origin(device, kind)
+        case _:
+            raise PayloadError(f"topic {topic[:80]!r} is neither <root>/<kind> nor <root>/<device>/<kind>")
+
+
+def encode(message: IoTKitMessage) -> bytes:
+    """The payload as our firmware sends it: without the trailing NUL."""
+    match message:
+        case SensorReading(sensor, temperature, humidity, condition):
+            return f"0x{sensor:02X},{temperature:.2f},{humidity:.1f},{condition}".encode()
+        case Alert(source):
+            return f"alert: {source}".encode()
+        case Button(state):
+            return state.encode()
+        case Rfid(tag):
+            return tag.encode()
+        case Encoder(position):
+            return str(position).encode()
+
+
+def _sensor(line: str) -> SensorReading:
+    cells = [cell.strip() for cell in line.split(",")]
+    if len(cells) != _SENSOR_CELLS:
+        raise PayloadError(f"{len(cells)} cells instead of {_SENSOR_CELLS}")
+    try:
+        sensor = int(cells[0], 16)
+    except ValueError as broken:
+        raise PayloadError(f"sensor id is no hexadecimal number: {cells[0][:40]!r}") from broken
+    if not 0 <= sensor < 2**31:
+        raise PayloadError(f"sensor id out of range: {cells[0][:40]!r}")
+    if cells[3] not in _CONDITIONS:
+        raise PayloadError(f"class is none of {', '.join(_CONDITIONS)}: {cells[3][:40]!r}")
+    return SensorReading(sensor, number(cells[1], "temperature"), number(cells[2], "humidity"), cast("Condition", cells[3]))
+
+
+def _word(line: str, what: str) -> str:
+    if len(line) > _LONGEST_WORD or not line.isprintable():
+        raise PayloadError(f"{what} is longer than {_LONGEST_WORD} characters or not printable")
+    return line
+
+
+def decode(kind: str, payload: bytes) -> IoTKitMessage:
+    """Read the payload of an `iotkit/…/<kind>` topic.
+
+    Raises:
+        PayloadError: unknown kind or a payload that is none of that kind.
+    """
+    line = text(payload)
+    match kind:
+        case "sensor":
+            return _sensor(line)
+        case "alert":
+            if not line.startswith("alert"):
+                raise PayloadError(f"no alert: {line[:40]!r}")
+            return Alert(_word(line.removeprefix("alert").lstrip(": "), "alert"))
+        case "button":
+            return Button(_word(line, "button"))
+        case "rfid":
+            if not _TAG.fullmatch(line):
+                raise PayloadError(f"no RFID tag: {line[:40]!r}")
+            return Rfid(line)
+        case "encoder":
+            return Encoder(integer(line, "encoder"))
+        case _:
+            raise PayloadError(f"unknown kind {kind[:40]!r}")
