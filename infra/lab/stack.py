@@ -86,6 +86,10 @@ class Stack:
             "KUBECONFIG": str(self.kubeconfig),
         }
 
+    def put_on_path(self, folder: Path) -> None:
+        """Let the engine find a plugin in `folder`; every pulumi-resource-* on PATH is loaded, used or not."""
+        self._tool_env["PATH"] = f"{folder}{os.pathsep}{self._tool_env['PATH']}"
+
     def prepare(self, images: Mapping[str, str]) -> None:
         """Make backend, passphrase, stack and the private stack file; safe to repeat."""
         for folder in (self.paths.pulumi, self.paths.pulumi / "backend", self.paths.pulumi / "home"):

@@ -1,0 +1,186 @@
+"""The lab command: thin; every verb is a few lines over the module that does it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.lab import views
+from infra.lab.console import console
+from infra.lab.errors import LabError, UserError
+
+app = typer.Typer(
+    name="lab",
+    help="A whole IoT platform on this machine: devices, MQTT, Kafka, time series on a real Kubernetes.",
+    epilog="First time: ./lab up   ·   then: ./lab watch, ./lab doctor, ./lab access   ·   tests: ./lab test",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+StackName = Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+LOCAL = "local"
+
+
+def _lab(stack: str) -> Lab:
+    from infra.lab.lab import Lab
+
+    return Lab(stack)
+
+
+@app.command(epilog="Examples: ./lab up  ·  ./lab up --bundle lab.tar.zst  ·  IOTLAB_SEALED=1 ./lab up")
+def up(
+    stack: StackName = LOCAL,
+    bundle: Annotated[str | None, typer.Option(help="Take toolchain and images from this archive: a file or a URL.")] = None,
+) -> None:
+    """Bring the lab up, or to what this checkout says; repeat it as often as you like."""
+    lab = _lab(stack)
+    with lab.lock():
+        if bundle:
+            lab.take_bundle(bundle)
+        lab.up()
+    from infra.lab.doctor import examine
+
+    with lab.steps.step("Doctor"):
+        diagnosis = lab.settle(lambda: examine(lab))
+    views.show_diagnosis(diagnosis)
+    if not diagnosis.ok:
+        raise LabError("the lab is up but not healthy; the red lines above say what to run next.")
+    console.print("The lab is up. Look at it: ./lab watch   Logins: ./lab access   Stop it: ./lab down")
+
+
+@app.command(epilog="Examples: ./lab down  ·  ./lab down --purge")
+def down(
+    stack: StackName = LOCAL,
+    purge: Annotated[bool, typer.Option("--purge", help="Also remove cluster data and its stack state, together.")] = False,
+) -> None:
+    """Stop the lab and check that nothing of it is left; data and caches stay."""
+    lab = _lab(stack)
+    with lab.lock():
+        lab.down(purge=purge)
+
+
+@app.command()
+def status(stack: StackName = LOCAL, json_: AsJson = False) -> None:
+    """Show what runs: the cluster's parts and the services' pods."""
+    lab = _lab(stack)
+    from infra.lab.status import status_of
+
+    found = status_of(lab)
+    _print_json(found.as_json()) if json_ else views.show_status(found)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: ./lab doctor --json | jq '.hops[] | {name, latency_ms}'")
+def doctor(stack: StackName = LOCAL, json_: AsJson = False) -> None:
+    """Follow a reading through every hop and ask every service; exit code 0 only if all is green."""
+    lab = _lab(stack)
+    lab.need_up()
+    from infra.lab.doctor import examine
+
+    diagnosis = examine(lab)
+    _print_json(diagnosis.as_json()) if json_ else views.show_diagnosis(diagnosis)
+    if not diagnosis.ok:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: ./lab access --json | jq -r .mosquitto.password")
+def access(stack: StackName = LOCAL, json_: AsJson = False) -> None:
+    """Show addresses and generated logins."""
+    lab = _lab(stack)
+    lab.need_up()
+    from infra.lab.access import board_hint, logins
+
+    entries = logins(lab)
+    _print_json(entries) if json_ else views.show_access(entries, board_hint(lab))
+
+
+@app.command(epilog="Examples: ./lab logs bridge  ·  ./lab logs kafka --follow  ·  ./lab logs kubelet")
+def logs(
+    service: Annotated[str, typer.Argument(help="A service of the lab, or a part of its cluster.")],
+    stack: StackName = LOCAL,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    tail: Annotated[int, typer.Option(help="How many last lines.")] = 100,
+) -> None:
+    """Show a service's last log lines."""
+    lab = _lab(stack)
+    from infra.lab.logs import show_logs
+
+    show_logs(lab, service, follow=follow, tail=tail)
+
+
+@app.command()
+def watch(
+    stack: StackName = LOCAL,
+    seconds: Annotated[float, typer.Option(help="Stop after so long; 0 goes on until Ctrl-C.")] = 0,
+) -> None:
+    """Show live readings: rate and last value at every hop."""
+    lab = _lab(stack)
+    lab.need_up()
+    from infra.lab.watch import run_watch
+
+    run_watch(lab, seconds)
+
+
+@app.command(epilog='Example: eval "$(./lab env)" && pulumi preview -s local && kubectl get pods')
+def env(stack: StackName = LOCAL) -> None:
+    """Print what puts pulumi, kubectl, helm and the kubeconfig on a shell's path."""
+    lab = _lab(stack)
+    if lab.toolchain.missing():
+        raise UserError("the toolchain is not there yet; ./lab up makes it")
+    lab.refresh_private_file()
+    for name, value in sorted(lab.stack.env().items()):
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+bundle_app = typer.Typer(help="One archive with toolchain, binaries and images.", no_args_is_help=True)
+app.add_typer(bundle_app, name="bundle")
+
+
+@bundle_app.command("export", epilog="Example: ./lab bundle export lab.tar.zst")
+def bundle_export(file: Annotated[Path, typer.Argument(help="Where to write the archive.")], stack: StackName = LOCAL) -> None:
+    """Write the archive that `./lab up --bundle FILE` needs on a machine without a network."""
+    lab = _lab(stack)
+    with lab.lock():
+        lab.export_bundle(file)
+
+
+@app.command(
+    epilog="Examples: ./lab test  ·  ./lab test --only unit  ·  ./lab test --only broker -- -k kill",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def test(
+    context: typer.Context,
+    only: Annotated[list[str] | None, typer.Option(help="Run this tier alone; may be given again.")] = None,
+) -> None:
+    """Run every test; what follows `--` goes to pytest."""
+    from infra.lab.testing import run_tests
+
+    raise typer.Exit(run_tests(only or [], context.args))
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def main() -> None:
+    """Run the command; a failure is one sentence and its exit code, never a traceback."""
+    try:
+        app()
+    except LabError as failed:
+        console.print(f"[red]lab: {views.plain(str(failed))}[/]", soft_wrap=True)
+        sys.exit(failed.exit_code)
+    except KeyboardInterrupt:
+        console.print("stopped; the next ./lab up goes on from here")
+        sys.exit(130)
+    except subprocess.SubprocessError as failed:
+        console.print(f"[red]lab: a program of the toolchain failed: {views.plain(str(failed))}[/]", soft_wrap=True)
+        sys.exit(1)

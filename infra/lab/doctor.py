@@ -1,0 +1,118 @@
+"""The doctor: a reading followed through every hop, and every service asked in its own protocol.
+
+The canary runs inside the cluster (`kafka:9092` means nothing outside of it); what a person uses from outside, MQTT on
+the lab's address, is tried from here with the generated login, without one, and with a wrong one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from infra import wiring
+from infra.lab import probes
+from infra.lab.access import logins
+from infra.lab.errors import LabError
+from infra.lab.kube import Pod
+
+if TYPE_CHECKING:
+    from infra.lab.lab import Lab
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One hop of the canary; `why` says the likely cause and the next command to run."""
+
+    name: str
+    origin: str
+    to: str
+    latency_ms: float | None
+    ok: bool
+    why: str | None
+
+    def as_json(self) -> dict[str, object]:
+        """The contract's keys: `from` is a Python keyword, so it can't be a field."""
+        return {("from" if key == "origin" else key): value for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One service, or one thing that must be refused."""
+
+    name: str
+    ok: bool
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the doctor found."""
+
+    hops: tuple[Hop, ...]
+    services: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is green; a lab without hops is not."""
+        return bool(self.hops) and all(entry.ok for entry in (*self.hops, *self.services))
+
+    def as_json(self) -> dict[str, object]:
+        """`{"ok", "hops", "services"}`."""
+        return {
+            "ok": self.ok,
+            "hops": [hop.as_json() for hop in self.hops],
+            "services": [asdict(check) for check in self.services],
+        }
+
+
+def examine(lab: Lab) -> Diagnosis:
+    """Ask every hop and every service of a running lab."""
+    pods = lab.kube.pods()
+    services = [_pods_ready(name, pods) for name in sorted(lab.settings.chosen)]
+    if not all(check.ok for check in services):
+        return Diagnosis((), tuple(services))
+    hops, refusals = _canary(lab)
+    services.extend(refusals)
+    services.extend(_from_outside(lab))
+    return Diagnosis(tuple(hops), tuple(services))
+
+
+def _pods_ready(service: str, pods: list[Pod]) -> Check:
+    mine = [pod for pod in pods if pod.service == service]
+    if not mine:
+        return Check(service, ok=False, why="it has no pod; run ./lab up")
+    for pod in mine:
+        if not pod.ready:
+            return Check(service, ok=False, why=f"{pod.name} is not ready: {pod.why}; look at ./lab logs {service}")
+    return Check(service, ok=True, why=None)
+
+
+def _canary(lab: Lab) -> tuple[list[Hop], list[Check]]:
+    command = ("exec", "deployment/canary", "--", "python", "-m", "canary", "once", "--json")
+    try:
+        said = json.loads(lab.kube.run(*command, timeout_s=60))
+    except (LabError, ValueError) as failed:
+        return [], [Check("canary", ok=False, why=f"the canary gave no answer ({failed}); look at ./lab logs canary")]
+    hops = [Hop(hop["name"], hop["from"], hop["to"], hop["latency_ms"], hop["ok"], hop["why"]) for hop in said["hops"]]
+    return hops, [Check(check["name"], check["ok"], check["why"]) for check in said.get("checks", ())]
+
+
+def _from_outside(lab: Lab) -> list[Check]:
+    """MQTT on the lab's own address, as a person's program would use it."""
+    login = logins(lab)["mosquitto"]
+    port = next(exposed.node_port for exposed in wiring.EXPOSED if exposed.service == "mosquitto")
+    tries = (
+        ("mosquitto from outside", probes.mqtt_login(port, login["user"], login["password"]), True),
+        ("mosquitto refuses anonymous", probes.mqtt_login(port, None, None), False),
+        ("mosquitto refuses a wrong password", probes.mqtt_login(port, login["user"], "wrong"), False),
+    )
+    return [Check(name, said.accepted is wanted, _why(said, wanted=wanted)) for name, said, wanted in tries]
+
+
+def _why(said: probes.Answer, *, wanted: bool) -> str | None:
+    if said.accepted is wanted:
+        return None
+    if said.accepted:
+        return "it let us in; look at ./lab logs mosquitto and at its configuration, then run ./lab up"
+    return f"{said.reason}; is something else on the port? ./lab status"

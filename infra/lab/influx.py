@@ -1,0 +1,59 @@
+"""InfluxDB asked from this machine: a forwarded port, the reader's generated login, one query at a time."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+
+from infra import wiring
+from infra.lab.access import logins
+from infra.lab.errors import LabError
+
+if TYPE_CHECKING:
+    from infra.lab.lab import Lab
+
+Ask = Callable[[str, str], list[dict[str, Any]]]
+FORWARDED = re.compile(rb"127\.0\.0\.1:(\d+)")
+
+
+@contextmanager
+def reader(lab: Lab) -> Iterator[Ask]:
+    """Give a function `ask(database, query)` that returns rows as dictionaries.
+
+    Raises:
+        LabError: the port could not be forwarded, or InfluxDB refused the query; the message is its own.
+    """
+    login = logins(lab)["influxdb"]
+    command = ["kubectl", "port-forward", f"service/{wiring.INFLUXDB.host}", f":{wiring.INFLUXDB.port}"]
+    forward = subprocess.Popen(
+        command, env=lab.stack.env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        found = FORWARDED.search(forward.stdout.readline() if forward.stdout else b"")
+        if not found:
+            raise LabError("InfluxDB's port could not be forwarded; ./lab status says whether it runs")
+        http = urllib3.PoolManager(timeout=10, retries=2)
+        headers = urllib3.make_headers(basic_auth=f"{login['user']}:{login['password']}")
+        url = f"http://127.0.0.1:{int(found.group(1))}/query"
+
+        def ask(database: str, query: str) -> list[dict[str, Any]]:
+            answer = http.request("GET", url, fields={"db": database, "q": query, "epoch": "ms"}, headers=headers)
+            said = answer.json()
+            wrong = said.get("error") or next((part["error"] for part in said.get("results", ()) if "error" in part), None)
+            if wrong:
+                raise LabError(f"InfluxDB refused «{query}»: {wrong}")
+            return [row for part in said["results"] for series in part.get("series", ()) for row in _rows(series)]
+
+        yield ask
+    finally:
+        forward.terminate()
+        forward.wait(timeout=10)
+
+
+def _rows(series: dict[str, Any]) -> list[dict[str, Any]]:
+    return [dict(zip(series["columns"], values, strict=True)) for values in series["values"]]

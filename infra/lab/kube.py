@@ -1,0 +1,119 @@
+"""The few questions the lab asks its cluster, through kubectl."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from infra.lab.errors import LabError
+
+SERVICE_LABEL = "app.kubernetes.io/name"
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod as far as a person wants to know it."""
+
+    name: str
+    service: str
+    ready: bool
+    restarts: int
+    why: str | None
+
+
+class Kube:
+    """kubectl with the lab's kubeconfig and namespace."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """`env` holds PATH and KUBECONFIG."""
+        self._env = dict(env)
+
+    def run(self, *words: str, timeout_s: float = 30, stdin: str | None = None) -> str:
+        """Run kubectl and return what it prints.
+
+        Raises:
+            LabError: kubectl's own last sentence.
+        """
+        try:
+            done = subprocess.run(
+                ["kubectl", f"--request-timeout={timeout_s:.0f}s", *words],
+                env=self._env, input=stdin or "", capture_output=True, text=True, timeout=timeout_s + 5, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as late:
+            raise LabError(f"the cluster gave no answer within {timeout_s:.0f} s (kubectl {words[0]}).") from late
+        if done.returncode:
+            said = done.stderr.strip().splitlines()
+            raise LabError(f"kubectl {' '.join(words[:3])}: {said[-1] if said else 'failed'}")
+        return done.stdout
+
+    def get(self, *words: str) -> Object:
+        """`kubectl get … -o json`."""
+        loaded: Object = json.loads(self.run("get", *words, "-o", "json"))
+        return loaded
+
+    def pods(self) -> list[Pod]:
+        """The pods of the lab's services, jobs left out, by service."""
+        found = [_pod(item) for item in self.get("pods")["items"] if not _of_job(item)]
+        return sorted(found, key=lambda pod: (pod.service, pod.name))
+
+    def secret(self, name: str) -> dict[str, str]:
+        """A Secret's values, decoded."""
+        data = self.get("secret", name).get("data") or {}
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def metrics(self, service: str, port: int) -> str:
+        """The /metrics page of a service's first ready pod, through the API server."""
+        pods = [pod for pod in self.pods() if pod.service == service and pod.ready]
+        if not pods:
+            raise LabError(f"{service} has no ready pod; ./lab logs {service}")
+        namespace = self.run("config", "view", "--minify", "-o", "jsonpath={..namespace}") or "default"
+        return self.run("get", "--raw", f"/api/v1/namespaces/{namespace}/pods/{pods[0].name}:{port}/proxy/metrics")
+
+    @contextmanager
+    def stream(self, words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+        """A kubectl that runs as long as the body; its output goes to the terminal."""
+        process = subprocess.Popen(["kubectl", *words], env=self._env, stdin=subprocess.DEVNULL)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+def _of_job(item: Object) -> bool:
+    return any(owner["kind"] == "Job" for owner in item["metadata"].get("ownerReferences", ()))
+
+
+def _pod(item: Object) -> Pod:
+    status = item.get("status", {})
+    containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
+    return Pod(
+        name=item["metadata"]["name"],
+        service=item["metadata"].get("labels", {}).get(SERVICE_LABEL, "?"),
+        ready=ready,
+        restarts=sum(container.get("restartCount", 0) for container in containers),
+        why=None if ready else _reason(status, containers),
+    )
+
+
+def _reason(status: Object, containers: list[Object]) -> str:
+    """Why a pod isn't ready: the first waiting or ended container's reason, else the first unmet condition's."""
+    for container in containers:
+        state = container.get("state", {})
+        waiting = state.get("waiting")
+        if waiting and waiting.get("reason") not in (None, "PodInitializing"):
+            return f"{container['name']}: {waiting['reason']}"
+        ended = state.get("terminated")
+        if ended and ended.get("exitCode"):
+            return f"{container['name']} ended with code {ended['exitCode']}"
+    for condition in status.get("conditions", ()):
+        if condition["status"] != "True" and condition.get("message"):
+            return str(condition["message"])
+    return str(status.get("phase", "unknown")).lower()

@@ -1,0 +1,146 @@
+"""One lab: its folders, toolchain, cluster, bundle and stack put together, and the long verbs `up` and `down`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.lab import kubernetes_plugin, preflight
+from infra.lab.bundle import Bundle, Manifest
+from infra.lab.cluster import Binaries, Cluster
+from infra.lab.console import Steps, console
+from infra.lab.errors import LabError, UserError
+from infra.lab.kube import Kube
+from infra.lab.lock import command_lock
+from infra.lab.paths import Paths
+from infra.lab.stack import Stack, settings_of
+from infra.lab.toolchain import Toolchain
+from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from infra.lab.doctor import Diagnosis
+
+LOCAL = "local"
+SETTLE_S = 90  # the first reading may wait for a consumer group to form
+AGAIN_AFTER_S = 3
+
+
+class Lab:
+    """The lab of this machine. Making one starts nothing."""
+
+    def __init__(self, stack: str = LOCAL) -> None:
+        """`stack` names a file `Pulumi.<stack>.yaml`."""
+        self.paths = Paths.from_environment()
+        self.steps = Steps(self.paths)
+        self.stack_name = stack
+        self.toolchain = Toolchain(self.paths, self.steps)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The stack's checked settings."""
+        return settings_of(self.stack_name)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the lab runs its own Kubernetes."""
+        return not self.settings.kubeconfig
+
+    @cached_property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig of the cluster that this stack fills."""
+        return self.paths.kubeconfig if self.embedded else Path(self.settings.kubeconfig).expanduser()
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The embedded cluster."""
+        binaries = Binaries(self.paths.bin, self.toolchain.cni_dir)
+        return Cluster(self.paths, self.steps, binaries, self.settings.device_cidr or None)
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The images."""
+        return Bundle(self.paths, self.steps)
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The Pulumi stack."""
+        return Stack(self.stack_name, self.paths, self.toolchain.env(), self.kubeconfig)
+
+    @cached_property
+    def standin(self) -> bool:
+        """Whether Pulumi's own Kubernetes plugin is not to be had and the lab's stand-in serves."""
+        return kubernetes_plugin.choose(self.paths, self.stack.env())
+
+    @cached_property
+    def kube(self) -> Kube:
+        """kubectl for this stack's cluster."""
+        return Kube(self.stack.env())
+
+    def need_up(self) -> None:
+        """Refuse to look into a lab that doesn't run.
+
+        Raises:
+            UserError: with the command that starts it.
+        """
+        if self.embedded and not self.cluster.status().running:
+            raise UserError("the lab is not up; start it with ./lab up")
+
+    def up(self) -> dict[str, int]:
+        """Bring the lab to what this checkout says; resumable at any point. Returns the changes by kind."""
+        settings = self.settings
+        if self.embedded:
+            preflight.check_machine(self.paths, settings, warm=not self.toolchain.missing())
+        self.toolchain.ensure()
+        manifest = self.bundle.ensure()
+        if self.embedded:
+            self.cluster.start()
+            self.cluster.load_images(manifest.archive)
+        return self._fill(manifest)
+
+    def _fill(self, manifest: Manifest) -> dict[str, int]:
+        self.stack.prepare(manifest.references())
+        self._choose_plugin()
+        with self.steps.step(f"Services of the stack {self.stack_name}"):
+            changes = self.stack.up(self.steps.say)
+        kubernetes_plugin.remember(self.paths, standin=self.standin)
+        changed = {kind: count for kind, count in changes.items() if kind != "same"}
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(changed.items())) or "nothing changed"
+        console.print(f"  {told}")
+        return changes
+
+    def _choose_plugin(self) -> None:
+        if self.standin:
+            self.stack.put_on_path(kubernetes_plugin.STANDIN)
+            console.print("  Pulumi's Kubernetes plugin could not be fetched: the lab's stand-in serves")
+        if kubernetes_plugin.changed(self.paths, standin=self.standin):
+            with self.steps.step("Kubernetes plugin changed: its objects are made anew, data stay"):
+                kubernetes_plugin.hand_over(self.stack.env(), self.stack_name)
+
+    def settle(self, examine: Callable[[], Diagnosis]) -> Diagnosis:
+        """Examine until green, for at most SETTLE_S: pods that are ready still have to find each other."""
+        until = time.monotonic() + SETTLE_S
+        while True:
+            diagnosis = examine()
+            if diagnosis.ok or time.monotonic() > until:
+                return diagnosis
+            time.sleep(AGAIN_AFTER_S)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """One long command at a time."""
+        return command_lock(self.paths)
+
+    def down(self, *, purge: bool) -> None:
+        """Stop everything the lab started; with `purge` also remove cluster data and the stack's state together."""
+        if not self.embedded:
+            raise UserError(f"the cluster of {self.kubeconfig} is not the lab's to stop; pulumi destroy -s {self.stack_name}")
+        self.cluster.stop()
+        if purge:
+            try:
+                self.cluster.purge()
+            except OSError as stuck:
+                raise LabError(f"cluster data could not be removed: {stuck}") from stuck
+            self.stack.forget()

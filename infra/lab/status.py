@@ -1,0 +1,55 @@
+"""What runs: the embedded cluster's parts and the services' pods."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from infra.lab.cluster import ClusterStatus
+from infra.lab.errors import LabError
+from infra.lab.kube import Pod
+
+if TYPE_CHECKING:
+    from infra.lab.lab import Lab
+
+
+@dataclass(frozen=True, slots=True)
+class LabStatus:
+    """The lab at one moment; `cluster` is None where the cluster isn't ours."""
+
+    cluster: ClusterStatus | None
+    pods: tuple[Pod, ...]
+    missing: tuple[str, ...]
+    memory_mb: int | None
+    standin: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that should run does."""
+        runs = self.cluster is None or (self.cluster.running and self.cluster.node_ready)
+        return runs and not self.missing and all(pod.ready for pod in self.pods)
+
+    def as_json(self) -> dict[str, object]:
+        """One object."""
+        return {
+            "ok": self.ok,
+            "cluster": asdict(self.cluster) if self.cluster else None,
+            "services": [asdict(pod) for pod in self.pods],
+            "missing": list(self.missing),
+            "memory_mb": self.memory_mb,
+            "kubernetes_plugin": "stand-in" if self.standin else "official",
+        }
+
+
+def status_of(lab: Lab) -> LabStatus:
+    """Ask the cluster; a lab that is down has no pods and misses every service."""
+    cluster = lab.cluster.status() if lab.embedded else None
+    pods: tuple[Pod, ...] = ()
+    if cluster is None or cluster.running:
+        try:
+            pods = tuple(lab.kube.pods())
+        except LabError:  # the API server is on its way up or down; the parts above say so
+            pods = ()
+    missing = tuple(sorted(lab.settings.chosen - {pod.service for pod in pods}))
+    memory = lab.cluster.memory_mb() if lab.embedded else None
+    return LabStatus(cluster, pods, missing, memory, lab.standin)

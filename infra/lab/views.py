@@ -1,0 +1,69 @@
+"""How results look on a terminal: tables and one-line verdicts, no logic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from infra.lab.doctor import Diagnosis
+    from infra.lab.status import LabStatus
+
+out = Console(highlight=False)
+
+
+def plain(text: str) -> str:
+    """Text of others, safe to print between markup."""
+    return escape(text)
+
+
+def _mark(*, ok: bool) -> str:
+    return "[green]✓[/]" if ok else "[red]✗[/]"
+
+
+def show_diagnosis(diagnosis: Diagnosis) -> None:
+    """Hops with their latencies, then services."""
+    table = Table("", "hop", "from → to", "latency", "what to do", box=None, pad_edge=False)
+    for hop in diagnosis.hops:
+        latency = "-" if hop.latency_ms is None else f"{hop.latency_ms:.0f} ms"
+        table.add_row(_mark(ok=hop.ok), hop.name, f"{hop.origin} → {hop.to}", latency, plain(hop.why or ""))
+    for check in diagnosis.services:
+        table.add_row(_mark(ok=check.ok), check.name, "", "", plain(check.why or ""))
+    out.print(table)
+
+
+def show_status(found: LabStatus) -> None:
+    """The cluster's parts, then the pods."""
+    if found.cluster:
+        if not found.cluster.running:
+            out.print("The lab is down. Start it with ./lab up")
+            return
+        parts = Table("", "part", "pid", "restarts", "last exit", box=None, pad_edge=False)
+        for part in found.cluster.parts:
+            ended = "" if part.last_exit is None else str(part.last_exit)
+            pid = "-" if part.pid is None else str(part.pid)
+            parts.add_row(_mark(ok=part.pid is not None), part.name, pid, str(part.restarts), ended)
+        out.print(parts)
+    pods = Table("", "service", "pod", "restarts", "why", box=None, pad_edge=False)
+    for pod in found.pods:
+        pods.add_row(_mark(ok=pod.ready), pod.service, pod.name, str(pod.restarts), plain(pod.why or ""))
+    for service in found.missing:
+        pods.add_row(_mark(ok=False), service, "-", "", "not there; run ./lab up")
+    out.print(pods)
+    if found.memory_mb:
+        out.print(f"Memory of the whole lab: {found.memory_mb} MB")
+    if found.standin:
+        out.print("Kubernetes plugin: the lab's stand-in (the official one could not be fetched)")
+
+
+def show_access(entries: dict[str, dict[str, str]], hint: str | None) -> None:
+    """Addresses and logins."""
+    table = Table("service", "address", "user", "password", box=None, pad_edge=False)
+    for service, entry in entries.items():
+        table.add_row(service, entry["url"], entry["user"], entry["password"])
+    out.print(table)
+    if hint:
+        out.print(plain(hint))

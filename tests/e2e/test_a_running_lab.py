@@ -1,0 +1,109 @@
+"""What holds in a lab that is up; nothing here stops or harms it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+
+import pytest
+import testinfra
+
+from infra import wiring
+from infra.lab import probes
+from tests.support.lab import ROOT, kubectl, lab, lab_env, lab_json, lab_ok
+
+pytestmark = pytest.mark.usefixtures("running")
+
+
+def test_the_doctor_shows_every_hop_with_its_latency() -> None:
+    found = lab_json("doctor")
+    assert found["ok"], found
+    assert [(hop["from"], hop["to"]) for hop in found["hops"]] == [
+        ("device", "mosquitto"),
+        ("mosquitto", "kafka"),
+        ("kafka", "influxdb"),
+    ]
+    assert all(0 < hop["latency_ms"] < 10_000 and hop["why"] is None for hop in found["hops"])
+    assert {service["name"] for service in found["services"]} >= {"mosquitto", "kafka", "influxdb", "bridge", "timeseries"}
+
+
+def test_a_second_up_changes_nothing_and_is_quick() -> None:
+    objects = kubectl("get", "deployments,statefulsets,services,configmaps,secrets", "-o", "jsonpath={..metadata.generation}{..uid}")
+    started = time.monotonic()
+    done = lab("up")
+    seconds = time.monotonic() - started
+    assert done.returncode == 0, done.stderr
+    assert "nothing changed" in done.stderr
+    assert seconds < 60, f"{seconds:.0f} s"
+    again = kubectl("get", "deployments,statefulsets,services,configmaps,secrets", "-o", "jsonpath={..metadata.generation}{..uid}")
+    assert again == objects
+
+
+def test_a_plain_pulumi_preview_shows_no_difference() -> None:
+    done = subprocess.run(
+        ["pulumi", "preview", "-s", "local", "--expect-no-changes", "--non-interactive"],
+        cwd=ROOT, env=lab_env(), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_node_ports_listen_on_loopback_only() -> None:
+    host = testinfra.get_host("local://")
+    for port in wiring.EXPOSED:
+        assert host.socket(f"tcp://127.0.0.1:{port.node_port}").is_listening
+        assert not host.socket(f"tcp://0.0.0.0:{port.node_port}").is_listening
+
+
+def test_the_printed_login_works_and_nothing_else_does() -> None:
+    entry = lab_json("access")["mosquitto"]
+    port = wiring.EXPOSED[0].node_port
+    assert probes.mqtt_login(port, entry["user"], entry["password"]).accepted is True
+    for user, password in ((None, None), ("admin", "admin"), ("mosquitto", "mosquitto"), (entry["user"], "wrong"), ("admin", "")):
+        assert probes.mqtt_login(port, user, password).accepted is False, f"{user} got in"
+
+
+def test_the_doctor_leaves_no_trace_in_data() -> None:
+    for _ in range(3):
+        assert lab("doctor", "--json").returncode == 0
+    offsets = _message_count(wiring.SENSOR_DATA.name)
+    assert offsets > 0
+    read = ("--topic", wiring.SENSOR_DATA.name, "--from-beginning", "--timeout-ms", "8000", "--max-messages", str(offsets))
+    said = kubectl("exec", "kafka-0", "--", "kafka-console-consumer.sh", "--bootstrap-server", wiring.KAFKA.address, *read, timeout_s=90)
+    assert wiring.RESERVED_DEVICE not in said
+    cars = {json.loads(line)["car"] for line in said.splitlines() if line.startswith("{")}
+    assert cars
+    assert all(car.startswith("electric-vehicle-") for car in cars)
+
+
+def test_pods_run_restricted_without_a_service_account_token() -> None:
+    for pod in json.loads(kubectl("get", "pods", "-o", "json"))["items"]:
+        assert pod["spec"].get("automountServiceAccountToken") is False, pod["metadata"]["name"]
+    namespace = json.loads(kubectl("get", "namespace", wiring.NAMESPACE, "-o", "json"))
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_the_tools_of_the_lessons_are_on_the_pods_paths() -> None:
+    assert wiring.SENSOR_DATA.name in kubectl(
+        "exec", "kafka-0", "--", "kafka-topics.sh", "--bootstrap-server", wiring.KAFKA.address, "--list"
+    )
+    assert "mosquitto_pub" in kubectl("exec", "mosquitto-0", "-c", "mosquitto", "--", "sh", "-c", "command -v mosquitto_pub")
+
+
+def test_watch_shows_readings() -> None:
+    said = lab_ok("watch", "--seconds", "8")
+    assert "electric-vehicle-" in said
+
+
+def test_a_mistyped_service_is_the_users_fault_and_says_what_there_is() -> None:
+    done = lab("logs", "kafak")
+    assert done.returncode == 2
+    assert "there is no service 'kafak'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _message_count(topic: str) -> int:
+    said = kubectl(
+        "exec", "kafka-0", "--", "kafka-get-offsets.sh", "--bootstrap-server", wiring.KAFKA.address, "--topic", topic, timeout_s=60
+    )
+    return sum(int(line.rsplit(":", 1)[1]) for line in said.split())

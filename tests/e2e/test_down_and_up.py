@@ -1,0 +1,66 @@
+"""What holds across `down` and `up`. It stops the lab, so it runs only in a lab that this run started."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+import psutil
+import pytest
+
+from infra.lab.cluster import leftovers
+from infra.lab.paths import Paths
+from tests.support.lab import HostTraces, kubectl, lab_json, lab_ok
+
+pytestmark = pytest.mark.usefixtures("running")
+
+COUNT = "SELECT COUNT(speed) FROM car"
+
+
+@pytest.fixture(autouse=True)
+def _only_in_our_own_lab(ours: bool) -> None:
+    if not ours:
+        pytest.skip("this lab was up before the tests: stop it (./lab down) to have its restart tested too")
+
+
+def test_a_part_of_the_cluster_that_dies_comes_back_and_status_says_so() -> None:
+    before = _part("kube-scheduler")
+    os.kill(_host_pid("kube-scheduler"), signal.SIGKILL)
+    for _ in range(60):
+        after = _part("kube-scheduler")
+        if after["restarts"] == before["restarts"] + 1 and after["pid"] is not None:
+            return
+        time.sleep(0.5)
+    pytest.fail(f"not restarted: {after}")
+
+
+def test_down_leaves_no_trace_and_data_survive(traces_before: HostTraces) -> None:
+    stored = _stored_points()
+    assert stored > 0
+    lab_ok("down")
+    assert leftovers.find(Paths.from_environment()) == []
+    now = HostTraces.now()
+    assert now.links == traces_before.links
+    assert now.mounts == traces_before.mounts
+    assert now.rules == traces_before.rules
+    assert now.cgroups == traces_before.cgroups
+    assert not now.listening - traces_before.listening
+    lab_ok("up", timeout_s=600)
+    assert _stored_points() >= stored
+
+
+def _part(name: str) -> dict[str, object]:
+    return next(part for part in lab_json("status")["cluster"]["parts"] if part["name"] == name)
+
+
+def _host_pid(name: str) -> int:
+    return next(process.pid for process in psutil.process_iter(["name"]) if process.info["name"] == name)
+
+
+def _stored_points() -> int:
+    said = kubectl("exec", "deployment/canary", "--", "python", "-m", "canary", "count", "cars", "car")
+    found = re.search(r"\d+", said)
+    assert found, said
+    return int(found.group())

@@ -1,0 +1,49 @@
+"""Settings: what can't work is refused with a sentence that says what to do."""
+
+import pytest
+
+from infra.scales import SCALES
+from infra.settings import NEEDS, Settings, SettingsError
+
+
+def test_an_empty_configuration_is_the_small_core_lab() -> None:
+    settings = Settings.parse({})
+    assert settings.scale is SCALES["S"]
+    assert settings.chosen == frozenset(NEEDS)
+    assert settings.kubeconfig == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"iotlab:scale": "XXXL"}, "iotlab:scale: there is no scale 'XXXL'; choose one of S, M."),
+        ({"iotlab:scal": "S"}, "the configuration key iotlab:scal is not known; keys are"),
+        ({"iotlab:services": ["bridge", "mosquitto"]}, "the service 'bridge' needs 'kafka'; add it to iotlab:services."),
+        ({"iotlab:services": ["grafna"]}, "iotlab:services: there is no service or set 'grafna'"),
+        ({"iotlab:rotation": 0}, "iotlab:rotation: Input should be greater than or equal to 1."),
+        ({"iotlab:scale": 3}, "iotlab:scale: Input should be a valid string."),
+    ],
+)
+def test_what_cannot_work_is_refused_with_one_sentence(config: dict[str, object], sentence: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.parse(config)
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_keys_of_other_projects_are_not_ours_to_judge() -> None:
+    assert Settings.parse({"aws:region": "eu-central-1"}).scale_name == "S"
+
+
+def test_the_engine_hands_values_over_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = '{"iotlab:scale": "M", "iotlab:services": "[\\"mosquitto\\", \\"fleet\\"]", "iotlab:rotation": "2"}'
+    monkeypatch.setenv("PULUMI_CONFIG", said)
+    settings = Settings.load()
+    assert (settings.scale_name, settings.rotation, settings.chosen) == ("M", 2, {"mosquitto", "fleet"})
+
+
+def test_every_scale_has_a_budget_for_every_service_and_sums_them() -> None:
+    for scale in SCALES.values():
+        assert set(scale.budgets) == set(NEEDS)
+        assert all(budget.request_mb <= budget.limit_mb for budget in scale.budgets.values())
+    assert Settings.parse({}).services_mb == sum(budget.limit_mb for budget in SCALES["S"].budgets.values())

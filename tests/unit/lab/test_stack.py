@@ -1,0 +1,59 @@
+"""The stack's files: the checkout is read, never written; bad ones are the user's fault."""
+
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+
+from infra.lab import stack as module
+from infra.lab.errors import UserError
+from infra.lab.paths import Paths
+from infra.lab.stack import Stack, config_of, settings_of
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    (tmp_path / "Pulumi.local.yaml").write_text("config:\n  iotlab:scale: S\n")
+    return tmp_path
+
+
+def test_an_unknown_stack_names_the_known_ones(checkout: Path) -> None:
+    assert (checkout / "Pulumi.local.yaml").exists()
+    with pytest.raises(UserError, match=r"there is no stack 'locl'.*stacks are local"):
+        config_of("locl")
+
+
+@pytest.mark.parametrize("text", ["config: [", "nothing: here", ""])
+def test_a_stack_file_that_is_not_one_is_refused(checkout: Path, text: str) -> None:
+    (checkout / "Pulumi.local.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"Pulumi\.local\.yaml"):
+        config_of("local")
+
+
+def test_a_bad_value_names_the_file(checkout: Path) -> None:
+    (checkout / "Pulumi.local.yaml").write_text("config: {iotlab:scale: Q}")
+    with pytest.raises(UserError, match=r"Pulumi\.local\.yaml: iotlab:scale: there is no scale 'Q'"):
+        settings_of("local")
+
+
+def test_the_private_copy_carries_salt_images_and_kubeconfig_and_the_passphrase_is_the_owners(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del checkout
+    paths = Paths(tmp_path / "cache", tmp_path / "state")
+    stack = Stack("local", paths, {"PATH": ""}, tmp_path / "kubeconfig")
+    monkeypatch.setattr(stack, "_init", lambda: stack.private_file.write_text("encryptionsalt: v1:salt\n"))
+    stack.prepare({"kafka": "localhost/iotlab/kafka@sha256:0"})
+    first = (paths.pulumi / "passphrase").read_text()
+    stack.prepare({"kafka": "localhost/iotlab/kafka@sha256:1"})
+    copy = yaml.safe_load(stack.private_file.read_text())
+    assert copy["encryptionsalt"] == "v1:salt"
+    assert copy["config"] == {
+        "iotlab:scale": "S",
+        "iotlab:kubeconfig": str(tmp_path / "kubeconfig"),
+        "iotlab:images": {"kafka": "localhost/iotlab/kafka@sha256:1"},
+    }
+    assert (paths.pulumi / "passphrase").read_text() == first
+    assert stat.S_IMODE((paths.pulumi / "passphrase").stat().st_mode) == 0o600
