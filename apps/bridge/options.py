@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from runtime.settings import ConfigurationError
+from runtime.settings import ConfigurationError, from_environment
 
 from bridge.routes import Route, matches
 from bridge.settings import BridgeSettings
@@ -52,4 +52,4 @@ def load(arguments: Sequence[str]) -> BridgeSettings:
     if "topics" in chosen:
         known = _known_routes()
         chosen["routes"] = [_route(text, known) for text in chosen.pop("topics").split(",")]
-    return BridgeSettings(**chosen)
+    return from_environment(BridgeSettings, **chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -21,6 +21,18 @@ class AppSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", validation_alias="LOG_LEVEL", description="how much is logged"
     )
+
+
+Settings = TypeVar("Settings", bound=AppSettings)
+
+
+def from_environment(settings: type[Settings], **chosen: Any) -> Settings:
+    """Read `settings` from the environment; `chosen` comes from the command line and wins.
+
+    Raises:
+        pydantic.ValidationError: a setting is missing or wrong.
+    """
+    return settings(**chosen)
 
 
 class ConfigurationError(Exception):

@@ -7,6 +7,7 @@ Old devices send neither car nor time: the reader gives the car (from topic or k
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Final, Literal, get_args, get_type_hints
 
 import msgspec
@@ -68,6 +69,8 @@ def _units() -> dict[str, str]:
 
 UNITS: Final = _units()  # by field name
 
+_CAR: Final = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
+
 _decoder = msgspec.json.Decoder(CarReading)
 _encoder = msgspec.json.Encoder()
 
@@ -97,8 +100,8 @@ def decode_json(payload: bytes, *, car: str = "", arrival_s: float = 0.0) -> Car
         return reading
     time_s = _checked_time(reading.time or arrival_s)
     name = reading.car or car
-    if not name:
-        raise PayloadError("no car in the payload nor in the topic")
+    if not _CAR.fullmatch(name):
+        raise PayloadError("no car in the payload, and topic or key name none" if not name else f"no car's name: {name[:80]!r}")
     return msgspec.structs.replace(reading, car=name, time=time_s)
 
 

@@ -1,0 +1,6 @@
+"""Kafka to InfluxDB, in batches.
+
+The promise: an offset is committed only after its reading is written or, if InfluxDB or the codec refuses it for good, lies
+in the dead-letter topic with the reason. A reading may be written twice; it is the same point (series and time) and changes
+nothing. While InfluxDB is away or overloaded, offsets wait.
+"""
