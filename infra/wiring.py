@@ -56,6 +56,11 @@ EXPOSED = (
 )
 
 
+def node_port(service: str) -> int:
+    """The port of `service` on the lab's address."""
+    return next(port.node_port for port in EXPOSED if port.service == service)
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """A Kafka topic. `spread` topics get the scale's partitions, the others one."""
@@ -150,4 +155,20 @@ INFLUX_USERS = (
     InfluxUser("timeseries", (CARS_DB, CANARY_DB), (), "writes the series"),
     InfluxUser("canary", (), (CANARY_DB,), "the doctor reads its own readings back"),
     InfluxUser("reader", (), (CARS_DB,), "people, dashboards, notebooks"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login that people use, as `lab access` shows it; the password is the key `user` of the Secret."""
+
+    service: str
+    url: str
+    user: str
+    secret: str
+
+
+LOGINS = (
+    Login("mosquitto", f"mqtt://127.0.0.1:{node_port('mosquitto')}", "lab", "mosquitto-users"),
+    Login("influxdb", INFLUXDB.url, "reader", "influxdb-users"),
 )

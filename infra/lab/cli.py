@@ -12,8 +12,15 @@ from typing import Annotated
 import typer
 
 from infra.lab import views
+from infra.lab.access import board_hint, logins
 from infra.lab.console import console
+from infra.lab.doctor import examine
 from infra.lab.errors import LabError, UserError
+from infra.lab.lab import LOCAL, Lab
+from infra.lab.logs import show_logs
+from infra.lab.status import status_of
+from infra.lab.testing import run_tests
+from infra.lab.watch import run_watch
 
 app = typer.Typer(
     name="lab",
@@ -26,13 +33,6 @@ app = typer.Typer(
 )
 StackName = Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-LOCAL = "local"
-
-
-def _lab(stack: str) -> Lab:
-    from infra.lab.lab import Lab
-
-    return Lab(stack)
 
 
 @app.command(epilog="Examples: ./lab up  ·  ./lab up --bundle lab.tar.zst  ·  IOTLAB_SEALED=1 ./lab up")
@@ -41,13 +41,11 @@ def up(
     bundle: Annotated[str | None, typer.Option(help="Take toolchain and images from this archive: a file or a URL.")] = None,
 ) -> None:
     """Bring the lab up, or to what this checkout says; repeat it as often as you like."""
-    lab = _lab(stack)
+    lab = Lab(stack)
     with lab.lock():
         if bundle:
             lab.take_bundle(bundle)
         lab.up()
-    from infra.lab.doctor import examine
-
     with lab.steps.step("Doctor"):
         diagnosis = lab.settle(lambda: examine(lab))
     views.show_diagnosis(diagnosis)
@@ -62,7 +60,7 @@ def down(
     purge: Annotated[bool, typer.Option("--purge", help="Also remove cluster data and its stack state, together.")] = False,
 ) -> None:
     """Stop the lab and check that nothing of it is left; data and caches stay."""
-    lab = _lab(stack)
+    lab = Lab(stack)
     with lab.lock():
         lab.down(purge=purge)
 
@@ -70,9 +68,7 @@ def down(
 @app.command()
 def status(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show what runs: the cluster's parts and the services' pods."""
-    lab = _lab(stack)
-    from infra.lab.status import status_of
-
+    lab = Lab(stack)
     found = status_of(lab)
     _print_json(found.as_json()) if json_ else views.show_status(found)
     if not found.ok:
@@ -82,10 +78,8 @@ def status(stack: StackName = LOCAL, json_: AsJson = False) -> None:
 @app.command(epilog="Example: ./lab doctor --json | jq '.hops[] | {name, latency_ms}'")
 def doctor(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Follow a reading through every hop and ask every service; exit code 0 only if all is green."""
-    lab = _lab(stack)
+    lab = Lab(stack)
     lab.need_up()
-    from infra.lab.doctor import examine
-
     diagnosis = examine(lab)
     _print_json(diagnosis.as_json()) if json_ else views.show_diagnosis(diagnosis)
     if not diagnosis.ok:
@@ -95,10 +89,8 @@ def doctor(stack: StackName = LOCAL, json_: AsJson = False) -> None:
 @app.command(epilog="Example: ./lab access --json | jq -r .mosquitto.password")
 def access(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show addresses and generated logins."""
-    lab = _lab(stack)
+    lab = Lab(stack)
     lab.need_up()
-    from infra.lab.access import board_hint, logins
-
     entries = logins(lab)
     _print_json(entries) if json_ else views.show_access(entries, board_hint(lab))
 
@@ -111,9 +103,7 @@ def logs(
     tail: Annotated[int, typer.Option(help="How many last lines.")] = 100,
 ) -> None:
     """Show a service's last log lines."""
-    lab = _lab(stack)
-    from infra.lab.logs import show_logs
-
+    lab = Lab(stack)
     show_logs(lab, service, follow=follow, tail=tail)
 
 
@@ -123,17 +113,15 @@ def watch(
     seconds: Annotated[float, typer.Option(help="Stop after so long; 0 goes on until Ctrl-C.")] = 0,
 ) -> None:
     """Show live readings: rate and last value at every hop."""
-    lab = _lab(stack)
+    lab = Lab(stack)
     lab.need_up()
-    from infra.lab.watch import run_watch
-
     run_watch(lab, seconds)
 
 
 @app.command(epilog='Example: eval "$(./lab env)" && pulumi preview -s local && kubectl get pods')
 def env(stack: StackName = LOCAL) -> None:
     """Print what puts pulumi, kubectl, helm and the kubeconfig on a shell's path."""
-    lab = _lab(stack)
+    lab = Lab(stack)
     if lab.toolchain.missing():
         raise UserError("the toolchain is not there yet; ./lab up makes it")
     lab.refresh_private_file()
@@ -148,7 +136,7 @@ app.add_typer(bundle_app, name="bundle")
 @bundle_app.command("export", epilog="Example: ./lab bundle export lab.tar.zst")
 def bundle_export(file: Annotated[Path, typer.Argument(help="Where to write the archive.")], stack: StackName = LOCAL) -> None:
     """Write the archive that `./lab up --bundle FILE` needs on a machine without a network."""
-    lab = _lab(stack)
+    lab = Lab(stack)
     with lab.lock():
         lab.export_bundle(file)
 
@@ -162,8 +150,6 @@ def test(
     only: Annotated[list[str] | None, typer.Option(help="Run this tier alone; may be given again.")] = None,
 ) -> None:
     """Run every test; what follows `--` goes to pytest."""
-    from infra.lab.testing import run_tests
-
     raise typer.Exit(run_tests(only or [], context.args))
 
 

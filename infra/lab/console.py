@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from rich.console import Console
 from rich.markup import escape
-from rich.status import Status
 
 from infra.lab.errors import LabError
 from infra.lab.paths import Paths
@@ -22,13 +22,18 @@ WORTH_TELLING_S = 2.0
 
 
 class Steps:
-    """Runs named steps, shows them, and remembers in the state folder how long each took."""
+    """Runs named steps, shows them, and remembers in the state folder how long each took.
+
+    Steps may run in several threads at once: a terminal has one line that names them all.
+    """
 
     def __init__(self, paths: Paths) -> None:
         """`paths` says where the logs and the remembered durations live."""
         self.paths = paths
         self._durations_file = paths.state / "durations.json"
-        self._shown: tuple[Status, str] | None = None
+        self._changing = Lock()
+        self._running: dict[str, str] = {}
+        self._line = console.status("")
 
     def _durations(self) -> dict[str, float]:
         try:
@@ -44,33 +49,49 @@ class Steps:
         scratch.write_text(json.dumps(durations, indent=1, sort_keys=True))
         scratch.replace(self._durations_file)
 
+    def _show(self, name: str, text: str | None) -> None:
+        """Put `name` on the terminal's line with `text`, or take it off."""
+        with self._changing:
+            if text is None:
+                self._running.pop(name, None)
+            else:
+                self._running[name] = text
+            if not console.is_terminal:
+                return
+            self._line.update("   ".join(self._running.values()))
+            if self._running:
+                self._line.start()
+            else:
+                self._line.stop()
+
+    def _hint(self, name: str) -> str:
+        last = self._durations().get(name, 0.0)
+        return f" [dim](last time {last:.0f} s)[/]" if last >= WORTH_TELLING_S else ""
+
     @contextmanager
-    def step(self, name: str, *, quiet_below_s: float = 0.0) -> Iterator[None]:
-        """Show `name` while the body runs, then its duration; nothing is printed if it took less than `quiet_below_s`."""
-        last = self._durations().get(name)
-        hint = f" [dim](last time {last:.0f} s)[/]" if last and last >= WORTH_TELLING_S else ""
+    def step(self, name: str) -> Iterator[None]:
+        """Show `name` while the body runs, then how long it took, or that it failed."""
+        text = f"{escape(name)}{self._hint(name)}"
+        if not console.is_terminal:
+            console.print(f"… {text}")
         started = time.monotonic()
-        if console.is_terminal:
-            with console.status(f"{name}{hint}") as status:
-                self._shown = (status, f"{name}{hint}")
-                try:
-                    yield
-                finally:
-                    self._shown = None
-        else:
-            if quiet_below_s == 0.0:
-                console.print(f"… {name}{hint}")
+        self._show(name, text)
+        try:
             yield
+        except BaseException:
+            self._show(name, None)
+            console.print(f"[red]✗[/] {escape(name)} [dim]{time.monotonic() - started:.1f} s[/]")
+            raise
+        self._show(name, None)
         seconds = time.monotonic() - started
-        if seconds >= quiet_below_s:
-            console.print(f"[green]✓[/] {name} [dim]{seconds:.1f} s[/]")
+        console.print(f"[green]✓[/] {escape(name)} [dim]{seconds:.1f} s[/]")
+        with self._changing:
             self._remember(name, seconds)
 
-    def say(self, detail: str) -> None:
-        """Show what the running step is at, on a terminal; a log gets the steps only."""
-        if self._shown:
-            status, text = self._shown
-            status.update(f"{text} [dim]{escape(detail)}[/]")
+    def say(self, name: str, detail: str) -> None:
+        """Show what the running step `name` is at, on a terminal; a log gets the steps only."""
+        if name in self._running:
+            self._show(name, f"{escape(name)}{self._hint(name)} [dim]{escape(detail)}[/]")
 
     def run(
         self,

@@ -101,7 +101,7 @@ def _canary(lab: Lab) -> tuple[list[Hop], list[Check]]:
 def _from_outside(lab: Lab) -> list[Check]:
     """MQTT on the lab's own address, as a person's program would use it."""
     login = logins(lab)["mosquitto"]
-    port = next(exposed.node_port for exposed in wiring.EXPOSED if exposed.service == "mosquitto")
+    port = wiring.node_port("mosquitto")
     tries = (
         ("mosquitto from outside", probes.mqtt_login(port, login["user"], login["password"]), True),
         ("mosquitto refuses anonymous", probes.mqtt_login(port, None, None), False),

@@ -31,7 +31,7 @@ def reader(lab: Lab) -> Iterator[Ask]:
     login = logins(lab)["influxdb"]
     command = ["kubectl", "port-forward", f"service/{wiring.INFLUXDB.host}", f":{wiring.INFLUXDB.port}"]
     forward = subprocess.Popen(
-        command, env=lab.stack.env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command, env=lab.stack.process_env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
         found = FORWARDED.search(forward.stdout.readline() if forward.stdout else b"")

@@ -75,7 +75,9 @@ def _without_ours(entry: dict[str, Any]) -> dict[str, Any] | None:
     if _is_kubernetes(str(entry["type"])):
         return None
     loose = dict(entry)
-    loose["dependencies"] = [urn for urn in entry.get("dependencies") or () if "$kubernetes:" not in urn and "::kubernetes:" not in urn]
+    loose["dependencies"] = [
+        urn for urn in entry.get("dependencies") or () if "$kubernetes:" not in urn and "::kubernetes:" not in urn
+    ]
     return loose
 
 

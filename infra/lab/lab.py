@@ -73,12 +73,12 @@ class Lab:
     @cached_property
     def standin(self) -> bool:
         """Whether Pulumi's own Kubernetes plugin is not to be had and the lab's stand-in serves."""
-        return kubernetes_plugin.choose(self.paths, self.stack.env())
+        return kubernetes_plugin.choose(self.paths, self.stack.process_env())
 
     @cached_property
     def kube(self) -> Kube:
-        """kubectl for this stack's cluster."""
-        return Kube(self.stack.env())
+        """The kubectl of this stack's cluster."""
+        return Kube(self.stack.process_env())
 
     def need_up(self) -> None:
         """Refuse to look into a lab that doesn't run.
@@ -104,8 +104,9 @@ class Lab:
     def _fill(self, manifest: Manifest) -> dict[str, int]:
         self.stack.prepare(manifest.references())
         self._choose_plugin()
-        with self.steps.step(f"Services of the stack {self.stack_name}"):
-            changes = self.stack.up(self.steps.say)
+        filling = f"Services of the stack {self.stack_name}"
+        with self.steps.step(filling):
+            changes = self.stack.up(lambda detail: self.steps.say(filling, detail))
         kubernetes_plugin.remember(self.paths, standin=self.standin)
         changed = {kind: count for kind, count in changes.items() if kind != "same"}
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(changed.items())) or "nothing changed"
@@ -118,7 +119,7 @@ class Lab:
             console.print("  Pulumi's Kubernetes plugin could not be fetched: the lab's stand-in serves")
         if kubernetes_plugin.changed(self.paths, standin=self.standin):
             with self.steps.step("Kubernetes plugin changed: its objects are made anew, data stay"):
-                kubernetes_plugin.hand_over(self.stack.env(), self.stack_name)
+                kubernetes_plugin.hand_over(self.stack.process_env(), self.stack_name)
 
     def settle(self, examine: Callable[[], Diagnosis]) -> Diagnosis:
         """Examine until green, for at most SETTLE_S: pods that are ready still have to find each other."""
@@ -128,6 +129,12 @@ class Lab:
             if diagnosis.ok or time.monotonic() > until:
                 return diagnosis
             time.sleep(AGAIN_AFTER_S)
+
+    def refresh_private_file(self) -> None:
+        """Write the stack's private file anew, so that a plain `pulumi` sees what the checkout says now."""
+        if self.standin:
+            self.stack.put_on_path(kubernetes_plugin.STANDIN)
+        self.stack.prepare(self.bundle.manifest().references())
 
     def lock(self) -> AbstractContextManager[None]:
         """One long command at a time."""

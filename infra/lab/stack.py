@@ -86,6 +86,10 @@ class Stack:
             "KUBECONFIG": str(self.kubeconfig),
         }
 
+    def process_env(self) -> dict[str, str]:
+        """This process's environment with `env` laid over it, for programs started from here."""
+        return os.environ | self.env()
+
     def put_on_path(self, folder: Path) -> None:
         """Let the engine find a plugin in `folder`; every pulumi-resource-* on PATH is loaded, used or not."""
         self._tool_env["PATH"] = f"{folder}{os.pathsep}{self._tool_env['PATH']}"
@@ -136,14 +140,20 @@ class Stack:
 
     def _pulumi(self, *words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["pulumi", *words], cwd=cwd, env=self.env(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            ["pulumi", *words],
+            cwd=cwd,
+            env=self.process_env(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def _open(self) -> automation.Stack:
         # Imported here: the Automation API costs half a second that `lab --help` should not pay.
         from pulumi import automation  # noqa: PLC0415
 
-        os.environ["PATH"] = self.env()["PATH"]  # the API looks `pulumi` up in this process's PATH
+        os.environ["PATH"] = self._tool_env["PATH"]  # the API looks `pulumi` up in this process's PATH
         options = automation.LocalWorkspaceOptions(env_vars=self.env())
         return automation.select_stack(self.name, work_dir=str(ROOT), opts=options)
 

@@ -29,14 +29,18 @@ def test_the_doctor_shows_every_hop_with_its_latency() -> None:
 
 
 def test_a_second_up_changes_nothing_and_is_quick() -> None:
-    objects = kubectl("get", "deployments,statefulsets,services,configmaps,secrets", "-o", "jsonpath={..metadata.generation}{..uid}")
+    objects = kubectl(
+        "get", "deployments,statefulsets,services,configmaps,secrets", "-o", "jsonpath={..metadata.generation}{..uid}"
+    )
     started = time.monotonic()
     done = lab("up")
     seconds = time.monotonic() - started
     assert done.returncode == 0, done.stderr
     assert "nothing changed" in done.stderr
     assert seconds < 60, f"{seconds:.0f} s"
-    again = kubectl("get", "deployments,statefulsets,services,configmaps,secrets", "-o", "jsonpath={..metadata.generation}{..uid}")
+    again = kubectl(
+        "get", "deployments,statefulsets,services,configmaps,secrets", "-o", "jsonpath={..metadata.generation}{..uid}"
+    )
     assert again == objects
 
 
@@ -69,7 +73,9 @@ def test_the_doctor_leaves_no_trace_in_data() -> None:
     offsets = _message_count(wiring.SENSOR_DATA.name)
     assert offsets > 0
     read = ("--topic", wiring.SENSOR_DATA.name, "--from-beginning", "--timeout-ms", "8000", "--max-messages", str(offsets))
-    said = kubectl("exec", "kafka-0", "--", "kafka-console-consumer.sh", "--bootstrap-server", wiring.KAFKA.address, *read, timeout_s=90)
+    said = kubectl(
+        "exec", "kafka-0", "--", "kafka-console-consumer.sh", "--bootstrap-server", wiring.KAFKA.address, *read, timeout_s=90
+    )
     assert wiring.RESERVED_DEVICE not in said
     cars = {json.loads(line)["car"] for line in said.splitlines() if line.startswith("{")}
     assert cars
@@ -104,6 +110,14 @@ def test_a_mistyped_service_is_the_users_fault_and_says_what_there_is() -> None:
 
 def _message_count(topic: str) -> int:
     said = kubectl(
-        "exec", "kafka-0", "--", "kafka-get-offsets.sh", "--bootstrap-server", wiring.KAFKA.address, "--topic", topic, timeout_s=60
+        "exec",
+        "kafka-0",
+        "--",
+        "kafka-get-offsets.sh",
+        "--bootstrap-server",
+        wiring.KAFKA.address,
+        "--topic",
+        topic,
+        timeout_s=60,
     )
     return sum(int(line.rsplit(":", 1)[1]) for line in said.split())

@@ -46,7 +46,13 @@ def lab_env() -> dict[str, str]:
 def kubectl(*words: str, timeout_s: float = 60) -> str:
     """Run the lab's kubectl in the lab's namespace."""
     done = subprocess.run(
-        ["kubectl", *words], env=lab_env(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False
+        ["kubectl", *words],
+        env=lab_env(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
     )
     assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
     return done.stdout

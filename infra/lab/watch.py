@@ -1,0 +1,150 @@
+"""`./lab watch`: every hop with its rate, its total and the last thing it saw, live in the terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import paho.mqtt.client as mqtt
+from prometheus_client.parser import text_string_to_metric_families
+from rich.live import Live
+from rich.table import Table
+
+from infra import wiring
+from infra.lab.access import logins
+from infra.lab.errors import LabError
+from infra.lab.influx import Ask, reader
+from infra.lab.probes import LOOPBACK
+from infra.lab.views import out, plain
+
+if TYPE_CHECKING:
+    from infra.lab.lab import Lab
+
+EVERY_S = 2.0
+WINDOW_S = 10.0
+COUNTERS = (  # hop, app that counts, its counter, what it means
+    ("fleet → mosquitto", "fleet", "fleet_acked_total", "acknowledged by the broker"),
+    ("mosquitto → bridge", "bridge", "bridge_received_total", "received by the bridge"),
+    ("bridge → kafka", "bridge", "bridge_delivered_total", "confirmed by Kafka"),
+    ("kafka → influxdb", "timeseries", "timeseries_points_total", "points written"),
+)
+LAST_POINT = "SELECT car, speed, battery_percentage FROM car ORDER BY time DESC LIMIT 1"
+
+
+@dataclass
+class Gauge:
+    """A counter's values over the last seconds."""
+
+    seen: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def add(self, now_s: float, total: float) -> None:
+        """Note `total` and forget what is older than the window."""
+        self.seen.append((now_s, total))
+        while self.seen[0][0] < now_s - WINDOW_S:
+            self.seen.popleft()
+
+    @property
+    def total(self) -> float:
+        """The last value."""
+        return self.seen[-1][1]
+
+    @property
+    def rate(self) -> float | None:
+        """Per second over the window; None before there are two values."""
+        (first_s, first), (last_s, last) = self.seen[0], self.seen[-1]
+        return (last - first) / (last_s - first_s) if last_s > first_s else None
+
+
+def counter_of(page: str, name: str) -> float:
+    """The sum of a counter's samples on a /metrics page.
+
+    Raises:
+        LabError: the page has no such counter.
+    """
+    samples = [s.value for family in text_string_to_metric_families(page) for s in family.samples if s.name == name]
+    if not samples:
+        raise LabError(f"the metrics have no counter {name}")
+    return sum(samples)
+
+
+@contextmanager
+def _last_reading(lab: Lab) -> Iterator[dict[str, str]]:
+    """Keep the last reading seen on MQTT in the dictionary that is given."""
+    last: dict[str, str] = {}
+    login = logins(lab)["mosquitto"]
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="")
+    client.username_pw_set(login["user"], login["password"])
+    client.on_connect = lambda *_: client.subscribe(f"{wiring.CARS_MQTT}/#")
+
+    def seen(_client: object, _data: object, message: mqtt.MQTTMessage) -> None:
+        last["text"] = _reading(message.topic, message.payload)
+
+    client.on_message = seen
+    client.connect(LOOPBACK, wiring.node_port("mosquitto"))
+    client.loop_start()
+    try:
+        yield last
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _reading(topic: str, payload: bytes) -> str:
+    try:
+        values = json.loads(payload)
+        return f"{topic.rsplit('/', 1)[-1]}: {values['speed']:.1f} m/s, battery {values['battery_percentage']:.0f} %"
+    except (ValueError, KeyError, TypeError):
+        return f"{topic}: {payload[:60]!r}"
+
+
+def _sample(lab: Lab, gauges: dict[str, Gauge]) -> dict[str, str]:
+    """Read every counter once; returns what could not be read, by hop."""
+    pages: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    for hop, app, name, _ in COUNTERS:
+        try:
+            if app not in pages:
+                pages[app] = lab.kube.metrics(app, wiring.METRICS_PORT)
+            gauges[hop].add(time.monotonic(), counter_of(pages[app], name))
+        except LabError as wrong:
+            failed[hop] = str(wrong)
+    return failed
+
+
+def _table(gauges: dict[str, Gauge], failed: dict[str, str], last: dict[str, str], point: str) -> Table:
+    table = Table("hop", "msg/s", "total", "", box=None, pad_edge=False, min_width=80)
+    for hop, _, _, meaning in COUNTERS:
+        gauge = gauges[hop]
+        if hop in failed or not gauge.seen:
+            table.add_row(hop, "-", "-", f"[red]{plain(failed.get(hop, 'no answer'))}[/]")
+        else:
+            rate = "…" if gauge.rate is None else f"{gauge.rate:.1f}"
+            table.add_row(hop, rate, f"{gauge.total:.0f}", meaning)
+    table.add_row("last on MQTT", "", "", plain(last.get("text", "nothing yet")))
+    table.add_row("last in InfluxDB", "", "", plain(point))
+    return table
+
+
+def _last_point(ask: Ask) -> str:
+    rows = ask(wiring.CARS_DB, LAST_POINT)
+    if not rows:
+        return "nothing yet"
+    row = rows[0]
+    age_s = time.time() - row["time"] / 1000
+    return f"{row['car']}: {row['speed']:.1f} m/s, battery {row['battery_percentage']:.0f} %, {age_s:.1f} s ago"
+
+
+def run_watch(lab: Lab, seconds: float) -> None:
+    """Show the hops until Ctrl-C, or for `seconds` if that isn't 0."""
+    gauges = {hop: Gauge() for hop, *_ in COUNTERS}
+    until = time.monotonic() + seconds if seconds else float("inf")
+    with _last_reading(lab) as last, reader(lab) as ask, Live(console=out, auto_refresh=False) as live:
+        while time.monotonic() < until:
+            failed = _sample(lab, gauges)
+            live.update(_table(gauges, failed, last, _last_point(ask)), refresh=True)
+            time.sleep(min(EVERY_S, max(0.0, until - time.monotonic())))

@@ -1,0 +1,40 @@
+"""What the documentation says is true: its tables are made from the data, its commands exist, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from infra.lab.cli import app
+from infra.lab.stack import settings_of
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if path.is_file()]
+
+
+def test_the_table_of_stacks_is_current() -> None:
+    rows = ["| stack | scale | cars | services | cluster |", "|---|---|---|---|---|"]
+    for file in sorted(ROOT.glob("Pulumi.*.yaml")):
+        name = file.name.split(".")[1]
+        settings = settings_of(name)
+        cars = f"{settings.scale.cars}, every {settings.scale.interval_s:g} s"
+        cluster = settings.kubeconfig or "embedded"
+        rows.append(f"| `{name}` | {settings.scale_name} | {cars} | {', '.join(settings.services)} | {cluster} |")
+    assert "\n".join(rows) in README, "\n".join(rows)
+
+
+def test_every_command_that_the_readme_names_exists() -> None:
+    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined] - click's group, which typer hides
+    named = set(re.findall(r"\./lab ([a-z]+)", README))
+    assert {"up", "test", "down", "doctor", "watch", "status", "access", "logs", "env"} <= named
+    assert named <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
