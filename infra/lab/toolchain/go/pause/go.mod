@@ -1,0 +1,3 @@
+module iotlab.example/pause
+
+go 1.26.0
