@@ -54,7 +54,7 @@ class Bridge:
 
     def __init__(self, settings: BridgeSettings, metrics: Metrics, heartbeat: Heartbeat) -> None:
         """Nothing connects before `run`."""
-        host, port = host_and_port(settings.uri, 1883)
+        host, port = host_and_port(settings.uri)
         password = read_password(settings.password_file)
         login = Login(host, port, settings.id, settings.user, password, settings.keepalive_s)
         self._settings = settings

@@ -16,7 +16,7 @@ class AppSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True)
 
     metrics_port: int = Field(
-        default=9100, ge=0, le=65535, validation_alias="METRICS_PORT", description="port of /metrics, /healthz and /readyz"
+        ge=0, le=65535, validation_alias="METRICS_PORT", description="port of /metrics, /healthz and /readyz; 0: any free one"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", validation_alias="LOG_LEVEL", description="how much is logged"
@@ -56,17 +56,17 @@ def read_password(file: Path | None) -> str | None:
     return password
 
 
-def host_and_port(uri: str, default_port: int) -> tuple[str, int]:
-    """Read `tcp://host:port`; the port may be left out.
+def host_and_port(uri: str) -> tuple[str, int]:
+    """Read `tcp://host:port`.
 
     Raises:
-        ConfigurationError: another scheme, no host, or no port number.
+        ConfigurationError: another scheme, no host, or no port.
     """
     parts = urlsplit(uri)
     try:
         port = parts.port
-    except ValueError as broken:
-        raise ConfigurationError(f"{uri!r} has no valid port") from broken
-    if parts.scheme != "tcp" or not parts.hostname:
+    except ValueError:
+        port = None
+    if parts.scheme != "tcp" or not parts.hostname or not port:
         raise ConfigurationError(f"{uri!r} is not tcp://host:port")
-    return parts.hostname, port or default_port
+    return parts.hostname, port

@@ -1,0 +1,54 @@
+"""`python -m canary once [--json]` flies once and reports; `python -m canary serve` stands and flies every interval."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+
+from runtime.process import exit_code_of, log_to_stderr, stop_on_signals
+from runtime.settings import from_environment
+from runtime.status import Heartbeat, serving
+
+from canary.flight import fly, logins
+from canary.serve import Metrics, serve
+from canary.settings import CanarySettings
+
+
+def _once(settings: CanarySettings, *, as_json: bool) -> int:
+    report = fly(settings, logins(settings))
+    if as_json:  # the answer is in the object, so that whoever runs us remotely gets it in every case
+        sys.stdout.write(json.dumps(report.as_json()) + "\n")
+        return 0
+    sys.stdout.write("\n".join(report.lines()) + "\n")
+    return 0 if report.ok else 1
+
+
+def _serve(settings: CanarySettings) -> None:
+    stop = stop_on_signals()
+    heartbeat = Heartbeat(limit_s=120.0)  # a flight through a dead lab takes its time
+    who = logins(settings)
+    logging.getLogger("canary").info(
+        "canary %s: %s -> %s -> %s", settings.device, settings.mqtt_uri, settings.brokerlist, settings.influx_url
+    )
+    with serving(settings.metrics_port, heartbeat.check, lambda: None):
+        serve(settings, who, Metrics(), heartbeat, stop)
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    options = argparse.ArgumentParser(prog="canary", description="Sends a reading through every hop.")
+    options.add_argument("mode", choices=("once", "serve"))
+    options.add_argument("--json", action="store_true", help="once: print one JSON object, exit code 0 whatever it says")
+    chosen = options.parse_args()
+    settings = from_environment(CanarySettings)
+    log_to_stderr(settings.log_level)
+    if chosen.mode == "once":
+        return _once(settings, as_json=chosen.json)
+    _serve(settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main))

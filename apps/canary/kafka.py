@@ -1,0 +1,52 @@
+"""The canary's Kafka side: watch a topic from its end for one reading. No group, no commit: no trace."""
+
+from __future__ import annotations
+
+import time
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+
+class KafkaError(Exception):
+    """Kafka cannot be asked; the message says why."""
+
+
+class KafkaWatch:
+    """Everything that comes to `topic` from now on."""
+
+    def __init__(self, brokerlist: str, topic: str, group: str) -> None:
+        """`group` is a name only; nothing joins it."""
+        self._topic = topic
+        self._consumer = Consumer(
+            {"bootstrap.servers": brokerlist, "group.id": group, "enable.auto.commit": False, "fetch.wait.max.ms": 50}
+        )
+
+    def start(self, timeout_s: float) -> None:
+        """Find the topic's end.
+
+        Raises:
+            KafkaError: no answer, or no such topic.
+        """
+        try:
+            known = self._consumer.list_topics(self._topic, timeout=timeout_s).topics[self._topic]
+            if known.error is not None or not known.partitions:
+                raise KafkaError(f"there is no topic {self._topic}")
+            places = [TopicPartition(self._topic, number) for number in known.partitions]
+            for place in places:
+                _low, place.offset = self._consumer.get_watermark_offsets(place, timeout=timeout_s) or (0, 0)
+            self._consumer.assign(places)
+        except KafkaException as failed:
+            raise KafkaError(failed.args[0].str()) from failed
+
+    def wait_for(self, payload: bytes, timeout_s: float) -> float | None:
+        """When `payload` came (monotonic), or None if it did not come in time."""
+        until_s = time.monotonic() + timeout_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            message = self._consumer.poll(min(left_s, 0.2))
+            if message is not None and message.error() is None and message.value() == payload:
+                return time.monotonic()
+        return None
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._consumer.close()

@@ -1,0 +1,31 @@
+"""The fleet's settings, from FLEET_* in the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+from runtime.settings import AppSettings
+
+
+class FleetSettings(AppSettings):
+    """How many cars publish how often, where and as whom."""
+
+    model_config = SettingsConfigDict(env_prefix="FLEET_")
+
+    uri: str = Field(description="the MQTT broker, tcp://host:port")
+    topic: str = Field(min_length=1, description="MQTT topic in front of /<client id>")
+    client_id: str = Field(pattern=r"\{number", description="client id of a car, a format with {number}")
+    cars: int = Field(ge=1, le=15_000, description="cars; a process has 20,000 files to open at most")
+    interval_s: float = Field(gt=0.0, le=3600.0, description="time between two readings of a car")
+    first: int = Field(default=1, ge=0, description="number of the first car")
+    qos: Literal[0, 1] = Field(default=1, description="MQTT quality of service")
+    user: str | None = Field(default=None, description="MQTT user")
+    password_file: Path | None = Field(default=None, description="file with the MQTT user's password")
+    seed: int = Field(default=1, description="the same seed makes the same cars")
+    failures_per_hour: float = Field(default=0.05, ge=0.0, le=60.0, description="failures of one car in an hour of driving")
+    keepalive_s: int = Field(default=60, ge=5, le=65535, description="MQTT keepalive")
+    kept_readings: int = Field(default=20, ge=1, le=10_000, description="readings a car keeps while it has no connection")
+    connects_per_s: float = Field(default=500.0, gt=0.0, description="most connections opened in a second")
