@@ -1,0 +1,62 @@
+"""Images into the cluster's containerd, from OCI archives."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+
+from infra.lab.cluster.layout import CONTAINERD_SOCKET
+from infra.lab.cluster.static_image import NAME
+from infra.lab.errors import LabError
+
+
+def archive_index(archive: Path) -> dict[str, str]:
+    """The images of an OCI archive: name to digest (`sha256:…`).
+
+    Raises:
+        LabError: it is no OCI archive, or an image in it has no name.
+    """
+    try:
+        with tarfile.open(archive) as packed:
+            file = packed.extractfile("index.json")
+            heads = json.load(file)["manifests"] if file else []
+        return {head["annotations"][NAME]: head["digest"] for head in heads}
+    except (OSError, KeyError, ValueError, tarfile.TarError) as broken:
+        raise LabError(f"{archive} is no OCI archive with named images ({broken}); build it again.") from broken
+
+
+class ImageStore:
+    """The images of a running cluster, reached in its namespaces."""
+
+    def __init__(self, init_pid: int, ctr: Path) -> None:
+        """`init_pid` is the cluster's first process as this machine sees it."""
+        enter = ["nsenter", "--target", str(init_pid), "--mount", "--net", "--"]
+        self._ctr = [*enter, str(ctr), "--address", str(CONTAINERD_SOCKET), "--namespace", "k8s.io"]
+
+    def _run(self, *words: str, archive: Path | None = None) -> str:
+        with (archive or Path("/dev/null")).open("rb") as source:
+            done = subprocess.run([*self._ctr, *words], stdin=source, capture_output=True, check=False)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+            raise LabError(f"containerd refused «images {words[1]}»: {said[-1]}")
+        return done.stdout.decode()
+
+    def present(self) -> dict[str, str]:
+        """What is there: name to digest."""
+        rows = [row.split() for row in self._run("images", "list").splitlines()[1:]]
+        return {row[0]: row[2] for row in rows}
+
+    def load(self, archive: Path) -> int:
+        """Load what isn't there yet; each image is also known as repository@digest. Returns how many were new."""
+        wanted = archive_index(archive)
+        have = self.present()
+        new = {name: digest for name, digest in wanted.items() if have.get(name) != digest}
+        if new:
+            self._run("images", "import", "-", archive=archive)
+        for name, digest in wanted.items():
+            exact = f"{name.rsplit(':', 1)[0]}@{digest}"
+            if exact not in have:
+                self._run("images", "tag", "--force", name, exact)
+        return len(new)

@@ -1,0 +1,250 @@
+"""The first process inside the cluster's namespaces: prepares them, runs the parts, ends them in order.
+
+Started by `outer` with pipes: it says `up` when the namespaces stand, hears `link` when the network link has been moved in and `stop`
+when it shall end. When the pipe closes, the outer part is dead and everything ends at once (as PID 1 it takes all processes along).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from http.client import HTTPException, HTTPSConnection
+from pathlib import Path
+
+from infra.lab.cluster.layout import (
+    API_PORT,
+    CONTAINERD_HOME,
+    CONTAINERD_SOCKET,
+    ETCD_HOME,
+    ETCD_SOCKET,
+    HOME,
+    KUBELET_HOME,
+    NODE,
+    POD_LOGS,
+    Folders,
+)
+from infra.lab.cluster.network import Network, raise_inner_link, run_ip
+from infra.lab.cluster.parts import Part
+from infra.lab.cluster.supervise import Supervisor
+from infra.lab.errors import LabError
+
+TICK_S = 0.1
+LOGS_EVERY_S = 15.0
+PODS_END_S = 20.0
+
+# Kubelet sets these for the whole machine unless they already read so. It is shown what it wants, in its own mount namespace.
+KUBELET_WANTS = {
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/keys/root_maxbytes": "25000000",
+}
+
+
+def _mount(*words: str | Path) -> None:
+    done = subprocess.run(["mount", *map(str, words)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"mount {' '.join(map(str, words))} failed: {done.stderr.strip()}")
+
+
+def private_folders(home: Path, keep: list[Path]) -> None:
+    """Give the parts a /var and a /run of their own; the cluster folder appears as /var/lib/iotlab, `keep` stay where they are."""
+    _mount("--make-rprivate", "/")
+    stage = home / "ns"
+    _mount("-t", "tmpfs", "-o", "mode=755", "iotlab", stage)
+    for folder in ("var/lib", "var/tmp", "var/log", "run/lock", "run/iotlab/sysctl"):
+        (stage / folder).mkdir(parents=True)
+    (stage / "var/run").symlink_to("/run")
+    (stage / "var/lock").symlink_to("/run/lock")
+    places = {HOME: home, KUBELET_HOME: home / "kubelet", CONTAINERD_HOME: home / "containerd"}
+    places |= {ETCD_HOME: home / "etcd", POD_LOGS: home / "pod-logs"}
+    places |= {path: path for path in keep if path.is_relative_to("/var") or path.is_relative_to("/run")}
+    for seen_as, folder in places.items():
+        target = stage / seen_as.relative_to("/")
+        target.mkdir(parents=True, exist_ok=True)
+        _mount("--bind", folder, target)
+    for name in ("var", "run"):
+        _mount("--rbind", stage / name, Path("/", name))
+    _mount("--make-rshared", "/")  # only within these namespaces: pods may ask for mount propagation
+
+
+def show_kubelet_its_wishes() -> None:
+    """Lay files over the kernel's settings that kubelet would change for the whole machine."""
+    for name, value in KUBELET_WANTS.items():
+        setting = Path("/proc/sys", name)
+        if setting.exists() and setting.read_text().strip() != value:
+            shown = Path("/run/iotlab/sysctl") / name.replace("/", ".")
+            shown.write_text(value + "\n")
+            _mount("--bind", shown, setting)
+
+
+def guard_machine(network: Network) -> None:
+    """Pods may not open connections to this machine's own services."""
+    words = ["iptables", "-w", "-I", "FORWARD", "-d", network.link, "-m", "conntrack", "--ctstate", "NEW", "-j", "REJECT"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"{' '.join(words)} failed: {done.stderr.strip()}")
+
+
+def _socket_answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def _api_answers(network: Network) -> bool:
+    pki = HOME / "pki"
+    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+    connection = HTTPSConnection(network.node, API_PORT, timeout=2.0, context=context)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200  # noqa: PLR2004
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def answers(network: Network, what: str) -> bool:
+    """Whether a thing that parts need is there."""
+    if what == "etcd":
+        return _socket_answers(ETCD_SOCKET)
+    if what == "containerd":
+        return _socket_answers(CONTAINERD_SOCKET)
+    return _api_answers(network)
+
+
+def _container_leaders() -> dict[int, str]:
+    """The first process of every container, with its program's name."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            lines = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
+            inner = lines.get("NSpid", "").split()
+            if len(inner) > 1 and inner[-1] == "1" and "/kubepods" in (folder / "cgroup").read_text():
+                found[int(folder.name)] = lines["Name"].strip()
+    return found
+
+
+def end_pods(supervisor: Supervisor) -> None:
+    """Ask every container to end, wait for it a while, then end the sandboxes."""
+
+    def running() -> dict[int, str]:
+        return {pid: name for pid, name in _container_leaders().items() if name != "pause"}
+
+    for pid in running():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + PODS_END_S
+    while running() and time.monotonic() < deadline:
+        supervisor.reap()
+        time.sleep(0.05)
+    for pid in _container_leaders():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def stop(supervisor: Supervisor) -> None:
+    """Kubelet first (it would start pods anew), then the pods, then the rest in the reverse order of starting."""
+    supervisor.stop("kubelet")
+    end_pods(supervisor)
+    for child in reversed(supervisor.children):
+        supervisor.stop(child.part.name)
+
+
+class Orders:
+    """The outer part's words, read without blocking."""
+
+    def __init__(self) -> None:
+        """They come on standard input; SIGCHLD wakes the same wait."""
+        self._wake_out, wake_in = os.pipe()
+        os.set_blocking(self._wake_out, False)
+        os.set_blocking(wake_in, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
+        self._rest = b""
+
+    def next(self, limit_s: float) -> str:
+        """The next word; empty when none came in time; `gone` when the outer part has ended."""
+        ready, _, _ = select.select([0, self._wake_out], [], [], limit_s)
+        if self._wake_out in ready:
+            os.read(self._wake_out, 4096)
+        if 0 in ready:
+            read = os.read(0, 4096)
+            if not read:
+                return "gone"
+            self._rest += read
+        word, newline, rest = self._rest.partition(b"\n")
+        if not newline:
+            return ""
+        self._rest = rest
+        return word.decode()
+
+
+def prepare(orders: Orders, home: Path, spec: dict[str, object], network: Network) -> bool:
+    """Make the namespaces a place where the parts can live; False if the outer part has ended meanwhile."""
+    keep = [Path(str(path)) for path in list(spec["keep"])] if isinstance(spec["keep"], list) else []
+    private_folders(home, keep)
+    show_kubelet_its_wishes()
+    socket.sethostname(NODE)
+    run_ip("link", "set", "lo", "up")
+    os.write(1, b"up\n")
+    while (word := orders.next(1.0)) != "link":
+        if word in {"gone", "stop"}:
+            return False
+    raise_inner_link(network)
+    guard_machine(network)
+    return True
+
+
+def serve(orders: Orders, supervisor: Supervisor) -> None:
+    """Keep the parts running until told to stop."""
+    logs_due = 0.0
+    while True:
+        supervisor.reap()
+        supervisor.start_due()
+        if time.monotonic() > logs_due:
+            supervisor.limit_logs()
+            logs_due = time.monotonic() + LOGS_EVERY_S
+        word = orders.next(TICK_S if not supervisor.all_started() else 1.0)
+        if word == "gone":
+            return
+        if word == "stop":
+            stop(supervisor)
+            return
+
+
+def main(home: Path) -> int:
+    """Run as PID 1 until told to stop."""
+    spec = json.loads((home / "conf" / "spec.json").read_text())
+    network = Network(**spec["network"])
+    parts = tuple(Part(item["name"], tuple(item["argv"]), item["needs"], item["stop_s"]) for item in spec["parts"])
+    env = {"PATH": os.environ["PATH"], "HOME": "/run/iotlab", "LANG": "C.UTF-8"}
+    orders = Orders()
+    if not prepare(orders, home, spec, network):
+        return 0
+    folders = Folders(HOME)
+    for scratch in ("tmp", "ipam"):
+        shutil.rmtree(Path("/run/iotlab") / scratch, ignore_errors=True)
+    serve(orders, Supervisor(parts, folders.logs, folders.status, env, lambda what: answers(network, what)))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(Path(sys.argv[1])))
+    except LabError as failure:
+        sys.exit(f"inside the cluster's namespaces: {failure}")
