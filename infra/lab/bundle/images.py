@@ -1,0 +1,68 @@
+"""The images as data: what each is made from, on top of which, and under which licence.
+
+A key is the hash of everything that goes into an image and its parents, so unchanged input is never built again.
+The versions of Debian's packages are those that apt's signed lists name on the day of the build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra import versions
+from infra.lab.bundle.inputs import Classes, Debs, Input, Jars, Rootfs, Wheels
+from infra.lab.paths import ROOT
+
+RECIPES = "1"  # raise it when the builder's code makes something else from the same files
+CHARTS = ROOT / "charts"
+APPS = ROOT / "apps"
+NOT_CONTEXT = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image: the folder with its Containerfile, what is laid beside it, and what it stands on."""
+
+    name: str
+    parent: str
+    folder: Path
+    inputs: tuple[Input, ...]
+    version: str
+    licence: str
+    shipped: bool = True  # false for those that others stand on and that no pod runs
+
+
+DEBIAN_LICENCE = "each package's own, in /usr/share/doc/*/copyright"
+IMAGES = (
+    Image("base", "", CHARTS / "images/base", (Rootfs(),), versions.DEBIAN, DEBIAN_LICENCE, shipped=False),
+    Image("java", "base", CHARTS / "images/java", (Debs(),), "17", "GPL-2.0 with Classpath exception", shipped=False),
+    Image("python", "base", CHARTS / "images/python", (Debs(),), "3.11", "PSF-2.0", shipped=False),
+    Image("mosquitto", "base", CHARTS / "mosquitto/image", (Debs(),), versions.MOSQUITTO, "EPL-2.0 or BSD-3-Clause"),
+    Image("influxdb", "base", CHARTS / "influxdb/image", (Debs(),), versions.INFLUXDB, "MIT"),
+    Image("kafka", "java", CHARTS / "kafka/image", (Jars(), Classes()), versions.KAFKA, "Apache-2.0"),
+    Image("apps", "python", APPS, (Wheels(),), versions.LAB, "Apache-2.0"),
+)
+BY_NAME = {image.name: image for image in IMAGES}
+
+
+def context_files(image: Image) -> list[Path]:
+    """The files of the image's folder that its build sees, sorted."""
+    inside = (path for path in image.folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sorted(path for path in inside if not NOT_CONTEXT.intersection(path.parts) and path.suffix != ".pyc")
+
+
+def key(image: Image) -> str:
+    """Twelve hex digits that change with anything the image is made from."""
+    said = hashlib.sha256(f"{RECIPES} {image.version} {key(BY_NAME[image.parent]) if image.parent else ''}\n".encode())
+    for file in context_files(image):
+        said.update(f"{file.relative_to(image.folder)} {file.stat().st_mode & 0o111:o}\n".encode())
+        said.update(hashlib.sha256(file.read_bytes()).digest())
+    for made in image.inputs:
+        said.update(made.fingerprint().encode())
+    return said.hexdigest()[:12]
+
+
+def bundle_key() -> str:
+    """One key over all images."""
+    return hashlib.sha256("\n".join(f"{image.name} {key(image)}" for image in IMAGES).encode()).hexdigest()[:16]

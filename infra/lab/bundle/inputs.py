@@ -1,0 +1,132 @@
+"""What is laid beside a Containerfile before its build: a Debian tree, packages, jars, wheels.
+
+All of it is fetched on the host with the host's own clients and their settings, signatures and hashes checked; so the
+builds need no network, and no address, proxy or key of this machine can get into a layer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from infra import versions
+from infra.lab.bundle.jars import javac, kafka_jars
+from infra.lab.bundle.rootfs import make_rootfs
+from infra.lab.console import Steps
+from infra.lab.paths import ROOT, Paths
+from infra.lab.toolchain.debian import APT, APT_OPTIONS
+from infra.lab.toolchain.registry import Registry
+
+PYPI = Registry("the Python package index", "check pip's settings (`pip config list`)")
+WHEEL_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """One build at work: the image's own folder, the context being filled, and the parent's list of Debian packages."""
+
+    paths: Paths
+    steps: Steps
+    name: str
+    folder: Path
+    context: Path
+    parent_status: Path
+
+
+class Input(Protocol):
+    """Something a build needs beside its own files."""
+
+    def fingerprint(self) -> str:
+        """What it depends on beyond the image's folder."""
+        ...
+
+    def prepare(self, making: Making) -> None:
+        """Lay it into `making.context`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rootfs:
+    """Debian's essential packages as a tree, `rootfs`."""
+
+    def fingerprint(self) -> str:
+        """The release."""
+        return hashlib.sha256(Path(make_rootfs.__code__.co_filename).read_bytes()).hexdigest()
+
+    def prepare(self, making: Making) -> None:
+        """Let mmdebstrap make it."""
+        make_rootfs(making.paths, making.steps, making.context / "rootfs")
+
+
+@dataclass(frozen=True, slots=True)
+class Debs:
+    """The Debian packages named in the file `packages`, with what they need beyond the parent image, in `debs`."""
+
+    def fingerprint(self) -> str:
+        """The names stand in the folder; versions are today's."""
+        return versions.DEBIAN
+
+    def prepare(self, making: Making) -> None:
+        """Let apt choose, fetch and verify them."""
+        debs = making.context / "debs"
+        (debs / "partial").mkdir(parents=True)
+        names = (making.folder / "packages").read_text().split()
+        options = {
+            "Dir::State::status": making.parent_status,
+            "Dir::State::extended_states": "/dev/null",
+            "Dir::Cache::archives": debs,
+            "Debug::NoLocking": "true",
+            "APT::Sandbox::User": "root",
+        }
+        words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        command = ["apt-get", *APT_OPTIONS, *words, "install", "--download-only", "--yes", "--no-install-recommends", *names]
+        APT.run(making.steps, f"Packages of image {making.name}", command)
+        shutil.rmtree(debs / "partial")
+
+
+@dataclass(frozen=True, slots=True)
+class Jars:
+    """Kafka's jars, in `jars`."""
+
+    def fingerprint(self) -> str:
+        """Both versions; the names stand in pom.xml."""
+        return f"{versions.KAFKA} {versions.LOG4J}"
+
+    def prepare(self, making: Making) -> None:
+        """Let Maven fetch and verify them."""
+        shutil.copytree(kafka_jars(making.paths, making.steps), making.context / "jars")
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The Java files of the folder `java`, compiled, in `classes`."""
+
+    def fingerprint(self) -> str:
+        """The files stand in the folder."""
+        return "17"
+
+    def prepare(self, making: Making) -> None:
+        """Compile against Kafka's jars."""
+        sources = sorted((making.folder / "java").glob("*.java"))
+        javac(making.steps, sources, kafka_jars(making.paths, making.steps), making.context / "classes")
+
+
+@dataclass(frozen=True, slots=True)
+class Wheels:
+    """The Python packages of requirements.txt, in `wheels`: ready made for Debian's Python, each hash checked."""
+
+    def fingerprint(self) -> str:
+        """The pins stand in the folder."""
+        return " ".join(WHEEL_PLATFORMS)
+
+    def prepare(self, making: Making) -> None:
+        """Let pip fetch and verify them."""
+        wheels = making.context / "wheels"
+        platforms = [word for platform in WHEEL_PLATFORMS for word in ("--platform", platform)]
+        command = [ROOT / ".venv/bin/python", "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        command += ["--only-binary", ":all:", "--python-version", "3.11", *platforms]
+        command += ["--dest", wheels, "--requirement", making.folder / "requirements.txt"]
+        PYPI.run(making.steps, f"Wheels of image {making.name}", command)
