@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tarfile
 import urllib.request
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Protocol
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from infra.lab.errors import LabError
@@ -21,6 +23,11 @@ from infra.lab.toolchain.store import Source
 SEALED = "IOTLAB_SEALED"
 PATIENCE_S = 5.0  # for a connection, and for the next bytes of one that stalls
 BLOCK = 1 << 20
+SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+
+
+class UnfitError(Exception):
+    """The publisher answers, but not with what is needed."""
 
 
 class Opener(Protocol):
@@ -62,10 +69,9 @@ class Download:
 def expected_sha256(checksums: str, name: str) -> str | None:
     """The hash of the file `name` in a checksum file: lines `hash  name`, or one bare hash."""
     lines = [line.split() for line in checksums.splitlines() if line.strip()]
-    if len(lines) == 1 and len(lines[0]) == 1:
-        return lines[0][0].lower()
+    bare = len(lines) == 1 and len(lines[0]) == 1
     for words in lines:
-        if len(words) > 1 and Path(words[-1].lstrip("*")).name == name:
+        if SHA256.fullmatch(words[0]) and (bare or Path(words[-1].lstrip("*")).name == name):
             return words[0].lower()
     return None
 
@@ -93,6 +99,8 @@ class Publishers:
         for download in downloads:
             try:
                 sources.append(self._fetch(download, into))
+            except (UnfitError, HTTPError):
+                return None
             except (OSError, HTTPException):
                 self._silent.add(download.host)
                 return None
@@ -102,7 +110,7 @@ class Publishers:
         with self._opener(download.checksums, PATIENCE_S) as answer:
             expected = expected_sha256(answer.read(BLOCK).decode(errors="replace"), download.name)
         if expected is None:
-            raise OSError(f"{download.checksums} does not name {download.name}")
+            raise UnfitError(f"{download.checksums} does not name {download.name}")
         fetched = into / download.name
         digest = hashlib.sha256()
         with self._opener(download.url, PATIENCE_S) as answer, fetched.open("wb") as output:

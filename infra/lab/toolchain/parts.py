@@ -60,12 +60,13 @@ KUBE_MAJOR, KUBE_MINOR, _ = versions.KUBERNETES.split(".")
 PULUMI_VERSION = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{versions.PULUMI}"
 VERSION = Check(("--version",))
 
-# containers/storage would otherwise keep images in /var/lib/containers; a caller's own --root comes later and wins.
+# Otherwise images would be kept in /var/lib/containers; a caller's own --root comes later and wins. Isolation is runc's:
+# `chroot` starts buildah once more without any environment, and so without these libraries (tried 2026-11).
 BUILDAH = (
     "cache=${part%/parts/*}\n"
     'export HOME="$part/home" CONTAINERS_CONF="$part/containers.conf" CONTAINERS_STORAGE_CONF="$part/storage.conf"\n'
     'export CONTAINERS_REGISTRIES_CONF="$root/etc/containers/registries.conf"\n'
-    'export BUILDAH_RUNTIME="${BUILDAH_RUNTIME:-$part/bin/runc}"\n'
+    'export BUILDAH_RUNTIME="${BUILDAH_RUNTIME:-$part/bin/runc}" BUILDAH_ISOLATION="${BUILDAH_ISOLATION:-oci}"\n'
 )
 BUILDAH_FOLDERS = ' --root "$cache/containers" --runroot /run/iotlab/containers'
 PERL = (

@@ -44,6 +44,9 @@ def silent(log: str) -> str | None:
     return None
 
 
+LIMIT_S = 3600.0  # a transfer that stalls; the longest build takes 4 minutes on 2 cores, 2026-11
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
     """A package registry, and what to look at when it is silent."""
@@ -66,13 +69,13 @@ class Registry:
             LabError: as Steps.run; if the registry was silent, the message says so and what to do.
         """
         try:
-            return steps.run(name, command, cwd=cwd, env=env)
+            return steps.run(name, command, cwd=cwd, env=env, timeout_s=LIMIT_S)
         except LabError as failed:
             log = steps.paths.logs / f"{'-'.join(name.lower().split())}.log"
             line = silent(log.read_text(errors="replace")) if log.is_file() else None
             if line is None:
                 raise
             raise LabError(
-                f"{name}: {self.name} does not answer ({line[:200]}): {self.remedy}, or use ./lab up --bundle FILE.\n"
+                f"{name}: {self.name} does not answer ({line[:160]}): {self.remedy}, or use ./lab up --bundle FILE.\n"
                 f"  command: {' '.join(map(str, command))}\n  log: {log}"
             ) from failed

@@ -13,11 +13,12 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from infra.lab.console import console
+from infra.lab.errors import LabError
 
 Origin = Literal["official", "package", "bundle"]
 
@@ -54,11 +55,19 @@ class Marker:
     seconds: float
     sources: tuple[Source, ...] = ()
     files: dict[str, FileRecord] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> dict[str, str]:
+        """Path -> hash of the file, or target of the link, that must stand there."""
+        return {name: record.sha256 for name, record in self.files.items()} | {
+            name: f"-> {target}" for name, target in self.links.items()
+        }
 
     @property
     def sha256(self) -> str:
-        """One hash over all files: of the sorted lines `hash  path`."""
-        lines = (f"{record.sha256}  {name}\n" for name, record in sorted(self.files.items()))
+        """One hash over the part: of the sorted lines `hash  path`."""
+        lines = (f"{hashed}  {name}\n" for name, hashed in sorted(self.content.items()))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     @classmethod
@@ -88,15 +97,26 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
-def records_of(folder: Path) -> dict[str, FileRecord]:
-    """A record of every regular file under `folder`, the marker excepted."""
-    records = {}
+def recorded(folder: Path, marker: Marker) -> Marker:
+    """`marker` with a record of every file and link that lies under `folder` now, the marker excepted."""
+    files, links = {}, {}
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not path.is_file() or path.name.startswith(MARKER):
-            continue
-        stat = path.stat()
-        records[str(path.relative_to(folder))] = FileRecord(sha256_of(path), stat.st_size, int(stat.st_mtime))
-    return records
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            links[name] = str(path.readlink())
+        elif path.is_file() and name != MARKER:
+            stat = path.stat()
+            files[name] = FileRecord(sha256_of(path), stat.st_size, int(stat.st_mtime))
+    return replace(marker, files=files, links=links)
+
+
+def differences(folder: Path) -> list[str]:
+    """Every path under `folder` that isn't what its marker says. Reads all files."""
+    marker = Marker.read(folder)
+    if marker is None:
+        return [f"{folder} has no marker"]
+    there = recorded(folder, marker).content
+    return sorted({str(folder / name) for name, _ in marker.content.items() ^ there.items()})
 
 
 class Store:
@@ -127,19 +147,15 @@ class Store:
                 return f"{name} is gone"
             if (stat.st_size, int(stat.st_mtime)) != (record.size, record.mtime_s):
                 return f"{name} was changed"
+        for name, target in marker.links.items():
+            link = folder / name
+            if not link.is_symlink() or str(link.readlink()) != target:
+                return f"{name} does not point to {target}"
         return None
 
     def verify(self, key: str) -> list[str]:
-        """Every file of the part `key` whose content isn't what was recorded."""
-        folder = self.folder(key)
-        marker = Marker.read(folder)
-        if marker is None:
-            return [f"{folder} has no marker"]
-        return [
-            str(folder / name)
-            for name, record in marker.files.items()
-            if not (folder / name).is_file() or sha256_of(folder / name) != record.sha256
-        ]
+        """Every path of the part `key` where something else stands than was recorded, or nothing, or too much."""
+        return differences(self.folder(key))
 
     def scratch(self, key: str) -> Path:
         """An empty folder to make the part `key` in. Remains of killed builds go first."""
@@ -151,11 +167,23 @@ class Store:
 
     def finish(self, key: str, made: Path, marker: Marker) -> None:
         """Record what lies in `made`, write the marker and move the folder into place."""
-        complete = Marker(marker.part, marker.version, marker.origin, marker.seconds, marker.sources, records_of(made))
-        complete.write(made)
+        recorded(made, marker).write(made)
         final = self.folder(key)
         shutil.rmtree(final, ignore_errors=True)
         made.replace(final)
+
+    def adopt(self, key: str, unpacked: Path) -> None:
+        """Take over the part `key` from a folder that a bundle was unpacked to; it must be on the cache's disk.
+
+        Raises:
+            LabError: it isn't what its marker says.
+        """
+        wrong = differences(unpacked)
+        marker = Marker.read(unpacked)
+        if wrong or marker is None:
+            raise LabError(f"the bundle's part {key} is damaged ({wrong[0]}): fetch the bundle again.")
+        self.parts.mkdir(parents=True, exist_ok=True)
+        self.finish(key, unpacked, replace(marker, origin="bundle"))
 
     def link(self, keys: Sequence[str]) -> None:
         """Make exactly the programs of the parts `keys` callable by name; links of other parts go."""

@@ -17,14 +17,14 @@ from threading import Event, Lock
 from infra.lab.console import Steps, console
 from infra.lab.errors import LabError, UserError
 from infra.lab.paths import ROOT, Paths
-from infra.lab.toolchain import golang, parts
+from infra.lab.toolchain import golang, java, parts
 from infra.lab.toolchain.official import Publishers
 from infra.lab.toolchain.parts import PARTS, Check, Part
 from infra.lab.toolchain.store import Marker, Origin, Source, Store
 from infra.lab.toolchain.workshop import Workshop
 
 # Measured 2026-11: what a full build from packages takes while it runs, and what stays.
-BUILD_GB = 12.0
+BUILD_GB = 11.0
 DOWNLOAD_GB = 1.5
 CHECK_TIMEOUT_S = 60.0
 
@@ -101,13 +101,44 @@ class Toolchain:
         """Read every file again; returns those that aren't what was recorded."""
         return [file for key in self._keys.values() for file in self.store.verify(key)]
 
+    def folders(self) -> list[Path]:
+        """The folders of the parts that are there: what a bundle takes along."""
+        return [self.store.folder(key) for key in self._keys.values() if not self.store.fault(key)]
+
+    def adopt(self, unpacked: Path) -> list[str]:
+        """Take over, from a folder that holds a bundle's parts, those that are missing here; returns their names.
+
+        Raises:
+            LabError: a part isn't what its marker says; nothing of it is used.
+        """
+        taken = []
+        with self.store.lock():
+            for part, _ in self._faults(self.known):
+                key = self._keys[part.name]
+                if (unpacked / key).is_dir():
+                    self.store.adopt(key, unpacked / key)
+                    taken.append(part.name)
+        self._link()
+        return taken
+
+    def ensure_java(self) -> None:
+        """Make a JDK and Maven callable; only what builds Java images needs them.
+
+        Raises:
+            LabError: Debian's packages could not be installed.
+        """
+        java.ensure(self.steps)
+
     def ensure(self, *names: str) -> None:
         """Make every missing part, or those of `names`, and the links in `paths.bin`.
 
         Raises:
-            UserError: the machine can't carry it: wrong system, no disk space.
+            UserError: there is no such part, or the machine can't carry it: wrong system, no disk space.
             LabError: a part could not be made; names the step, the command, the log and what to do.
         """
+        for name in names:
+            if name not in self._keys:
+                raise UserError(f"there is no part '{name}': the toolchain has {', '.join(self._keys)}.")
         wanted = [part for part in self.known if not names or part.name in names]
         if self._faults(wanted):
             _check_system()
