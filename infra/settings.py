@@ -81,6 +81,17 @@ class Settings(BaseModel):
         """Whether this stack runs `service`."""
         return service in self.chosen
 
+    def image(self, name: str) -> str:
+        """The reference of the image `name`.
+
+        Raises:
+            SettingsError: the stack was not prepared by `lab`.
+        """
+        try:
+            return self.images[name]
+        except KeyError as missing:
+            raise SettingsError(f'iotlab:images names no image {name}; run ./lab up, or eval "$(./lab env)" first.') from missing
+
     @property
     def services_mb(self) -> int:
         """Memory that the chosen services may take in all, MB: the sum of their limits."""

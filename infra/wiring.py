@@ -56,6 +56,10 @@ EXPOSED = (
 )
 
 
+# Who may come in by a node port: private networks only. After kube-proxy the source is the node's own address anyway.
+PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+
+
 def node_port(service: str) -> int:
     """The port of `service` on the lab's address."""
     return next(port.node_port for port in EXPOSED if port.service == service)
@@ -156,6 +160,28 @@ INFLUX_USERS = (
     InfluxUser("canary", (), (CANARY_DB,), "the doctor reads its own readings back"),
     InfluxUser("reader", (), (CARS_DB,), "people, dashboards, notebooks"),
 )
+
+
+EDGES = (  # who opens a connection to whom: the drawn flow, and all that network policies let through
+    ("fleet", MOSQUITTO),
+    ("bridge", MOSQUITTO),
+    ("bridge", KAFKA),
+    ("timeseries", KAFKA),
+    ("timeseries", INFLUXDB),
+    ("canary", MOSQUITTO),
+    ("canary", KAFKA),
+    ("canary", INFLUXDB),
+)
+
+
+def clients_of(endpoint: Endpoint) -> list[str]:
+    """The apps that may connect to `endpoint`."""
+    return [app for app, reached in EDGES if reached == endpoint]
+
+
+def reached_by(app: str) -> list[Endpoint]:
+    """The endpoints that `app` may connect to."""
+    return [reached for client, reached in EDGES if client == app]
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Diagnosis:
     @property
     def ok(self) -> bool:
         """Whether everything is green; a lab without hops is not."""
-        return bool(self.hops) and all(entry.ok for entry in (*self.hops, *self.services))
+        return bool(self.hops) and all(hop.ok for hop in self.hops) and all(check.ok for check in self.services)
 
     def as_json(self) -> dict[str, object]:
         """`{"ok", "hops", "services"}`."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from infra.lab import kubernetes_plugin, preflight
 from infra.lab.bundle import Bundle, Manifest
-from infra.lab.cluster import Binaries, Cluster
+from infra.lab.cluster.cluster import Cluster
+from infra.lab.cluster.layout import Binaries, Folders
 from infra.lab.console import Steps, console
 from infra.lab.errors import LabError, UserError
 from infra.lab.kube import Kube
@@ -59,6 +60,10 @@ class Lab:
         """The embedded cluster."""
         binaries = Binaries(self.paths.bin, self.toolchain.cni_dir)
         return Cluster(self.paths, self.steps, binaries, self.settings.device_cidr or None)
+
+    def part_logs(self) -> dict[str, Path]:
+        """Log files of the embedded cluster's parts, by part."""
+        return {file.stem: file for file in Folders(self.paths.cluster).logs.glob("*.log")} if self.embedded else {}
 
     @cached_property
     def bundle(self) -> Bundle:

@@ -19,7 +19,7 @@ def show_logs(lab: Lab, service: str, *, follow: bool, tail: int) -> None:
     Raises:
         UserError: there is no such service or part.
     """
-    parts = lab.cluster.log_files() if lab.embedded else {}
+    parts = lab.part_logs()
     if service in parts:
         lines = parts[service].read_text(errors="replace").splitlines()
         typer.echo("\n".join(lines[-tail:]))

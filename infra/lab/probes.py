@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 ANSWER_WITHIN_S = 5.0
 LOOPBACK = "127.0.0.1"
@@ -23,7 +24,7 @@ def mqtt_login(port: int, user: str | None, password: str | None) -> Answer:
     """Connect to MQTT on loopback with or without a login and leave again."""
     answered = threading.Event()
     reasons: list[str] = []
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="")
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="")
     if user is not None:
         client.username_pw_set(user, password)
 

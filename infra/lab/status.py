@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from infra.lab.cluster import ClusterStatus
+import psutil
+
+from infra.lab.cluster.status import ClusterStatus
 from infra.lab.errors import LabError
 from infra.lab.kube import Pod
 
@@ -51,5 +54,14 @@ def status_of(lab: Lab) -> LabStatus:
         except LabError:  # the API server is on its way up or down; the parts above say so
             pods = ()
     missing = tuple(sorted(lab.settings.chosen - {pod.service for pod in pods}))
-    memory = lab.cluster.memory_mb() if lab.embedded else None
+    memory = memory_mb(cluster.owner.pid) if cluster and cluster.running and cluster.owner else None
     return LabStatus(cluster, pods, missing, memory, lab.standin)
+
+
+def memory_mb(supervisor: int) -> int:
+    """Memory of the whole lab, MB: proportional set sizes of the supervisor and of all that descends from it, pods included."""
+    total = 0
+    for process in (psutil.Process(supervisor), *psutil.Process(supervisor).children(recursive=True)):
+        with suppress(psutil.Error):  # it may end while we look
+            total += process.memory_full_info().pss
+    return total // 2**20

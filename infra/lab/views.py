@@ -43,9 +43,8 @@ def show_status(found: LabStatus) -> None:
             return
         parts = Table("", "part", "pid", "restarts", "last exit", box=None, pad_edge=False)
         for part in found.cluster.parts:
-            ended = "" if part.last_exit is None else str(part.last_exit)
             pid = "-" if part.pid is None else str(part.pid)
-            parts.add_row(_mark(ok=part.pid is not None), part.name, pid, str(part.restarts), ended)
+            parts.add_row(_mark(ok=part.pid is not None), part.name, pid, str(part.restarts), plain(part.last_exit))
         out.print(parts)
     pods = Table("", "service", "pod", "restarts", "why", box=None, pad_edge=False)
     for pod in found.pods:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 from rich.live import Live
 from rich.table import Table
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
 EVERY_S = 2.0
 WINDOW_S = 10.0
-COUNTERS = (  # hop, app that counts, its counter, what it means
-    ("fleet → mosquitto", "fleet", "fleet_acked_total", "acknowledged by the broker"),
-    ("mosquitto → bridge", "bridge", "bridge_received_total", "received by the bridge"),
-    ("bridge → kafka", "bridge", "bridge_delivered_total", "confirmed by Kafka"),
-    ("kafka → influxdb", "timeseries", "timeseries_points_total", "points written"),
+COUNTERS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (  # hop, app that counts, its counter, label that a sample must have, what it means
+    ("fleet → mosquitto", "fleet", "fleet_acked_total", {}, "acknowledged by the broker"),
+    ("mosquitto → bridge", "bridge", "bridge_received_total", {}, "received by the bridge"),
+    ("bridge → kafka", "bridge", "bridge_delivered_total", {}, "confirmed by Kafka"),
+    ("kafka → influxdb", "timeseries", "timeseries_points_written_total", {"database": wiring.CARS_DB}, "points written"),
 )
 LAST_POINT = "SELECT car, speed, battery_percentage FROM car ORDER BY time DESC LIMIT 1"
 
@@ -60,16 +61,16 @@ class Gauge:
         return (last - first) / (last_s - first_s) if last_s > first_s else None
 
 
-def counter_of(page: str, name: str) -> float:
-    """The sum of a counter's samples on a /metrics page.
+def counter_of(page: str, name: str, labels: Mapping[str, str]) -> float:
+    """The sum of a counter's samples with these labels on a /metrics page.
 
     Raises:
         LabError: the page has no such counter.
     """
-    samples = [s.value for family in text_string_to_metric_families(page) for s in family.samples if s.name == name]
+    samples = [s for family in text_string_to_metric_families(page) for s in family.samples if s.name == name]
     if not samples:
         raise LabError(f"the metrics have no counter {name}")
-    return sum(samples)
+    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
 
 @contextmanager
@@ -77,13 +78,16 @@ def _last_reading(lab: Lab) -> Iterator[dict[str, str]]:
     """Keep the last reading seen on MQTT in the dictionary that is given."""
     last: dict[str, str] = {}
     login = logins(lab)["mosquitto"]
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="")
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="")
     client.username_pw_set(login["user"], login["password"])
-    client.on_connect = lambda *_: client.subscribe(f"{wiring.CARS_MQTT}/#")
+
+    def connected(*_: object) -> None:
+        client.subscribe(f"{wiring.CARS_MQTT}/#")
 
     def seen(_client: object, _data: object, message: mqtt.MQTTMessage) -> None:
-        last["text"] = _reading(message.topic, message.payload)
+        last["text"] = _reading(message.topic, bytes(message.payload))
 
+    client.on_connect = connected
     client.on_message = seen
     client.connect(LOOPBACK, wiring.node_port("mosquitto"))
     client.loop_start()
@@ -106,11 +110,11 @@ def _sample(lab: Lab, gauges: dict[str, Gauge]) -> dict[str, str]:
     """Read every counter once; returns what could not be read, by hop."""
     pages: dict[str, str] = {}
     failed: dict[str, str] = {}
-    for hop, app, name, _ in COUNTERS:
+    for hop, app, name, labels, _ in COUNTERS:
         try:
             if app not in pages:
                 pages[app] = lab.kube.metrics(app, wiring.METRICS_PORT)
-            gauges[hop].add(time.monotonic(), counter_of(pages[app], name))
+            gauges[hop].add(time.monotonic(), counter_of(pages[app], name, labels))
         except LabError as wrong:
             failed[hop] = str(wrong)
     return failed
@@ -118,7 +122,7 @@ def _sample(lab: Lab, gauges: dict[str, Gauge]) -> dict[str, str]:
 
 def _table(gauges: dict[str, Gauge], failed: dict[str, str], last: dict[str, str], point: str) -> Table:
     table = Table("hop", "msg/s", "total", "", box=None, pad_edge=False, min_width=80)
-    for hop, _, _, meaning in COUNTERS:
+    for hop, _, _, _, meaning in COUNTERS:
         gauge = gauges[hop]
         if hop in failed or not gauge.seen:
             table.add_row(hop, "-", "-", f"[red]{plain(failed.get(hop, 'no answer'))}[/]")

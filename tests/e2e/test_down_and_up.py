@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import time
+from typing import Any
 
-import psutil
 import pytest
 
+from infra import wiring
 from infra.lab.cluster import leftovers
+from infra.lab.influx import reader
+from infra.lab.lab import Lab
 from infra.lab.paths import Paths
-from tests.support.lab import HostTraces, kubectl, lab_json, lab_ok
+from tests.support.lab import HostTraces, lab_json, lab_ok
 
 pytestmark = pytest.mark.usefixtures("running")
 
@@ -27,7 +29,7 @@ def _only_in_our_own_lab(ours: bool) -> None:
 
 def test_a_part_of_the_cluster_that_dies_comes_back_and_status_says_so() -> None:
     before = _part("kube-scheduler")
-    os.kill(_host_pid("kube-scheduler"), signal.SIGKILL)
+    os.kill(before["pid"], signal.SIGKILL)
     for _ in range(60):
         after = _part("kube-scheduler")
         if after["restarts"] == before["restarts"] + 1 and after["pid"] is not None:
@@ -51,16 +53,12 @@ def test_down_leaves_no_trace_and_data_survive(traces_before: HostTraces) -> Non
     assert _stored_points() >= stored
 
 
-def _part(name: str) -> dict[str, object]:
-    return next(part for part in lab_json("status")["cluster"]["parts"] if part["name"] == name)
-
-
-def _host_pid(name: str) -> int:
-    return next(process.pid for process in psutil.process_iter(["name"]) if process.info["name"] == name)
+def _part(name: str) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = lab_json("status")["cluster"]["parts"]
+    return next(part for part in parts if part["name"] == name)
 
 
 def _stored_points() -> int:
-    said = kubectl("exec", "deployment/canary", "--", "python", "-m", "canary", "count", "cars", "car")
-    found = re.search(r"\d+", said)
-    assert found, said
-    return int(found.group())
+    lab = Lab()
+    with reader(lab) as ask:
+        return int(ask(wiring.CARS_DB, COUNT)[0]["count"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from typer.core import TyperGroup
 
 from infra.lab.cli import app
 from infra.lab.stack import settings_of
@@ -28,7 +29,9 @@ def test_the_table_of_stacks_is_current() -> None:
 
 
 def test_every_command_that_the_readme_names_exists() -> None:
-    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined] - click's group, which typer hides
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    known = set(group.commands)
     named = set(re.findall(r"\./lab ([a-z]+)", README))
     assert {"up", "test", "down", "doctor", "watch", "status", "access", "logs", "env"} <= named
     assert named <= known

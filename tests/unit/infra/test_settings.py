@@ -39,7 +39,7 @@ def test_the_engine_hands_values_over_as_text(monkeypatch: pytest.MonkeyPatch) -
     said = '{"iotlab:scale": "M", "iotlab:services": "[\\"mosquitto\\", \\"fleet\\"]", "iotlab:rotation": "2"}'
     monkeypatch.setenv("PULUMI_CONFIG", said)
     settings = Settings.load()
-    assert (settings.scale_name, settings.rotation, settings.chosen) == ("M", 2, {"mosquitto", "fleet"})
+    assert (settings.scale_name, settings.rotation, settings.chosen) == ("M", 2, frozenset({"mosquitto", "fleet"}))
 
 
 def test_every_scale_has_a_budget_for_every_service_and_sums_them() -> None:

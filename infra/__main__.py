@@ -1,0 +1,38 @@
+"""The whole lab, in the order in which a reading flows through it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # program and tests import the same infra.… modules
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from infra.services.apps import AppArgs, Bridge, Canary, Fleet, Timeseries
+from infra.services.influxdb import InfluxDB, InfluxDBArgs
+from infra.services.kafka import Kafka, KafkaArgs
+from infra.services.mosquitto import Mosquitto, MosquittoArgs
+from infra.services.namespace import Namespace
+from infra.settings import Settings
+
+settings = Settings.load()
+cluster = k8s.Provider("cluster", kubeconfig=settings.kubeconfig)
+lab = Namespace("lab", opts=pulumi.ResourceOptions(providers=[cluster]))
+inside = pulumi.ResourceOptions(providers=[cluster], depends_on=[lab])
+app = AppArgs(settings.image("apps"), settings.scale, settings.rotation)
+
+if settings.has("mosquitto"):
+    mosquitto = Mosquitto("mosquitto", MosquittoArgs(settings.image("mosquitto"), settings.scale, settings.rotation), inside)
+if settings.has("kafka"):
+    kafka = Kafka("kafka", KafkaArgs(settings.image("kafka"), settings.scale), inside)
+if settings.has("influxdb"):
+    influxdb = InfluxDB("influxdb", InfluxDBArgs(settings.image("influxdb"), settings.scale, settings.rotation), inside)
+
+if settings.has("fleet"):
+    Fleet("fleet", app, writes=mosquitto.access("fleet"), opts=inside)
+if settings.has("bridge"):
+    Bridge("bridge", app, reads=mosquitto.access("bridge"), writes=kafka.endpoint, opts=inside)
+if settings.has("timeseries"):
+    Timeseries("timeseries", app, reads=kafka.endpoint, writes=influxdb.access("timeseries"), opts=inside)
+if settings.has("canary"):
+    Canary("canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.endpoint, influxdb=influxdb.access("canary"), opts=inside)

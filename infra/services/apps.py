@@ -1,0 +1,155 @@
+"""Our own Python apps: all from one image, by one chart, told apart by module and environment.
+
+Bridge carries MQTT to Kafka, timeseries carries Kafka to InfluxDB, fleet is the simulated cars, canary is the doctor's
+standing pod. None keeps anything itself: what must survive a restart is in Mosquitto's session and Kafka's offsets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pulumi
+
+from infra import wiring
+from infra.scales import Scale
+from infra.services._access import Access
+from infra.services._release import release, resources
+from infra.wiring import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class AppArgs:
+    """What can differ: the image's reference, the size, the counter that renews passwords."""
+
+    image: str
+    scale: Scale
+    rotation: int = 1
+
+
+def values(
+    name: str, args: AppArgs, env: Mapping[str, str], logins: Sequence[str], strategy: Literal["RollingUpdate", "Recreate"]
+) -> dict[str, Any]:
+    """The chart's values; `logins` name the Secrets whose passwords the app reads."""
+    return {
+        "image": args.image,
+        "module": name,
+        "env": {f"{name.upper()}_{key}": value for key, value in env.items()},
+        "secrets": list(logins),
+        "secretVersion": str(args.rotation),
+        "strategy": strategy,
+        "egress": [{"app": reached.host, "port": reached.port} for reached in wiring.reached_by(name)],
+        "resources": resources(args.scale.budgets[name]),
+    }
+
+
+class _App(pulumi.ComponentResource):
+    """One app."""
+
+    strategy: Literal["RollingUpdate", "Recreate"] = "RollingUpdate"
+
+    def __init__(
+        self, name: str, args: AppArgs, env: Mapping[str, str], logins: Sequence[Access], opts: pulumi.ResourceOptions | None
+    ) -> None:
+        super().__init__(f"iotlab:services:{type(self).__name__}", name, None, opts)
+        chosen = values(name, args, env, [login.secret for login in logins], self.strategy)
+        release(name, "app", chosen, self, [login.made for login in logins])
+        self.register_outputs({})
+
+
+class Bridge(_App):
+    """MQTT to Kafka; a second one at a time would take the first one's session, so it is recreated."""
+
+    strategy = "Recreate"
+
+    def __init__(
+        self, name: str, args: AppArgs, *, reads: Access, writes: Endpoint, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """`reads` is Mosquitto, `writes` is Kafka."""
+        routes = [{"mqtt": route.mqtt, "kafka": route.kafka.name, "key": route.key} for route in wiring.ROUTES]
+        env = {
+            "ID": f"{name}-0",
+            "URI": reads.endpoint.url,
+            "USER": reads.user,
+            "PASSWORD_FILE": reads.password_file,
+            "BROKERLIST": writes.address,
+            "ROUTES": json.dumps(routes),
+            "DEAD_LETTER_TOPIC": wiring.DEAD_LETTER.name,
+        }
+        super().__init__(name, args, env, [reads], opts)
+
+
+class Timeseries(_App):
+    """Kafka to InfluxDB."""
+
+    def __init__(
+        self, name: str, args: AppArgs, *, reads: Endpoint, writes: Access, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """`reads` is Kafka, `writes` is InfluxDB."""
+        series = [
+            {"topic": one.topic.name, "codec": one.codec, "database": one.database, "measurement": one.measurement}
+            for one in wiring.SERIES
+        ]
+        env = {
+            "BROKERLIST": reads.address,
+            "GROUP": wiring.TIMESERIES_GROUP,
+            "SERIES": json.dumps(series),
+            "INFLUX_URL": writes.endpoint.url,
+            "INFLUX_USER": writes.user,
+            "INFLUX_PASSWORD_FILE": writes.password_file,
+            "DEAD_LETTER_TOPIC": wiring.DEAD_LETTER.name,
+        }
+        super().__init__(name, args, env, [writes], opts)
+
+
+class Fleet(_App):
+    """Simulated cars; two at a time would fight for the cars' client ids, so it is recreated."""
+
+    strategy = "Recreate"
+
+    def __init__(self, name: str, args: AppArgs, *, writes: Access, opts: pulumi.ResourceOptions | None = None) -> None:
+        """`writes` is Mosquitto."""
+        env = {
+            "URI": writes.endpoint.url,
+            "USER": writes.user,
+            "PASSWORD_FILE": writes.password_file,
+            "TOPIC": wiring.CARS_MQTT,
+            "CLIENT_ID": wiring.CAR_CLIENT_ID,
+            "CARS": str(args.scale.cars),
+            "INTERVAL_S": f"{args.scale.interval_s:g}",
+        }
+        super().__init__(name, args, env, [writes], opts)
+
+
+class Canary(_App):
+    """The doctor's standing pod."""
+
+    def __init__(
+        self,
+        name: str,
+        args: AppArgs,
+        *,
+        mqtt: Access,
+        kafka: Endpoint,
+        influxdb: Access,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """A reading goes in at `mqtt` and must be seen at `kafka` and `influxdb`."""
+        lane = next(series for series in wiring.SERIES if series.topic == wiring.CANARY)
+        env = {
+            "DEVICE": wiring.RESERVED_DEVICE,
+            "MQTT_URI": mqtt.endpoint.url,
+            "MQTT_TOPIC": wiring.CANARY_MQTT,
+            "MQTT_USER": mqtt.user,
+            "MQTT_PASSWORD_FILE": mqtt.password_file,
+            "BROKERLIST": kafka.address,
+            "KAFKA_TOPIC": wiring.CANARY.name,
+            "INFLUX_URL": influxdb.endpoint.url,
+            "INFLUX_USER": influxdb.user,
+            "INFLUX_PASSWORD_FILE": influxdb.password_file,
+            "DATABASE": lane.database,
+            "MEASUREMENT": lane.measurement,
+        }
+        super().__init__(name, args, env, [mqtt, influxdb], opts)

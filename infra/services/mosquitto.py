@@ -1,0 +1,57 @@
+"""Mosquitto, the way in for every device.
+
+Devices, the fleet and people write; the bridge reads. Nobody enters without a login, and the access list binds a car to
+its own topic. Sessions, queues and retained messages are on a volume and survive a restart; a broker killed outright loses
+what came in since the last write (the chart's `autosaveS`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from infra import wiring
+from infra.scales import Scale
+from infra.services._access import Access, Users
+from infra.services._release import release, resources
+
+
+@dataclass(frozen=True, slots=True)
+class MosquittoArgs:
+    """What can differ: the image's reference, the size, the counter that renews passwords."""
+
+    image: str
+    scale: Scale
+    rotation: int = 1
+
+
+def values(args: MosquittoArgs, secret: str) -> dict[str, Any]:
+    """The chart's values; `secret` names the Secret with all passwords."""
+    return {
+        "image": args.image,
+        "existingSecret": secret,
+        "secretVersion": str(args.rotation),
+        "users": [{"name": user.name, "access": list(user.access)} for user in wiring.MQTT_USERS],
+        "patterns": list(wiring.MQTT_PATTERNS),
+        "external": {"enabled": True, "nodePort": wiring.node_port("mosquitto"), "sources": list(wiring.PRIVATE_NETWORKS)},
+        "clients": wiring.clients_of(wiring.MOSQUITTO),
+        "volumeGb": args.scale.mqtt_volume_gb,
+        "resources": resources(args.scale.budgets["mosquitto"]),
+    }
+
+
+class Mosquitto(pulumi.ComponentResource):
+    """The broker with its logins."""
+
+    def __init__(self, name: str, args: MosquittoArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """`name` is the release's and the host's name."""
+        super().__init__("iotlab:services:Mosquitto", name, None, opts)
+        self._users = Users(wiring.MOSQUITTO, [user.name for user in wiring.MQTT_USERS], args.rotation, self)
+        release(name, "mosquitto", values(args, self._users.secret), self, [self._users.made])
+        self.register_outputs({})
+
+    def access(self, user: str) -> Access:
+        """The endpoint with the login of `user`."""
+        return self._users.access(user)

@@ -1,0 +1,81 @@
+"""The doctor: green only if every hop and service is, red with the cause and the next command."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from infra.lab import doctor, probes
+from infra.lab.errors import LabError
+from infra.lab.kube import Pod
+from infra.lab.probes import Answer
+from infra.settings import NEEDS, Settings
+
+HOPS = [{"name": "mqtt", "from": "device", "to": "mosquitto", "latency_ms": 3.0, "ok": True, "why": None}]
+
+
+class Kube:
+    def __init__(self, pods: list[Pod], said: str | LabError) -> None:
+        self._pods, self._said = pods, said
+
+    def pods(self) -> list[Pod]:
+        return self._pods
+
+    def run(self, *_words: str, timeout_s: float) -> str:
+        assert timeout_s > 0
+        if isinstance(self._said, LabError):
+            raise self._said
+        return self._said
+
+
+def lab(kube: Kube) -> Any:
+    return SimpleNamespace(kube=kube, settings=Settings.parse({}))
+
+
+def pods(*, broken: str = "") -> list[Pod]:
+    return [
+        Pod(f"{name}-0", name, name != broken, 0, "kafka: CrashLoopBackOff" if name == broken else None) for name in sorted(NEEDS)
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "logins", lambda _: {"mosquitto": {"user": "lab", "password": "secret"}})
+    monkeypatch.setattr(probes, "mqtt_login", lambda _port, _user, password: Answer(password == "secret", "Not authorized"))
+
+
+def test_all_green_is_ok_and_has_the_contracts_shape() -> None:
+    said = json.dumps({"ok": True, "hops": HOPS, "checks": [{"name": "influxdb refuses anonymous", "ok": True, "why": None}]})
+    found = doctor.examine(lab(Kube(pods(), said))).as_json()
+    assert found["ok"] is True
+    assert found["hops"] == HOPS
+    assert {"name": "influxdb refuses anonymous", "ok": True, "why": None} in found["services"]  # type: ignore[operator]
+
+
+def test_a_pod_that_is_not_ready_names_its_reason_and_the_next_command() -> None:
+    found = doctor.examine(lab(Kube(pods(broken="kafka"), "")))
+    assert not found.ok
+    (red,) = [check for check in found.services if not check.ok]
+    assert red.why == "kafka-0 is not ready: kafka: CrashLoopBackOff; look at ./lab logs kafka"
+
+
+def test_a_red_hop_makes_it_red() -> None:
+    hops = [HOPS[0] | {"ok": False, "latency_ms": None, "why": "no answer; ./lab logs mosquitto"}]
+    assert not doctor.examine(lab(Kube(pods(), json.dumps({"ok": False, "hops": hops})))).ok
+
+
+@pytest.mark.parametrize("said", ["", "{", LabError("kubectl exec: gone")])
+def test_a_canary_that_does_not_answer_is_red_and_never_a_traceback(said: str | LabError) -> None:
+    found = doctor.examine(lab(Kube(pods(), said)))
+    assert not found.ok
+    assert any(check.name == "canary" and not check.ok for check in found.services)
+
+
+def test_a_broker_that_lets_anybody_in_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "mqtt_login", lambda *_: Answer(accepted=True, reason="Success"))
+    found = doctor.examine(lab(Kube(pods(), json.dumps({"hops": HOPS}))))
+    assert {check.name for check in found.services if not check.ok} == {
+        "mosquitto refuses anonymous",
+        "mosquitto refuses a wrong password",
+    }

@@ -1,0 +1,52 @@
+"""Pods as a person wants to know them: the reason is the first thing that is wrong."""
+
+from typing import Any
+
+import pytest
+
+from infra.lab.kube import SERVICE_LABEL, Kube
+
+
+def item(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "kafka-0", "labels": {SERVICE_LABEL: "kafka"}}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (
+            {"containerStatuses": [{"name": "kafka", "state": {"waiting": {"reason": "ErrImageNeverPull"}}}]},
+            "kafka: ErrImageNeverPull",
+        ),
+        ({"initContainerStatuses": [{"name": "make", "state": {"terminated": {"exitCode": 3}}}]}, "make ended with code 3"),
+        (
+            {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes: Insufficient memory"}]},
+            "0/1 nodes: Insufficient memory",
+        ),
+        ({"phase": "Pending"}, "pending"),
+    ],
+)
+def test_the_reason_is_the_first_thing_that_is_wrong(monkeypatch: pytest.MonkeyPatch, status: dict[str, Any], why: str) -> None:
+    kube = Kube({})
+    monkeypatch.setattr(kube, "get", lambda *_: {"items": [item(**status)]})
+    (pod,) = kube.pods()
+    assert (pod.service, pod.ready, pod.why) == ("kafka", False, why)
+
+
+def test_pods_of_jobs_are_not_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = item(phase="Succeeded")
+    done["metadata"]["ownerReferences"] = [{"kind": "Job"}]
+    kube = Kube({})
+    monkeypatch.setattr(kube, "get", lambda *_: {"items": [done]})
+    assert kube.pods() == []
+
+
+def test_restarts_are_summed_and_a_ready_pod_has_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = item(
+        conditions=[{"type": "Ready", "status": "True"}],
+        containerStatuses=[{"name": "a", "restartCount": 2, "state": {}}, {"name": "b", "restartCount": 1, "state": {}}],
+    )
+    kube = Kube({})
+    monkeypatch.setattr(kube, "get", lambda *_: {"items": [ready]})
+    (pod,) = kube.pods()
+    assert (pod.ready, pod.restarts, pod.why) == (True, 3, None)

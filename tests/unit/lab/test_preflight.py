@@ -1,0 +1,56 @@
+"""A machine that can't carry the lab is refused before anything starts, with what is missing and what to do."""
+
+import os
+import resource
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from infra.lab import preflight
+from infra.lab.errors import UserError
+from infra.lab.paths import Paths
+from infra.scales import CLUSTER_MB
+from infra.settings import Settings
+
+SETTINGS = Settings.parse({})
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(psutil, "cpu_count", lambda: 2)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=8 * 2**30))
+    monkeypatch.setattr(psutil, "disk_usage", lambda _: SimpleNamespace(free=100 * 10**9))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (20_000, 20_000))
+    return Paths(tmp_path / "cache", tmp_path / "state")
+
+
+def test_two_cores_and_eight_gigabytes_are_enough(paths: Paths) -> None:
+    preflight.check_machine(paths, SETTINGS, warm=False)
+
+
+def test_without_root_it_says_so(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(UserError, match=r"needs root.*sudo \./lab up"):
+        preflight.check_machine(paths, SETTINGS, warm=False)
+
+
+def test_too_little_memory_names_need_and_have(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=2 * 2**30))
+    with pytest.raises(UserError, match=rf"needs {CLUSTER_MB + SETTINGS.services_mb} MB.*has 2048: take a smaller scale"):
+        preflight.check_machine(paths, SETTINGS, warm=False)
+
+
+def test_too_little_disk_is_asked_for_by_what_is_still_to_build(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "disk_usage", lambda _: SimpleNamespace(free=10 * 10**9))
+    preflight.check_machine(paths, SETTINGS, warm=True)
+    with pytest.raises(UserError, match="has 10 GB free, 25 are needed"):
+        preflight.check_machine(paths, SETTINGS, warm=False)
+
+
+def test_too_few_open_files_are_refused(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1024))
+    with pytest.raises(UserError, match=r"may open 1024 files.*ulimit -n"):
+        preflight.check_machine(paths, SETTINGS, warm=False)
