@@ -15,7 +15,7 @@ SECRET = "urn:pulumi:local::iotlab::iotlab:services:Mosquitto$kubernetes:core/v1
 
 
 def entry(urn: str, **more: Any) -> dict[str, Any]:
-    return {"urn": urn, "type": urn.split("::")[2].split("$")[-1], **more}
+    return {"urn": urn, "type": urn.split("::")[2].rsplit("$", maxsplit=1)[-1], **more}
 
 
 def test_handing_over_forgets_kubernetes_objects_and_keeps_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
