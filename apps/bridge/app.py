@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 BUSY_WAIT_S = 0.005  # how long a delivery report may lie while MQTT is silent
 IDLE_WAIT_S = 0.2  # nothing in flight: nothing to serve
-KAFKA_CHECK_S = 5.0
+KAFKA_CHECK_S = 2.0
 
 
 def _producer(settings: BridgeSettings) -> KafkaProducer:

@@ -25,7 +25,7 @@ class BridgeSettings(AppSettings):
     password_file: Path | None = Field(default=None, description="file with the MQTT user's password")
     window: int = Field(default=20_000, ge=1, le=60_000, description="messages in flight; MQTT's packet ids end at 65,535")
     window_bytes: int = Field(default=32 << 20, ge=1 << 16, description="bytes in flight, so that large messages fit the memory")
-    keepalive_s: int = Field(default=1800, ge=10, le=65535, description="MQTT keepalive; TCP finds a dead broker much sooner")
+    keepalive_s: int = Field(default=240, ge=10, le=65535, description="MQTT keepalive; TCP finds a dead broker much sooner")
     linger_ms: int = Field(default=5, ge=0, le=1000, description="how long Kafka's producer waits to fill a batch")
     max_message_bytes: int = Field(default=1_000_000, ge=1000, description="largest record offered to Kafka")
     stop_s: float = Field(default=10.0, ge=0.0, description="how long a stop waits for what is in flight")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Final, Literal, get_args, get_type_hints
+from typing import Annotated, Final, Literal, get_type_hints
 
 import msgspec
 
@@ -63,8 +63,8 @@ INTEGERS: Final = frozenset(name for name in VALUES if name.startswith("tire_pre
 
 def _units() -> dict[str, str]:
     hints = get_type_hints(CarReading, include_extras=True)
-    extras = {name: [meta.extra for meta in get_args(hint)[1:]] for name, hint in hints.items()}
-    return {name: extra["unit"] for name, found in extras.items() for extra in found if extra and "unit" in extra}
+    metas = [(name, meta) for name, hint in hints.items() for meta in getattr(hint, "__metadata__", ())]
+    return {name: meta.extra["unit"] for name, meta in metas if meta.extra}
 
 
 UNITS: Final = _units()  # by field name

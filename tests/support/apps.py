@@ -1,0 +1,129 @@
+"""Our apps as processes, with the environment that the chart would give them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
+
+from infra import wiring
+from infra.lab.paths import ROOT
+from tests.support.brokers import Influx, Kafka, Mosquitto, password_file
+from tests.support.processes import Process, free_port, wait_until
+
+
+class App(Process):
+    """One app; `metric` and `ready` ask its status port."""
+
+    def __init__(self, name: str, folder: Path, env: dict[str, str], *arguments: str) -> None:
+        """Nothing runs before `start`."""
+        self.status_port = free_port()
+        self._pool = urllib3.PoolManager(retries=False, timeout=3.0)
+        own = {"METRICS_PORT": str(self.status_port), "PYTHONPATH": str(ROOT / "apps")}
+        super().__init__(name, [sys.executable, "-m", name, *arguments], folder, own | env)
+
+    def _get(self, path: str) -> tuple[int, str]:
+        try:
+            answer = self._pool.request("GET", f"http://127.0.0.1:{self.status_port}{path}")
+        except urllib3.exceptions.HTTPError as failed:
+            return 0, str(failed)
+        return answer.status, answer.data.decode()
+
+    def why_not_ready(self) -> str | None:
+        """None if `/readyz` says ready, else what it says."""
+        status, body = self._get("/readyz")
+        return None if status == 200 else body
+
+    def wait_until_ready(self, timeout_s: float = 30.0) -> None:
+        """Wait for `/readyz`."""
+        wait_until(f"{self.name} is ready", lambda: self.why_not_ready() is None, timeout_s)
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric's samples over its labels."""
+        _status, body = self._get("/metrics")
+        samples = [sample for family in text_string_to_metric_families(body) for sample in family.samples]
+        return sum(sample.value for sample in samples if sample.name == name)
+
+
+@contextmanager
+def running(app: App, *, ready: bool = True) -> Iterator[App]:
+    """The app while the body runs; it is ended afterwards, whatever it is doing."""
+    app.start()
+    try:
+        if ready:
+            app.wait_until_ready()
+        yield app
+    finally:
+        app.close()
+
+
+@pytest.fixture
+def fixture_folder(tmp_path: Path) -> Path:
+    """A folder for the apps' logs and password files."""
+    folder = tmp_path / "apps"
+    folder.mkdir()
+    return folder
+
+
+def bridge(folder: Path, mosquitto: Mosquitto, brokerlist: str, topics: dict[str, str], dead_letters: str, **more: str) -> App:
+    """A bridge with the lab's routes; `topics` says which topic of this test stands for which of the lab's."""
+    routes = [
+        {"mqtt": route.mqtt, "kafka": topics[route.kafka.name], "key": route.key}
+        for route in wiring.ROUTES
+        if route.kafka.name in topics
+    ]
+    env = {
+        "BRIDGE_ID": "bridge",
+        "BRIDGE_URI": mosquitto.uri,
+        "BRIDGE_BROKERLIST": brokerlist,
+        "BRIDGE_ROUTES": json.dumps(routes),
+        "BRIDGE_USER": "bridge",
+        "BRIDGE_PASSWORD_FILE": str(password_file(folder, "bridge")),
+        "BRIDGE_DEAD_LETTER_TOPIC": dead_letters,
+    }
+    return App("bridge", folder, env | more)
+
+
+def timeseries(folder: Path, kafka: Kafka, url: str, topics: dict[str, str], dead_letters: str, **more: str) -> App:
+    """A timeseries with the lab's series on this test's topics; its group is named after the first of them."""
+    series = [
+        {"topic": topics[each.topic.name], "codec": each.codec, "database": each.database, "measurement": each.measurement}
+        for each in wiring.SERIES
+        if each.topic.name in topics
+    ]
+    env = {
+        "TIMESERIES_BROKERLIST": kafka.address,
+        "TIMESERIES_GROUP": f"{wiring.TIMESERIES_GROUP}-{series[0]['topic']}",
+        "TIMESERIES_SERIES": json.dumps(series),
+        "TIMESERIES_INFLUX_URL": url,
+        "TIMESERIES_INFLUX_USER": "timeseries",
+        "TIMESERIES_INFLUX_PASSWORD_FILE": str(password_file(folder, "timeseries")),
+        "TIMESERIES_DEAD_LETTER_TOPIC": dead_letters,
+    }
+    return App("timeseries", folder, env | more)
+
+
+def canary(folder: Path, mosquitto: Mosquitto, kafka: Kafka, influx: Influx, topic: str, *arguments: str, **more: str) -> App:
+    """A canary on this test's topic."""
+    series = next(each for each in wiring.SERIES if each.database == wiring.CANARY_DB)
+    env = {
+        "CANARY_DEVICE": wiring.RESERVED_DEVICE,
+        "CANARY_MQTT_URI": mosquitto.uri,
+        "CANARY_MQTT_TOPIC": wiring.CANARY_MQTT,
+        "CANARY_MQTT_USER": "canary",
+        "CANARY_MQTT_PASSWORD_FILE": str(password_file(folder, "canary")),
+        "CANARY_BROKERLIST": kafka.address,
+        "CANARY_KAFKA_TOPIC": topic,
+        "CANARY_INFLUX_URL": influx.url,
+        "CANARY_INFLUX_USER": "canary",
+        "CANARY_INFLUX_PASSWORD_FILE": str(password_file(folder, "canary")),
+        "CANARY_DATABASE": wiring.CANARY_DB,
+        "CANARY_MEASUREMENT": series.measurement,
+    }
+    return App("canary", folder, env | more, *arguments)

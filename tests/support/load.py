@@ -1,0 +1,158 @@
+"""Cars that publish and remember what the broker acknowledged, and a look at what Kafka holds: what lies between is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+from confluent_kafka import Consumer, TopicPartition
+from fleet.car import Car
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+from telemetry.car import CarReading, encode_json
+
+from infra import wiring
+from tests.support.brokers import PASSWORDS, Kafka, Mosquitto
+
+Identity = tuple[str, float]  # car, time: what makes a reading unique
+
+
+def reading(number: int, sequence: int) -> CarReading:
+    """A car's reading whose time is its sequence number in milliseconds after a fixed moment."""
+    car = Car(wiring.CAR_CLIENT_ID.format(number=number), number, 1, 0.0)
+    return car.reading(1_700_000_000.0 + sequence / 1000)
+
+
+def identities(payloads: list[bytes]) -> list[Identity]:
+    """Who they are; payloads that are no readings are left out."""
+    found = []
+    for payload in payloads:
+        try:
+            fields = msgspec.json.decode(payload)
+            found.append((str(fields["car"]), float(fields["time"])))
+        except (msgspec.MsgspecError, KeyError, TypeError, UnicodeDecodeError):
+            continue
+    return found
+
+
+class Car1:
+    """One publishing car: QoS 1, and a reading counts as acknowledged when its PUBACK came."""
+
+    def __init__(self, mosquitto: Mosquitto, number: int) -> None:
+        """Connects and keeps reconnecting."""
+        self.acknowledged: set[Identity] = set()
+        self.sent: set[Identity] = set()
+        self.name = wiring.CAR_CLIENT_ID.format(number=number)
+        self._number = number
+        self._waiting: dict[int, Identity] = {}
+        self._lock = threading.Lock()
+        self.client = Client(CallbackAPIVersion.VERSION2, client_id=self.name, clean_session=False)
+        self.client.username_pw_set("fleet", PASSWORDS["fleet"])
+        self.client.reconnect_delay_set(1, 1)
+        self.client.on_publish = lambda _c, _d, mid, _r, _p: self._acked(mid)
+        self.client.connect("127.0.0.1", mosquitto.port, 30)
+        self.client.loop_start()
+
+    def _acked(self, mid: int) -> None:
+        with self._lock:
+            self.acknowledged.add(self._waiting.pop(mid))
+
+    def publish(self, sequence: int) -> None:
+        """Send reading number `sequence`."""
+        sent = reading(self._number, sequence)
+        identity = (sent.car, sent.time)
+        with self._lock:
+            told = self.client.publish(f"{wiring.CARS_MQTT}/{self.name}", encode_json(sent), 1)
+            self._waiting[told.mid] = identity
+            self.sent.add(identity)
+
+    def close(self) -> None:
+        """Say goodbye."""
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+class Load:
+    """Cars that publish `rate` readings a second together until told to stop."""
+
+    def __init__(self, mosquitto: Mosquitto, cars: int, rate: float) -> None:
+        """Connects the cars."""
+        self._cars = [Car1(mosquitto, number) for number in range(1, cars + 1)]
+        self._pause_s = 1.0 / rate
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._publish, daemon=True)
+
+    @property
+    def acknowledged(self) -> set[Identity]:
+        """What the broker has promised to keep."""
+        return set().union(*(car.acknowledged for car in self._cars))
+
+    @property
+    def sent(self) -> set[Identity]:
+        """What was published."""
+        return set().union(*(car.sent for car in self._cars))
+
+    def _publish(self) -> None:
+        sequence, next_s = 0, time.monotonic()
+        while not self._stop.is_set():
+            for car in self._cars:
+                car.publish(sequence)
+                next_s += self._pause_s
+                time.sleep(max(0.0, next_s - time.monotonic()))
+            sequence += 1
+
+    def start(self) -> None:
+        """Begin to publish."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Publish no more, and wait until all that was sent is acknowledged."""
+        self._stop.set()
+        self._thread.join()
+        until_s = time.monotonic() + timeout_s
+        while len(self.acknowledged) < len(self.sent) and time.monotonic() < until_s:
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        """Disconnect the cars."""
+        self._stop.set()
+        for car in self._cars:
+            car.close()
+
+
+@contextmanager
+def load(mosquitto: Mosquitto, *, cars: int = 5, rate: float = 300.0) -> Iterator[Load]:
+    """Running cars; they are disconnected afterwards."""
+    running = Load(mosquitto, cars, rate)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+Headers = dict[str, str]
+
+
+def contents(kafka: Kafka, topic: str) -> list[tuple[str, bytes, Headers]]:
+    """Everything in `topic` now: key, value, headers."""
+    consumer = Consumer({"bootstrap.servers": kafka.address, "group.id": "test", "enable.auto.commit": False})
+    found: list[tuple[str, bytes, Headers]] = []
+    try:
+        ends: dict[int, int] = {}
+        for number in consumer.list_topics(topic, timeout=10.0).topics[topic].partitions:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10.0) or (0, 0)
+            if high > low:
+                ends[number] = high
+        consumer.assign([TopicPartition(topic, number, 0) for number in ends])
+        while any(place.offset < ends[place.partition] for place in consumer.position(consumer.assignment())):
+            for message in consumer.consume(1000, 0.5):
+                assert message.error() is None, message.error()
+                headers = {name: bytes(value).decode(errors="replace") for name, value in message.headers() or []}
+                found.append((bytes(message.key() or b"").decode(), message.value() or b"", headers))
+    finally:
+        consumer.close()
+    return found

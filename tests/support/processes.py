@@ -1,0 +1,96 @@
+"""Real processes for tests: started, killed and restarted by pid, with their output in a file of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Whether something listens on `port`."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):
+        return True
+    return False
+
+
+def wait_until(what: str, true: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    """Wait; fail with `what` if it does not come true in time."""
+    until_s = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > until_s:
+            pytest.fail(f"not within {timeout_s:.0f} s: {what}")
+        time.sleep(0.05)
+
+
+class Process:
+    """One program. It starts anew with the same arguments after it was ended."""
+
+    def __init__(self, name: str, words: Sequence[str | Path], folder: Path, env: Mapping[str, str] | None = None) -> None:
+        """`folder` is its working folder and gets its log."""
+        self.name = name
+        self.log = folder / f"{name}.log"
+        self._words = [str(word) for word in words]
+        self._folder = folder
+        self._env = {**os.environ, **(env or {})}
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        with self.log.open("ab") as output:
+            self._running = subprocess.Popen(
+                self._words, cwd=self._folder, env=self._env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._running is not None and self._running.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._running is not None, f"{self.name} was not started"
+        return self._running.pid
+
+    def _end(self, number: signal.Signals, timeout_s: float) -> int:
+        assert self._running is not None, f"{self.name} was not started"
+        self._running.send_signal(number)
+        return self._running.wait(timeout_s)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self._end(signal.SIGKILL, 10.0)
+
+    def terminate(self, timeout_s: float = 30.0) -> int:
+        """SIGTERM; its exit code."""
+        return self._end(signal.SIGTERM, timeout_s)
+
+    def close(self) -> None:
+        """End it if it runs, gently first."""
+        if not self.alive:
+            return
+        try:
+            self.terminate(10.0)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def wait_for_port(self, port: int, timeout_s: float = 30.0) -> None:
+        """Wait until it listens on `port`; fail with the end of its log if it ended instead."""
+        wait_until(f"{self.name} listens on {port}", lambda: not self.alive or answers(port), timeout_s)
+        if not self.alive:
+            pytest.fail(f"{self.name} ended at once: {self.log.read_text(errors='replace')[-2000:]}")
