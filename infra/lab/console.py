@@ -93,6 +93,10 @@ class Steps:
         if name in self._running:
             self._show(name, f"{escape(name)}{self._hint(name)} [dim]{escape(detail)}[/]")
 
+    def log_file(self, name: str) -> Path:
+        """Where `run` writes what the command of the step `name` says."""
+        return self.paths.logs / f"{'-'.join(name.lower().split())}.log"
+
     def run(
         self,
         name: str,
@@ -108,7 +112,7 @@ class Steps:
             LabError: the command failed; the message names the step, the command, the log and its last line.
         """
         self.paths.logs.mkdir(parents=True, exist_ok=True)
-        log = self.paths.logs / f"{'-'.join(name.lower().split())}.log"
+        log = self.log_file(name)
         words = [str(word) for word in command]
         try:
             with log.open("w") as output:

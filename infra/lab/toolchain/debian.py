@@ -25,7 +25,8 @@ APT = Registry(
 )
 LISTS = Path("/var/lib/apt/lists")
 LISTS_FRESH_S = 24 * 3600.0
-APT_OPTIONS = ("-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=30")
+SIGNED = ("-o", "APT::Get::AllowUnauthenticated=false", "-o", "Acquire::AllowInsecureRepositories=false")
+APT_OPTIONS = ("-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=30", *SIGNED)
 
 # Dependencies that the programs don't use here: a maintainer script's, a signature check's (our images are our own), or
 # what apt itself needs and so every Debian machine has.

@@ -33,13 +33,13 @@ def go_env(cache: Path) -> dict[str, str]:
         "GOCACHE": str(folder / "build"),
         "GOMODCACHE": str(folder / "modules"),
         "GOPATH": str(folder / "path"),
-        "GOFLAGS": "",
+        # Not empty: then the machine's `go env -w GOFLAGS=…` would count. readonly: the checkout never changes.
+        "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
         "GOOS": "linux",
         "GOARCH": "amd64",
         "GOAMD64": "v1",
-        "GOEXPERIMENT": "",
         "CGO_ENABLED": "0",
     }
 
@@ -94,24 +94,17 @@ class GoProgram:
         target.mkdir(exist_ok=True)
         go = work.go()
         env = go_env(work.paths.cache)
-        build: list[str | Path] = [
-            go,
-            "build",
-            "-mod=readonly",
-            "-trimpath",
-            "-buildvcs=false",
-            "-ldflags",
-            f"-s -w {self.ldflags}".strip(),
-        ]
-        command = [*build, "-o", target / self.output, self.package]
-        GO_PROXY.run(work.steps, f"Build {self.output}", command, cwd=folder, env=env)
-        for name in self.names:
-            (target / name).symlink_to(self.output)
+        name = f"Build {self.output}"
+        build: list[str | Path] = [go, "build", "-v", "-ldflags", f"-s -w {self.ldflags}".strip(), "-o", target / self.output]
+        with work.following(work.steps.log_file(name)):
+            GO_PROXY.run(work.steps, name, [*build, self.package], cwd=folder, env=env)
+        for other in self.names:
+            (target / other).symlink_to(self.output)
         for module, path in self.copies:
-            locate: list[str | Path] = [go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module]
+            locate: list[str | Path] = [go, "list", "-m", "-f", "{{.Dir}}", module]
             log = work.steps.run(f"Find {Path(path).name}", locate, cwd=folder, env=env)
-            copied = shutil.copyfile(Path(log.read_text().strip()) / path, target / Path(path).name)
-            copied.chmod(0o755)
+            found = Path(log.read_text().splitlines()[-1])
+            shutil.copyfile(found / path, target / Path(path).name).chmod(0o755)
         pins = folder / "go.sum"
         return (Source(f"go/{self.module}", versions.LAB, sha256_of(pins)),) if pins.is_file() else ()
 

@@ -71,7 +71,7 @@ class Registry:
         try:
             return steps.run(name, command, cwd=cwd, env=env, timeout_s=LIMIT_S)
         except LabError as failed:
-            log = steps.paths.logs / f"{'-'.join(name.lower().split())}.log"
+            log = steps.log_file(name)
             line = silent(log.read_text(errors="replace")) if log.is_file() else None
             if line is None:
                 raise

@@ -185,13 +185,14 @@ class Toolchain:
     def _make_part(self, part: Part) -> None:
         started = time.monotonic()
         key = part.key
-        with self.steps.step(f"Toolchain: {part.name} {part.version}"):
+        step = f"Toolchain: {part.name} {part.version}"
+        with self.steps.step(step):
             scratch = self.store.scratch(key)
             sources = self._publishers.make(part.official, scratch)
             origin: Origin = "official" if sources is not None else "package"
             if sources is None:
                 scratch = self.store.scratch(key)
-                work = Workshop(self.paths, self.steps, self._go)
+                work = Workshop(self.paths, self.steps, step, self._go)
                 sources = tuple(source for recipe in part.recipes for source in recipe.make(scratch, work))
             for program, check in part.checks.items():
                 _run_check(scratch / "bin" / program, check)
@@ -212,7 +213,7 @@ class Toolchain:
         if os.environ.get(golang.KEEP_CACHE) == "1":
             console.print(f"  Go's caches in {folder} take {golang.size_gb(folder):.1f} GB and are kept ({golang.KEEP_CACHE}=1)")
         elif not self.missing():
-            freed = golang.prune(Workshop(self.paths, self.steps, self._go))
+            freed = golang.prune(Workshop(self.paths, self.steps, "Prune Go caches", self._go))
             console.print(f"  Go's caches took {freed:.1f} GB and are removed ({golang.KEEP_CACHE}=1 keeps them)")
 
 

@@ -11,9 +11,8 @@ import pytest
 from infra.lab.console import Steps
 from infra.lab.errors import LabError, UserError
 from infra.lab.paths import Paths
-from infra.lab.toolchain import Toolchain, golang
+from infra.lab.toolchain import Toolchain
 from infra.lab.toolchain import toolchain as module
-from infra.lab.toolchain.golang import GoProgram
 from infra.lab.toolchain.parts import PARTS, Check, Part
 from infra.lab.toolchain.store import Source
 from infra.lab.toolchain.workshop import Workshop
@@ -156,37 +155,6 @@ def test_a_key_changes_with_version_recipe_and_nothing_else() -> None:
     keys = {part(Script("one")).key, part(Script("one"), "2").key, part(Script("one", "exit 1")).key}
     assert len(keys) == 3
     assert part(Script("one")).key in keys
-
-
-def test_a_go_part_is_made_anew_when_one_pinned_line_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(golang, "MODULES", tmp_path)
-    (tmp_path / "tool").mkdir()
-    (tmp_path / "tool" / "go.sum").write_text("a v1 h1:x\n")
-    before = GoProgram("tool", "tool").fingerprint()
-    assert GoProgram("tool", "tool").fingerprint() == before
-    (tmp_path / "tool" / "go.sum").write_text("a v1 h1:y\n")
-    assert GoProgram("tool", "tool").fingerprint() != before
-
-
-def test_a_machines_go_settings_do_not_reach_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GOFLAGS", "GOTOOLCHAIN", "CGO_ENABLED", "GOWORK", "GOCACHE", "GOMODCACHE"):
-        monkeypatch.setenv(name, "something")
-    assert "something" not in golang.go_env(tmp_path).values()
-
-
-@pytest.mark.parametrize(("said", "version"), [("go1.26.8", (1, 26, 8)), ("go1.27rc1", (1, 27, 0)), ("nonsense", (0,))])
-def test_the_version_of_a_go_is_read(tmp_path: Path, said: str, version: tuple[int, ...]) -> None:
-    program = tmp_path / "go"
-    program.write_text(f"#!/bin/sh\necho {said}\n")
-    program.chmod(0o755)
-    assert golang.go_version(program) == version
-
-
-def test_an_old_go_of_the_machine_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "go").write_text("#!/bin/sh\necho go1.19.8\n")
-    (tmp_path / "go").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert golang.host_go() is None
 
 
 def test_every_part_of_the_table_is_pinned_and_no_program_comes_twice() -> None:
