@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import ssl
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
-from infra.lab.cluster.layout import API_PORT
+from infra.lab.cluster.layout import API_PORT, NODE
 from infra.lab.errors import LabError
 
 FIELD_MANAGER = "iotlab-cluster"
@@ -87,3 +88,27 @@ class Api:
         if status not in OK:
             why = json.loads(text).get("message", "") if text.startswith(b"{") else text.decode(errors="replace")
             raise LabError(f"the cluster refused {manifest['kind']} {manifest['metadata']['name']}: {why}")
+
+
+def _since(moment: str) -> float:
+    return dt.datetime.fromisoformat(moment).timestamp()
+
+
+def node_ready(api: Api, started: float) -> bool:
+    """Whether kubelet has said «Ready» since `started`; what it said before the last stop doesn't count."""
+    node = api.get(f"/api/v1/nodes/{NODE}") or {}
+    for condition in node.get("status", {}).get("conditions", []):
+        if condition["type"] == "Ready":
+            return condition["status"] == "True" and _since(condition["lastHeartbeatTime"]) >= int(started)
+    return False
+
+
+def pod_ready(api: Api, namespace: str, name: str, started: float) -> bool:
+    """Whether a pod of that name has been started since `started` and is ready."""
+    pods = api.get(f"/api/v1/namespaces/{namespace}/pods?labelSelector=app.kubernetes.io/name={name}") or {}
+    for pod in pods.get("items", []):
+        for container in pod["status"].get("containerStatuses", []):
+            running = container["state"].get("running")
+            if container["ready"] and running and _since(running["startedAt"]) >= int(started):
+                return True
+    return False

@@ -104,7 +104,7 @@ def _tracking(trees: tuple[Hierarchy, ...]) -> list[Hierarchy]:
 
 
 def join() -> None:
-    """Move this process into the lab's own group, in the tree by which a login session's processes are found and ended at logout."""
+    """Move this process into the lab's own group, in the tree by which a login session's processes are ended at logout."""
     for tree in _tracking(mounted()):
         folder = tree.root / PARTS
         folder.mkdir(exist_ok=True)

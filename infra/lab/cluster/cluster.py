@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import hashlib
-import ipaddress
 import json
 import os
 import shutil
@@ -15,17 +13,15 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from infra import wiring
 from infra.lab.cluster import addons, config, leftovers, lock, network, pki, preflight, status
-from infra.lab.cluster.api import Api
-from infra.lab.cluster.forward import Forward
+from infra.lab.cluster.api import Api, node_ready, pod_ready
+from infra.lab.cluster.exposure import forwards
 from infra.lab.cluster.images import ImageStore
-from infra.lab.cluster.layout import NODE, Binaries, Folders
+from infra.lab.cluster.layout import NODE, Binaries, Folders, search_also
 from infra.lab.cluster.lock import Owner
 from infra.lab.cluster.network import Network
 from infra.lab.cluster.parts import parts
@@ -47,38 +43,7 @@ RUNTIME = (
     "forward",
     "cgroups",
     "lock",
-)  # what runs while the cluster runs
-
-
-def device_address(cidr: str) -> str:
-    """This machine's own address in the private network of the boards.
-
-    Raises:
-        UserError: no private network, or this machine isn't in it.
-    """
-    try:
-        wanted = ipaddress.IPv4Network(cidr)
-    except ValueError as wrong:
-        raise UserError(f"deviceCidr {cidr} is no network ({wrong}); write it like 192.168.1.0/24.") from wrong
-    if not wanted.is_private or wanted.prefixlen < 8:
-        raise UserError(
-            f"deviceCidr {cidr} is no private network; MQTT is opened to one private network only, like 192.168.1.0/24."
-        )
-    for addresses in psutil.net_if_addrs().values():
-        for address in addresses:
-            with contextlib.suppress(ValueError):
-                if ipaddress.IPv4Address(address.address) in wanted:
-                    return str(address.address)
-    raise UserError(f"this machine has no address in deviceCidr {cidr}; see «ip address» and correct it.")
-
-
-def forwards(node: str, device_cidr: str | None) -> list[Forward]:
-    """Every exposed port on loopback; those for boards also in their network."""
-    found = [Forward("127.0.0.1", exposed.node_port, node) for exposed in wiring.EXPOSED]
-    if device_cidr:
-        address = device_address(device_cidr)
-        found += [Forward(address, item.node_port, node, device_cidr) for item in wiring.EXPOSED if item.source == "device"]
-    return found
+)
 
 
 class Cluster:
@@ -91,6 +56,7 @@ class Cluster:
         self._steps = steps
         self._binaries = binaries
         self._device_cidr = device_cidr
+        search_also(binaries.bin)
 
     def owner(self) -> Owner | None:
         """Whose lab runs on this machine."""
@@ -119,14 +85,24 @@ class Cluster:
         self.folders.make()
         archive = addon_images or addons.build_images(self._binaries.bin, self.folders.images)
         images = addons.image_names(archive)
-        if owner:
-            owner = self._adopt(owner, images)
-        if owner is None:
-            with self._steps.step("start the cluster"):
-                owner = self._launch(images)
-                self._await("the API server", lambda: self._api().ready())
+        if owner and self._adopt(owner, images) and self._furnished(owner, archive, images):
+            return
+        with self._steps.step("start the cluster"):
+            owner = self._launch(images)
+            self._await("the API server", lambda: self._api().ready())
         with self._steps.step("node, names and volumes"):
             self._furnish(owner, archive, images)
+
+    def _furnished(self, owner: Owner, archive: Path, images: dict[str, str]) -> bool:
+        """Complete a cluster that was found running; False if it has ended meanwhile (a dying one is found too)."""
+        try:
+            with self._steps.step("node, names and volumes"):
+                self._furnish(owner, archive, images)
+        except LabError:
+            if self._own():
+                raise
+            return False
+        return True
 
     def _spec(self, chosen: Network, images: dict[str, str]) -> dict[str, Any]:
         """What the supervisor runs, with a fingerprint of everything that needs a restart when it changes."""
@@ -146,8 +122,8 @@ class Cluster:
         spec["fingerprint"] = hashlib.sha256(json.dumps([spec, sources, stamps, files]).encode()).hexdigest()
         return spec
 
-    def _adopt(self, owner: Owner, images: dict[str, str]) -> Owner | None:
-        """Take over the running cluster if it is what is wanted now; else stop it."""
+    def _adopt(self, owner: Owner, images: dict[str, str]) -> bool:
+        """Take over the running cluster if it is what is wanted now; else stop it and say False."""
         chosen = network.choose(self.folders.network, ())
         spec = self._spec(chosen, images)
         wanted = [asdict(forward) for forward in forwards(chosen.node, self._device_cidr)]
@@ -157,11 +133,11 @@ class Cluster:
             running = {}
         if running.get("fingerprint") != spec["fingerprint"]:
             self.stop()
-            return None
+            return False
         if running["forwards"] != wanted:
             self._write_spec(spec | {"forwards": wanted})
             os.kill(owner.pid, signal.SIGHUP)
-        return owner
+        return True
 
     def _write_spec(self, spec: dict[str, Any]) -> None:
         pki.write_private(self.folders.spec, json.dumps(spec, indent=1).encode())
@@ -228,7 +204,7 @@ class Cluster:
             api.apply(manifest)
         self._await("the node", lambda: node_ready(api, owner.since))
         for namespace, name in addons.DEPLOYMENTS:
-            self._await(f"{name} in {namespace}", lambda place=(namespace, name): pod_ready(api, *place, owner.since))  # type: ignore[misc]
+            self._await(f"{name} in {namespace}", partial(pod_ready, api, namespace, name, owner.since))
 
     def _store(self, owner: Owner) -> ImageStore:
         init = status.init_pid(owner)
@@ -263,7 +239,8 @@ class Cluster:
             ready = node_ready(Api(network.choose(self.folders.network, ()).node, self.folders.pki, timeout_s=2.0), owner.since)
         except LabError:
             ready = False
-        return ClusterStatus(True, owner, status.parts(self.folders, owner), ready, status.uptime_s(owner))
+        found = status.parts(self.folders, owner)
+        return ClusterStatus(running=True, owner=owner, parts=found, node_ready=ready, uptime_s=status.uptime_s(owner))
 
     def stop(self) -> None:
         """End everything, in order, and make sure that nothing is left.
@@ -299,27 +276,3 @@ class Cluster:
         leftovers.remove(self.paths)
         if self.paths.cluster.exists():
             shutil.rmtree(self.paths.cluster)
-
-
-def _since(moment: str) -> float:
-    return dt.datetime.fromisoformat(moment).timestamp()
-
-
-def node_ready(api: Api, started: float) -> bool:
-    """Whether kubelet has said «Ready» since `started`; what it said before the last stop doesn't count."""
-    node = api.get(f"/api/v1/nodes/{NODE}") or {}
-    for condition in node.get("status", {}).get("conditions", []):
-        if condition["type"] == "Ready":
-            return condition["status"] == "True" and _since(condition["lastHeartbeatTime"]) >= int(started)
-    return False
-
-
-def pod_ready(api: Api, namespace: str, name: str, started: float) -> bool:
-    """Whether a pod of that name has been started since `started` and is ready."""
-    pods = api.get(f"/api/v1/namespaces/{namespace}/pods?labelSelector=app.kubernetes.io/name={name}") or {}
-    for pod in pods.get("items", []):
-        for container in pod["status"].get("containerStatuses", []):
-            running = container["state"].get("running")
-            if container["ready"] and running and _since(running["startedAt"]) >= int(started):
-                return True
-    return False

@@ -24,6 +24,14 @@ from infra.lab.cluster.pki import write_private
 from infra.wiring import NAMESPACE
 
 MAX_PODS = 110
+NOT_USED = (
+    "snapshotter.v1.aufs",
+    "snapshotter.v1.btrfs",
+    "snapshotter.v1.devmapper",
+    "snapshotter.v1.zfs",
+    "tracing.processor.v1.otlp",
+    "internal.v1.tracing",
+)
 
 
 def kubeconfig(pki: Path, network: Network, who: str, namespace: str = "default") -> str:
@@ -48,13 +56,12 @@ def kubeconfig(pki: Path, network: Network, who: str, namespace: str = "default"
 
 
 def containerd(cni: Path, pause: str) -> str:
-    """containerd's configuration; it loads no AppArmor profile, which would stay in the machine's kernel."""
+    """Configuration of containerd; it loads no AppArmor profile, which would stay in the machine's kernel."""
     cri = 'plugins."io.containerd.grpc.v1.cri"'
     return f"""version = 2
 root = "{CONTAINERD_HOME}"
 state = "/run/containerd"
-disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper",
-  "io.containerd.snapshotter.v1.zfs", "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
+disabled_plugins = [{", ".join(f'"io.containerd.{name}"' for name in NOT_USED)}]
 
 [grpc]
   address = "{CONTAINERD_SOCKET}"

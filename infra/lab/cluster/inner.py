@@ -1,7 +1,8 @@
 """The first process inside the cluster's namespaces: prepares them, runs the parts, ends them in order.
 
-Started by `outer` with pipes: it says `up` when the namespaces stand, hears `link` when the network link has been moved in and `stop`
-when it shall end. When the pipe closes, the outer part is dead and everything ends at once (as PID 1 it takes all processes along).
+Started by `outer` with pipes: it says `up` when the namespaces stand, hears `link` when the network link has been
+moved in and `stop` when it shall end. When the pipe closes, the outer part is dead and everything ends at once (as
+PID 1 it takes all processes along).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import ssl
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 
@@ -40,8 +42,10 @@ from infra.lab.errors import LabError
 TICK_S = 0.1
 LOGS_EVERY_S = 15.0
 PODS_END_S = 20.0
+NESTED = 2  # a container's process has a number here and one in its own namespace
+HTTP_OK = 200
 
-# Kubelet sets these for the whole machine unless they already read so. It is shown what it wants, in its own mount namespace.
+# Kubelet sets these for the whole machine unless they read so already: inside, it is shown what it wants.
 KUBELET_WANTS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -63,8 +67,8 @@ def private_folders(home: Path, keep: list[Path]) -> None:
     _mount("--make-rprivate", "/")
     stage = home / "ns"
     _mount("-t", "tmpfs", "-o", "mode=755", "iotlab", stage)
-    for folder in ("var/lib", "var/tmp", "var/log", "run/lock", "run/iotlab/sysctl"):
-        (stage / folder).mkdir(parents=True)
+    for made in ("var/lib", "var/tmp", "var/log", "run/lock", "run/iotlab/sysctl"):
+        (stage / made).mkdir(parents=True)
     (stage / "var/run").symlink_to("/run")
     (stage / "var/lock").symlink_to("/run/lock")
     places = {HOME: home, KUBELET_HOME: home / "kubelet", CONTAINERD_HOME: home / "containerd"}
@@ -109,7 +113,7 @@ def _api_answers(network: Network) -> bool:
     connection = HTTPSConnection(network.node, API_PORT, timeout=2.0, context=context)
     try:
         connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200  # noqa: PLR2004
+        return connection.getresponse().status == HTTP_OK
     except (OSError, HTTPException):
         return False
     finally:
@@ -125,36 +129,52 @@ def answers(network: Network, what: str) -> bool:
     return _api_answers(network)
 
 
-def _container_leaders() -> dict[int, str]:
-    """The first process of every container, with its program's name."""
-    found = {}
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The first process of a container. `hears` says whether it does anything at all when asked to end."""
+
+    pid: int
+    name: str
+    hears: bool
+
+
+def leader(pid: int, status: str, cgroup: str) -> Leader | None:
+    """Read one process from the texts of its /proc files; None if it doesn't lead a container."""
+    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    numbers = lines.get("NSpid", "").split()
+    if len(numbers) < NESTED or numbers[-1] != "1" or "/kubepods" not in cgroup:
+        return None
+    handled = int(lines["SigCgt"], 16) | int(lines["SigBlk"], 16)  # a first process without a handler is never told by the kernel
+    return Leader(pid, lines["Name"].strip(), bool(handled >> (signal.SIGTERM - 1) & 1))
+
+
+def leaders() -> list[Leader]:
+    """The first process of every running container."""
+    found = []
     for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            lines = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
-            inner = lines.get("NSpid", "").split()
-            if len(inner) > 1 and inner[-1] == "1" and "/kubepods" in (folder / "cgroup").read_text():
-                found[int(folder.name)] = lines["Name"].strip()
+        with contextlib.suppress(OSError, ValueError):
+            one = leader(int(folder.name), (folder / "status").read_text(), (folder / "cgroup").read_text())
+            if one:
+                found.append(one)
     return found
 
 
 def end_pods(supervisor: Supervisor) -> None:
-    """Ask every container to end, wait for it a while, then end the sandboxes."""
+    """Ask every container to end, wait a while for those that listen, then end everything."""
 
-    def running() -> dict[int, str]:
-        return {pid: name for pid, name in _container_leaders().items() if name != "pause"}
+    def asked() -> list[Leader]:
+        return [one for one in leaders() if one.hears and one.name != "pause"]
 
-    for pid in running():
+    for one in asked():
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+            os.kill(one.pid, signal.SIGTERM)
     deadline = time.monotonic() + PODS_END_S
-    while running() and time.monotonic() < deadline:
+    while asked() and time.monotonic() < deadline:
         supervisor.reap()
         time.sleep(0.05)
-    for pid in _container_leaders():
+    for one in leaders():
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(one.pid, signal.SIGKILL)
 
 
 def stop(supervisor: Supervisor) -> None:
@@ -219,7 +239,7 @@ def serve(orders: Orders, supervisor: Supervisor) -> None:
         if time.monotonic() > logs_due:
             supervisor.limit_logs()
             logs_due = time.monotonic() + LOGS_EVERY_S
-        word = orders.next(TICK_S if not supervisor.all_started() else 1.0)
+        word = orders.next(1.0 if supervisor.complete() else TICK_S)
         if word == "gone":
             return
         if word == "stop":

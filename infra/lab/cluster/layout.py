@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,13 @@ class Binaries:
             raise LabError(
                 f"the cluster's programs {', '.join(missing)} are missing in {self.bin}; run ./lab up, it fetches them."
             )
+
+
+def search_also(folder: Path) -> None:
+    """Find `ip`, `mount` and the like also in the system's folders (a plain `su` lacks them) and in the toolchain's."""
+    known = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    more = [place for place in ("/usr/sbin", "/sbin", str(folder)) if place not in known]
+    os.environ["PATH"] = os.pathsep.join(known + more)
 
 
 @dataclass(frozen=True, slots=True)

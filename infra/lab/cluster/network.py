@@ -13,7 +13,7 @@ from pathlib import Path
 from infra.lab.cluster.layout import INNER_LINK, LINK
 from infra.lab.errors import LabError, UserError
 
-# Not 10.42/16 and 10.43/16 (k3s), 10.244/16 and 10.96/12 (kubeadm), 172.16/12 (Docker), 192.168/16 (homes, WireGuard of the labs).
+# Not 10.42/16 and 10.43/16 (k3s), 10.244/16 and 10.96/12 (kubeadm), 172.16/12 (Docker), 192.168/16 (homes, the labs' VPN).
 CANDIDATES = ("10.213.0.0/16", "10.229.0.0/16", "10.187.0.0/16", "10.61.0.0/16", "10.149.0.0/16")
 
 
@@ -122,7 +122,7 @@ def join_link(network: Network, init_pid: int) -> None:
 
 
 def raise_inner_link(network: Network) -> None:
-    """Inside: bring the link up and route between pods. There is no default route, so nothing beyond this machine is ever answered."""
+    """Inside: bring the link up and route between pods. Without a default route nothing beyond this machine is answered."""
     run_ip("address", "add", f"{network.node}/30", "dev", INNER_LINK)
     run_ip("link", "set", INNER_LINK, "up")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")

@@ -1,7 +1,8 @@
 """The supervisor's part on this machine's network: holds the lock, makes the namespaces, carries the exposed ports.
 
-When it ends, however it ends, everything it started ends with it: the kernel kills `unshare` with its parent, that kills PID 1 of the
-namespace, and that takes all processes, mounts and links along. What the kernel keeps (cgroups) is removed here or by the next `start`.
+When it ends, however it ends, everything it started ends with it: the kernel kills `unshare` with its parent, that
+kills PID 1 of the namespace, and that takes all processes, mounts and links along. What the kernel keeps (cgroups) is
+removed here or by the next `start`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from infra.lab.cluster.layout import Binaries, Folders
 from infra.lab.errors import UserError
 
 FREE_DISK_GB = 3  # images twice (as packed and as unpacked), etcd, logs; volumes come on top and are checked by scale
-OPEN_FILES = 8_192  # containerd and the API server with a hundred pods stay below 2,000; forwarded connections take two each
+OPEN_FILES = 8_192  # each part with a hundred pods stays below 2,000; a forwarded connection takes two
 PROGRAMS = ("ip", "mount", "umount", "unshare", "nsenter", "setpriv")
 RULES = """*nat
 -A POSTROUTING -m comment --comment probe -m mark --mark 0x1/0x1 -j MASQUERADE --random-fully
@@ -64,7 +64,7 @@ def _open_files() -> None:
 
 def _holder(port: int) -> str:
     for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port and connection.pid:
             return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     return "another program"
 

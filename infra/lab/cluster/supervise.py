@@ -25,7 +25,6 @@ class Child:
 
     part: Part
     pid: int = 0
-    started: bool = False
     restarts: int = 0
     last_exit: str = ""
     since: float = 0.0
@@ -101,7 +100,6 @@ class Supervisor:
             setsigmask=[],
         )
         child.since = time.time()
-        child.started = True
 
     def start_due(self) -> None:
         """Start every part that isn't running, whose pause is over and whose needs answer."""
@@ -119,9 +117,9 @@ class Supervisor:
         if changed:
             self.write_status()
 
-    def all_started(self) -> bool:
-        """Whether each part has been started at least once."""
-        return all(child.started for child in self.children)
+    def complete(self) -> bool:
+        """Whether every part is running."""
+        return all(child.pid for child in self.children)
 
     def reap(self) -> None:
         """Collect everything that has ended; plan the restart of parts among it."""
