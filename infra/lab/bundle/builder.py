@@ -74,7 +74,7 @@ class Builder:
         context.mkdir(parents=True)
         try:
             self._prepare(image, context)
-            command: list[str | Path] = [self.paths.bin / "buildah", "bud", "--isolation", "chroot", "--network", "host"]
+            command: list[str | Path] = [self.paths.bin / "buildah", "bud", "--network", "host"]
             command += ["--format", "oci", "--timestamp", str(EPOCH_S), "--pull-never", "--tag", tag(image)]
             if image.parent:
                 command += ["--from", tag(BY_NAME[image.parent])]
