@@ -1,88 +1,63 @@
-"""Kafka, the log everything flows through: the bridge writes, timeseries and later processors read at their own pace.
+"""Kafka, where every reading is kept in order and read by as many as want to.
 
-What survives a restart: every record that was acknowledged, until its topic's share of the volume is full.
+The bridge writes; timeseries and, later, consumers and learning read. Records survive a restart on a volume and are kept
+by bytes, so that a disk is never full. Topics are made by a job from the wiring; nobody makes one by a typing error.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from infra import wiring
-from infra.scales import Budget
-from infra.services._release import Reach, Values, clients, image, release, resources
-from infra.settings import Settings
-from infra.wiring import Topic
+from infra.scales import Scale
+from infra.services._release import release, resources
+from infra.wiring import Endpoint
 
-COPIES = 3  # of each partition, where there are as many brokers
-HEAP_SHARE = 0.4  # of the memory limit; page cache, threads and direct buffers need the rest
-MEBIBYTE = 1 << 20
-LEAST_RETENTION = 4 * MEBIBYTE
-BUSY_MSG_S = 1_000  # from here on the full compiler and G1 pay for their memory
-BUSY_FLAGS = "-XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35"
+KEPT_SHARE = 0.8  # of the volume for the topics; the rest is Kafka's own logs and the segment being written
+HEAP_SHARE = 0.36  # of the memory limit; page cache, metaspace and threads take the rest
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaArgs:
-    """What can differ between two Kafkas."""
+    """What can differ: the image's reference and the size."""
 
     image: str
-    budget: Budget
-    brokers: int
-    partitions: int
-    volume_gb: int
-    msg_s: float
-    clients: tuple[str, ...]
-
-    @classmethod
-    def of(cls, settings: Settings) -> KafkaArgs:
-        """As this stack wants it."""
-        scale = settings.scale
-        return cls(
-            image=image(settings, "kafka"),
-            budget=scale.budgets["kafka"],
-            brokers=scale.kafka_brokers,
-            partitions=scale.partitions,
-            volume_gb=scale.kafka_volume_gb,
-            msg_s=scale.msg_s,
-            clients=clients(settings, "kafka"),
-        )
+    scale: Scale
 
 
-def _topic(args: KafkaArgs, topic: Topic) -> Values:
-    """A topic's share of all volumes, split over copies and partitions, in whole MiB."""
-    partitions = args.partitions if topic.spread else 1
-    copies = min(COPIES, args.brokers)
-    share = args.volume_gb * 1024 * MEBIBYTE * topic.share * args.brokers / copies / partitions
-    retention = max(LEAST_RETENTION, int(share) // MEBIBYTE * MEBIBYTE)
-    return {"name": topic.name, "partitions": partitions, "retentionBytes": retention}
+def topics(scale: Scale) -> list[dict[str, Any]]:
+    """Name, partitions and bytes kept per partition of every topic."""
+    kept = int(scale.kafka_volume_gb * 2**30 * KEPT_SHARE)
+    listed = []
+    for topic in wiring.TOPICS:
+        partitions = scale.partitions if topic.spread else 1
+        listed.append({"name": topic.name, "partitions": partitions, "retentionBytes": int(kept * topic.share / partitions)})
+    return listed
 
 
-def values(args: KafkaArgs) -> Values:
+def values(args: KafkaArgs) -> dict[str, Any]:
     """The chart's values."""
-    flags = {"jvmFlags": BUSY_FLAGS} if args.msg_s >= BUSY_MSG_S else {}
-    return flags | {
+    budget = args.scale.budgets["kafka"]
+    return {
         "image": args.image,
-        "replicas": args.brokers,
-        "topics": [_topic(args, topic) for topic in wiring.TOPICS],
-        "clients": list(args.clients),
-        "volumeGb": args.volume_gb,
-        "heapMb": int(args.budget.limit_mb * HEAP_SHARE),
-        "resources": resources(args.budget),
+        "replicas": args.scale.kafka_brokers,
+        "topics": topics(args.scale),
+        "clients": wiring.clients_of(wiring.KAFKA),
+        "volumeGb": args.scale.kafka_volume_gb,
+        "heapMb": int(budget.limit_mb * HEAP_SHARE),
+        "resources": resources(budget),
     }
 
 
 class Kafka(pulumi.ComponentResource):
-    """A quorum of combined nodes with the lab's topics."""
+    """The log with its topics."""
 
-    def __init__(self, args: KafkaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """`args` say how many nodes and how large."""
-        super().__init__("iotlab:services:Kafka", "kafka", None, opts)
-        self._chart = release("kafka", "kafka", values(args), self)
-        self.endpoint = wiring.KAFKA
-        self.register_outputs({"address": self.endpoint.address})
-
-    def reach(self) -> Reach:
-        """The way in; inside the namespace Kafka asks for no login, network policies decide who comes near."""
-        return Reach(self.endpoint, self._chart)
+    def __init__(self, name: str, args: KafkaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """`name` is the release's and the host's name."""
+        super().__init__("iotlab:services:Kafka", name, None, opts)
+        self.endpoint: Endpoint = wiring.KAFKA
+        release(name, "kafka", values(args), self)
+        self.register_outputs({})

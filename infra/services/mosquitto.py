@@ -1,86 +1,57 @@
-"""Mosquitto, the broker all devices speak to: cars, boards and lessons publish; the bridge reads everything.
+"""Mosquitto, the way in for every device.
 
-What survives a restart: sessions, queued and retained messages, up to the flush window of the chart (5 s).
+Devices, the fleet and people write; the bridge reads. Nobody enters without a login, and the access list binds a car to
+its own topic. Sessions, queues and retained messages are on a volume and survive a restart; a broker killed outright loses
+what came in since the last write (the chart's `autosaveS`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from infra import wiring
-from infra.scales import Budget
-from infra.services._password import Password
-from infra.services._release import Reach, Values, clients, image, release, resources, secret
-from infra.settings import Settings
-
-SECRET = "mosquitto-users"
-KB_PER_MESSAGE = 1  # a queued reading of 530 bytes with topic and bookkeeping
-FLEET_CARS = 1_000  # from here on a line of log per connection drowns all others
+from infra.scales import Scale
+from infra.services._access import Access, Users
+from infra.services._release import release, resources
 
 
 @dataclass(frozen=True, slots=True)
 class MosquittoArgs:
-    """What can differ between two brokers."""
+    """What can differ: the image's reference, the size, the counter that renews passwords."""
 
     image: str
-    budget: Budget
-    volume_gb: int
-    cars: int
-    clients: tuple[str, ...]
-    device_cidr: str
-    rotation: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> MosquittoArgs:
-        """As this stack wants it."""
-        scale = settings.scale
-        return cls(
-            image=image(settings, "mosquitto"),
-            budget=scale.budgets["mosquitto"],
-            volume_gb=scale.mqtt_volume_gb,
-            cars=scale.cars,
-            clients=clients(settings, "mosquitto"),
-            device_cidr=settings.device_cidr,
-            rotation=settings.rotation,
-        )
+    scale: Scale
+    rotation: int = 1
 
 
-def values(args: MosquittoArgs) -> Values:
-    """The chart's values. Half of the memory may be queued messages of clients that are away."""
-    port = next(port for port in wiring.EXPOSED if port.service == "mosquitto")
+def values(args: MosquittoArgs, secret: str) -> dict[str, Any]:
+    """The chart's values; `secret` names the Secret with all passwords."""
     return {
         "image": args.image,
-        "existingSecret": SECRET,
+        "existingSecret": secret,
         "secretVersion": str(args.rotation),
         "users": [{"name": user.name, "access": list(user.access)} for user in wiring.MQTT_USERS],
         "patterns": list(wiring.MQTT_PATTERNS),
-        "external": {"nodePort": port.node_port, "sources": [args.device_cidr] if args.device_cidr else []},
-        "clients": list(args.clients),
-        "volumeGb": args.volume_gb,
-        "maxQueuedMessages": args.budget.limit_mb * 1024 // 2 // KB_PER_MESSAGE,
-        "logConnections": args.cars < FLEET_CARS,
-        "resources": resources(args.budget),
+        "external": {"enabled": True, "nodePort": wiring.node_port("mosquitto"), "sources": list(wiring.PRIVATE_NETWORKS)},
+        "clients": wiring.clients_of(wiring.MOSQUITTO),
+        "volumeGb": args.scale.mqtt_volume_gb,
+        "resources": resources(args.scale.budgets["mosquitto"]),
     }
 
 
 class Mosquitto(pulumi.ComponentResource):
-    """One broker with its logins."""
+    """The broker with its logins."""
 
-    def __init__(self, args: MosquittoArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """`args` say how large, and who may connect."""
-        super().__init__("iotlab:services:Mosquitto", "mosquitto", None, opts)
-        inside = pulumi.ResourceOptions(parent=self)
-        self._passwords = {
-            user.name: Password(f"mosquitto-{user.name}", rotation=args.rotation, opts=inside).value
-            for user in wiring.MQTT_USERS
-        }
-        users = secret(SECRET, self._passwords, self)
-        self._chart = release("mosquitto", "mosquitto", values(args), self, [users])
-        self.endpoint = wiring.MOSQUITTO
-        self.register_outputs({"address": self.endpoint.address})
+    def __init__(self, name: str, args: MosquittoArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """`name` is the release's and the host's name."""
+        super().__init__("iotlab:services:Mosquitto", name, None, opts)
+        self._users = Users(wiring.MOSQUITTO, [user.name for user in wiring.MQTT_USERS], args.rotation, self)
+        release(name, "mosquitto", values(args, self._users.secret), self, [self._users.made])
+        self.register_outputs({})
 
-    def reach(self, user: str) -> Reach:
-        """The way in as `user`."""
-        return Reach(self.endpoint, self._chart, user, self._passwords[user])
+    def access(self, user: str) -> Access:
+        """The endpoint with the login of `user`."""
+        return self._users.access(user)

@@ -1,38 +1,32 @@
-"""The lab's namespace: restricted pods only, and nobody speaks to anybody unless a service's chart draws the edge.
-
-Kept when the stack is destroyed: with it the volume claims and all data would go.
-"""
+"""The lab's namespace: pods run restricted, and nobody speaks to anybody unless a chart opens the way."""
 
 from __future__ import annotations
 
 import pulumi
-from pulumi_kubernetes.core.v1 import Namespace as KubernetesNamespace
-from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
-from pulumi_kubernetes.networking.v1 import NetworkPolicy, NetworkPolicySpecArgs
+import pulumi_kubernetes as k8s
 
 from infra import wiring
-from infra.services._release import labels
 
-PROFILE = "restricted"
+LEVEL = "restricted"
 
 
 class Namespace(pulumi.ComponentResource):
-    """The namespace with its Pod Security profile and its default deny, in and out."""
+    """The namespace with Pod Security `restricted` and a network policy that denies everything."""
 
-    def __init__(self, name: str = wiring.NAMESPACE, opts: pulumi.ResourceOptions | None = None) -> None:
-        """`name` is the namespace's own."""
+    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        """`opts` carries the cluster's provider; other components get it as their parent."""
         super().__init__("iotlab:services:Namespace", name, None, opts)
-        self.name = name
-        security = {f"pod-security.kubernetes.io/{mode}": PROFILE for mode in ("enforce", "audit", "warn")}
-        space = KubernetesNamespace(
-            name,
-            metadata=ObjectMetaArgs(name=name, labels=labels(name) | security),
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        child = pulumi.ResourceOptions(parent=self)
+        labels = {f"pod-security.kubernetes.io/{mode}": LEVEL for mode in ("enforce", "audit", "warn")}
+        self.namespace = k8s.core.v1.Namespace(
+            wiring.NAMESPACE, metadata=k8s.meta.v1.ObjectMetaArgs(name=wiring.NAMESPACE, labels=labels), opts=child
         )
-        NetworkPolicy(
+        k8s.networking.v1.NetworkPolicy(
             "default-deny",
-            metadata=ObjectMetaArgs(name="default-deny", namespace=name, labels=labels("default-deny")),
-            spec=NetworkPolicySpecArgs(pod_selector=LabelSelectorArgs(), policy_types=["Ingress", "Egress"]),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[space]),
+            metadata=k8s.meta.v1.ObjectMetaArgs(name="default-deny", namespace=wiring.NAMESPACE),
+            spec=k8s.networking.v1.NetworkPolicySpecArgs(
+                pod_selector=k8s.meta.v1.LabelSelectorArgs(), policy_types=["Ingress", "Egress"]
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.namespace]),
         )
-        self.register_outputs({"name": name})
+        self.register_outputs({})
