@@ -9,13 +9,15 @@ from pathlib import Path
 from infra.lab.console import Steps
 from infra.lab.errors import LabError
 
-# What apt, pip and go write when nobody answers, or only a proxy does. Compared in lower case.
+# What apt, pip, go and Maven write when nobody answers, or only a proxy does. Compared in lower case.
 SILENCE = (
     "could not resolve",
     "temporary failure resolving",
     "temporary failure in name resolution",
     "name or service not known",
     "no such host",
+    "unknown host",
+    "could not transfer artifact",
     "connection refused",
     "connection timed out",
     "could not connect",
