@@ -30,12 +30,18 @@ class AppArgs:
 
 
 def values(
-    name: str, args: AppArgs, env: Mapping[str, str], logins: Sequence[str], strategy: Literal["RollingUpdate", "Recreate"]
+    name: str,
+    args: AppArgs,
+    env: Mapping[str, str],
+    logins: Sequence[str],
+    strategy: Literal["RollingUpdate", "Recreate"],
+    arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The chart's values; `logins` name the Secrets whose passwords the app reads."""
     return {
         "image": args.image,
         "module": name,
+        "args": list(arguments),
         "env": {f"{name.upper()}_{key}": value for key, value in env.items()},
         "secrets": list(logins),
         "secretVersion": str(args.rotation),
@@ -49,12 +55,13 @@ class _App(pulumi.ComponentResource):
     """One app."""
 
     strategy: Literal["RollingUpdate", "Recreate"] = "RollingUpdate"
+    arguments: tuple[str, ...] = ()
 
     def __init__(
         self, name: str, args: AppArgs, env: Mapping[str, str], logins: Sequence[Access], opts: pulumi.ResourceOptions | None
     ) -> None:
         super().__init__(f"iotlab:services:{type(self).__name__}", name, None, opts)
-        chosen = values(name, args, env, [login.secret for login in logins], self.strategy)
+        chosen = values(name, args, env, [login.secret for login in logins], self.strategy, self.arguments)
         release(name, "app", chosen, self, [login.made for login in logins])
         self.register_outputs({})
 
@@ -125,6 +132,8 @@ class Fleet(_App):
 
 class Canary(_App):
     """The doctor's standing pod."""
+
+    arguments = ("serve",)
 
     def __init__(
         self,

@@ -16,6 +16,8 @@ from infra.scales import Scale
 from infra.services._access import Access, Users
 from infra.services._release import release, resources
 
+CACHE_SHARE = 0.25  # of the memory limit, for points not yet written to a block
+
 
 @dataclass(frozen=True, slots=True)
 class InfluxDBArgs:
@@ -28,6 +30,7 @@ class InfluxDBArgs:
 
 def values(args: InfluxDBArgs, secret: str) -> dict[str, Any]:
     """The chart's values; `secret` names the Secret with all passwords."""
+    budget = args.scale.budgets["influxdb"]
     return {
         "image": args.image,
         "existingSecret": secret,
@@ -38,7 +41,8 @@ def values(args: InfluxDBArgs, secret: str) -> dict[str, Any]:
         "clients": wiring.clients_of(wiring.INFLUXDB),
         "volumeGb": args.scale.influx_volume_gb,
         "maxValuesPerTag": args.scale.influx_max_values_per_tag,
-        "resources": resources(args.scale.budgets["influxdb"]),
+        "cacheMb": int(budget.limit_mb * CACHE_SHARE),
+        "resources": resources(budget),
     }
 
 

@@ -17,6 +17,9 @@ from infra.scales import Scale
 from infra.services._access import Access, Users
 from infra.services._release import release, resources
 
+KB_PER_MESSAGE = 1  # a queued reading of 530 bytes with topic and bookkeeping
+FLEET_CARS = 1_000  # from here on a line of log for each connection drowns all others
+
 
 @dataclass(frozen=True, slots=True)
 class MosquittoArgs:
@@ -28,7 +31,11 @@ class MosquittoArgs:
 
 
 def values(args: MosquittoArgs, secret: str) -> dict[str, Any]:
-    """The chart's values; `secret` names the Secret with all passwords."""
+    """The chart's values; `secret` names the Secret with all passwords.
+
+    Half of the memory may be queued for clients that are away.
+    """
+    budget = args.scale.budgets["mosquitto"]
     return {
         "image": args.image,
         "existingSecret": secret,
@@ -38,7 +45,9 @@ def values(args: MosquittoArgs, secret: str) -> dict[str, Any]:
         "external": {"enabled": True, "nodePort": wiring.node_port("mosquitto"), "sources": list(wiring.PRIVATE_NETWORKS)},
         "clients": wiring.clients_of(wiring.MOSQUITTO),
         "volumeGb": args.scale.mqtt_volume_gb,
-        "resources": resources(args.scale.budgets["mosquitto"]),
+        "maxQueuedMessages": budget.limit_mb * 1024 // 2 // KB_PER_MESSAGE,
+        "logConnections": args.scale.cars < FLEET_CARS,
+        "resources": resources(budget),
     }
 
 

@@ -32,7 +32,16 @@ path-exclude=/usr/share/lintian/*
 path-exclude=/usr/lib/x86_64-linux-gnu/gconv/*
 """
 TRIMMED = ("usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/lib/x86_64-linux-gnu/gconv")
-OF_THE_HOST = ("etc/apt", "var/lib/apt", "var/cache", "var/log", "etc/hostname", "etc/resolv.conf", "etc/machine-id", "etc/dpkg/dpkg.cfg")
+OF_THE_HOST = (
+    "etc/apt",
+    "var/lib/apt",
+    "var/cache",
+    "var/log",
+    "etc/hostname",
+    "etc/resolv.conf",
+    "etc/machine-id",
+    "etc/dpkg/dpkg.cfg",
+)
 
 
 def sources() -> list[str]:
