@@ -8,8 +8,10 @@ after the other. So this stands directly on the SDK's generated messages.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -71,12 +73,53 @@ def _not_ready_status(error: NotReadyError) -> _Status:
     return _Status(grpc.StatusCode.UNKNOWN, str(error), [("grpc-status-details-bin", status.SerializeToString())])
 
 
-def _answer(method: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+class Work:
+    """What is going on in the plugin, so that a component that waits for its children learns that they won't come.
+
+    The engine starts nothing more after a failure, never answers for the children it didn't start, and closes the plugin
+    as soon as what runs has ended; a component still waiting then would make the program print a stack trace.
+    """
+
+    def __init__(self) -> None:
+        """Nothing runs and nothing has failed."""
+        self._changed = threading.Condition()
+        self._running = 0
+        self._failed = False
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count the body as running; an error of it as a failure."""
+        with self._changed:
+            self._running += 1
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._failed |= failed
+                self._changed.notify_all()
+
+    def wait(self, call: Any) -> bool:  # noqa: ANN401 # grpc ships no types
+        """Wait for a call to the engine; false if it will never end."""
+        call.add_done_callback(lambda _: self._wake())
+        with self._changed:
+            self._changed.wait_for(lambda: call.done() or (self._failed and self._running == 0))
+        return bool(call.done())
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def _answer(method: Callable[[Any], Any], work: Work | None) -> Callable[[Any, Any], Any]:
     """`method` as grpc calls it; what it raises reaches the engine as a sentence, not as a stack trace."""
 
     def answer(request: object, context: Any) -> object:  # noqa: ANN401 # grpc ships no types
         try:
-            return method(request)
+            with work.one() if work else nullcontext():
+                return method(request)
         except NotReadyError as error:
             return context.abort_with_status(_not_ready_status(error))
         except LabError as error:
@@ -93,6 +136,7 @@ class Plugin:
 
     def __init__(self, engine_address: str) -> None:
         """`engine_address` is where the engine takes log lines."""
+        self.work = Work()
         self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine_address, options=CHANNEL_OPTIONS))
 
     def warn(self, message: str, urn: str = "") -> None:
@@ -131,7 +175,7 @@ def serve(plugin_class: Callable[[str], Plugin]) -> None:
     plugin = plugin_class(engine_address)
     handlers = {
         call: grpc.unary_unary_rpc_method_handler(
-            _answer(getattr(plugin, method)),
+            _answer(getattr(plugin, method), None if call == "Construct" else plugin.work),
             request_deserializer=request.FromString,
             response_serializer=lambda response: response.SerializeToString(),
         )

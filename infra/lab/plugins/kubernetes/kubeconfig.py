@@ -31,6 +31,15 @@ class Cluster:
     server_name: str | None
 
 
+def _is_text(given: str) -> bool:
+    return "\n" in given or given.lstrip().startswith("{")
+
+
+def there(path_or_text: str) -> bool:
+    """Whether it is text, or the path of a file that exists (a cluster may still have to be made)."""
+    return _is_text(path_or_text) or Path(path_or_text).expanduser().is_file()
+
+
 def text_of(path_or_text: str | None) -> str:
     """The kubeconfig's text: given as such, as a path, by KUBECONFIG, or at its usual place.
 
@@ -38,7 +47,7 @@ def text_of(path_or_text: str | None) -> str:
         UserError: there is no such file.
     """
     given = path_or_text or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0] or "~/.kube/config"
-    if "\n" in given or given.lstrip().startswith("{"):
+    if _is_text(given):
         return given
     path = Path(given).expanduser()
     try:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Final
 
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import provider_pb2 as messages
 
-from infra import versions
-from infra.lab.errors import LabError, UserError
-from infra.lab.plugins.kubernetes import apply, chart, diff, kubeconfig, objects
+from infra.lab.errors import UserError
+from infra.lab.plugins.kubernetes import apply, chart, diff, objects
 from infra.lab.plugins.kubernetes.api import CONFLICT, NOT_FOUND, Api, ApiError
+from infra.lab.plugins.kubernetes.connection import Connection
 from infra.lab.plugins.kubernetes.objects import Object, metadata
 from infra.lab.plugins.kubernetes.ready import condition
 from infra.lab.plugins.kubernetes.wait import WaitError, Waits
-from infra.lab.plugins.server import NotReadyError, Plugin
+from infra.lab.plugins.server import NotReadyError
 from infra.lab.plugins.values import (
     UNKNOWN,
     Json,
@@ -27,122 +26,15 @@ from infra.lab.plugins.values import (
     plain,
     secret,
     to_struct,
-)  # fmt: skip
+)
 
-_SELECTION: Final = ("kubeconfig", "context", "cluster")
-_REFUSED: Final = ("renderYamlToDirectory",)
 _WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"})
 _CLAIM: Final = "PersistentVolumeClaim"
 _OF_THE_SERVER: Final = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink")
-_STAND_IN: Final = (
-    "The lab's stand-in for pulumi-kubernetes is at work, because the published plugin can't be fetched here:"
-    " same types, names and URNs; its state is not for the published one."
-)
 
 
-def _config(arguments: Properties) -> Properties:
-    return {key: plain(value) for key, value in arguments.items() if value not in {None, ""} or value is UNKNOWN}
-
-
-class Kubernetes(Plugin):
-    """One Kubernetes provider: one cluster, by the kubeconfig of its inputs or of the environment."""
-
-    name = "kubernetes"
-    version = versions.PULUMI_KUBERNETES
-
-    def __init__(self, engine_address: str) -> None:
-        """Nothing is known of the cluster until the engine calls `configure`."""
-        super().__init__(engine_address)
-        self._cancelled = threading.Event()
-        self._lock = threading.Lock()
-        self._settings: Properties = {}
-        self._connection: Api | LabError | None = None
-
-    # the provider itself
-
-    def check_config(self, request: messages.CheckRequest) -> messages.CheckResponse:
-        """Refuse a kubeconfig that can't be read and what this stand-in doesn't do."""
-        settings = _config(from_struct(request.news))
-        failures = [
-            messages.CheckFailure(property=key, reason=f"{key} needs the published plugin; the lab's stand-in can't do it.")
-            for key in _REFUSED
-            if settings.get(key)
-        ]
-        if str(settings.get("enableServerSideApply", "true")).lower() == "false":
-            reason = "The lab's stand-in works by server-side apply only: remove this input."
-            failures.append(messages.CheckFailure(property="enableServerSideApply", reason=reason))
-        given = settings.get("kubeconfig")
-        if isinstance(given, str) and not has_unknown(settings):
-            try:
-                kubeconfig.load(given, settings.get("context"), settings.get("cluster"))
-            except UserError as error:
-                failures.append(messages.CheckFailure(property="kubeconfig", reason=str(error)))
-        return messages.CheckResponse(inputs=request.news, failures=failures)
-
-    def diff_config(self, request: messages.DiffRequest) -> messages.DiffResponse:
-        """Another cluster means other objects; a new certificate or path for the same cluster does not."""
-        old, new = _config(from_struct(request.old_inputs)), _config(from_struct(request.news))
-        changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-        replaced: list[str] = []
-        if any(key in _SELECTION for key in changed) and not has_unknown({key: new.get(key) for key in _SELECTION}):
-            was, becomes = (kubeconfig.identity(*(item.get(key) for key in _SELECTION)) for item in (old, new))
-            if was and becomes and was != becomes:
-                replaced = [key for key in changed if key in _SELECTION]
-        some = messages.DiffResponse.DIFF_SOME if changed else messages.DiffResponse.DIFF_NONE
-        return messages.DiffResponse(changes=some, diffs=changed, replaces=replaced)
-
-    def configure(self, request: messages.ConfigureRequest) -> messages.ConfigureResponse:
-        """Keep the provider's inputs; the cluster is asked when something needs it."""
-        self._settings = _config(from_struct(request.args))
-        self.warn(_STAND_IN)
-        return super().configure(request)
-
-    def cancel(self, _: Empty) -> Empty:
-        """End every wait."""
-        self._cancelled.set()
-        return Empty()
-
-    def _api(self) -> Api:
-        """The cluster's API.
-
-        Raises:
-            LabError: there is none to be had: the kubeconfig is unknown, missing or broken, or nobody answers.
-        """
-        with self._lock:
-            if self._connection is None:
-                try:
-                    self._connection = self._connected()
-                except LabError as error:
-                    self._connection = error
-                    self.warn(f"{error} Previews are made without the cluster.")
-            if isinstance(self._connection, LabError):
-                raise self._connection
-            return self._connection
-
-    def _connected(self) -> Api:
-        chosen = {key: self._settings.get(key) for key in _SELECTION}
-        if has_unknown(chosen):
-            raise UserError("The kubeconfig is not known yet: the cluster is made by this update.")
-        api = Api(kubeconfig.load(*(chosen[key] for key in _SELECTION)))
-        api.version()
-        return api
-
-    def _api_or_none(self) -> Api | None:
-        try:
-            return self._api()
-        except LabError:
-            return None
-
-    def _default_namespace(self) -> Json:
-        if given := self._settings.get("namespace"):
-            return given
-        api = self._api_or_none()
-        return api.namespace if api else "default"
-
-    def _namespaced(self, api_version: str, kind: str) -> bool:
-        api = self._api_or_none()
-        known = api.kind(api_version, kind) if api else None
-        return known.namespaced if known else kind not in objects.CLUSTER_KINDS
+class Kubernetes(Connection):
+    """The life of the objects of one Kubernetes provider."""
 
     # inputs
 
@@ -150,12 +42,14 @@ class Kubernetes(Plugin):
         """Complete the inputs (type, name, namespace) and refuse what can't be an object."""
         api_version, kind = objects.group_version_kind(request.urn)
         inputs: Properties = objects.without_nulls(from_struct(request.news))
+        if objects.token(api_version, kind) == chart.TYPE:
+            raise UserError(str(inputs.get(chart.REFUSAL)))
         failures = [
             messages.CheckFailure(
                 property=key, reason=f"{key} is {plain(inputs[key])!r}, but the resource's type says {right!r}."
             )
             for key, right in (("apiVersion", api_version), ("kind", kind))
-            if plain(inputs.get(key, right)) not in {right, UNKNOWN}
+            if plain(inputs.get(key, right)) not in (right, UNKNOWN)
         ]
         inputs = {"apiVersion": api_version, "kind": kind} | inputs
         given = inputs.get("metadata", {})
@@ -177,10 +71,10 @@ class Kubernetes(Plugin):
             old = plain(from_struct(request.olds))
             name = objects.autonamed(request.urn.split("::")[-1], request.randomSeed, old)
             meta = meta | {"name": name, "annotations": (meta.get("annotations") or {}) | {objects.AUTONAMED: "true"}}
-        if not self._namespaced(api_version, kind):
+        if not self.namespaced(api_version, kind):
             meta = {key: item for key, item in meta.items() if key != "namespace"}
         elif not meta.get("namespace"):
-            meta = meta | {"namespace": self._default_namespace()}
+            meta = meta | {"namespace": self.default_namespace()}
         return meta, objects.refused_name(kind, meta["name"])
 
     def diff(self, request: messages.DiffRequest) -> messages.DiffResponse:
@@ -227,7 +121,7 @@ class Kubernetes(Plugin):
 
     def _previewed(self, inputs: Properties, urn: str, *, made: bool) -> Properties:
         """What an update would give, checked by the server where it can be; `made` says that the object exists."""
-        api = None if has_unknown(inputs) else self._api_or_none()
+        api = None if has_unknown(inputs) else self.api_or_none()
         obj: Object = plain(inputs)
         dry = apply.previewed(api, obj, objects.field_manager(urn)) if api else None
         if dry is None:
@@ -238,9 +132,9 @@ class Kubernetes(Plugin):
         return self._state(apply.unknown_until_made(dry, obj), inputs)
 
     def _applied(self, inputs: Properties, urn: str, timeout_s: float) -> tuple[str, Properties]:
-        api, obj = self._api(), plain(inputs)
-        waits = Waits(api, self._cancelled)
-        live = apply.apply(api, obj, objects.field_manager(urn), self._cancelled)
+        api, obj = self.api(), plain(inputs)
+        waits = Waits(api, self.cancelled)
+        live = apply.apply(api, obj, objects.field_manager(urn), self.cancelled)
         try:
             live = waits.ready(live, timeout_s)
         except WaitError as error:
@@ -259,9 +153,9 @@ class Kubernetes(Plugin):
 
     def _wait_for_the_last_one(self, obj: Object, timeout_s: float) -> None:
         meta = metadata(obj)
-        live = self._api().get(str(obj["apiVersion"]), str(obj["kind"]), meta.get("namespace"), str(meta["name"]))
+        live = self.api().get(str(obj["apiVersion"]), str(obj["kind"]), meta.get("namespace"), str(meta["name"]))
         if live and metadata(live).get("deletionTimestamp"):
-            Waits(self._api(), self._cancelled).gone(live, timeout_s)
+            Waits(self.api(), self.cancelled).gone(live, timeout_s)
 
     def update(self, request: messages.UpdateRequest) -> messages.UpdateResponse:
         """Apply the new inputs and wait until the object is ready again."""
@@ -275,7 +169,7 @@ class Kubernetes(Plugin):
         """Read the object as it is, for a refresh or an import; what differs from the inputs becomes the new inputs."""
         api_version, kind = objects.group_version_kind(request.urn)
         namespace, name = objects.split_id(request.id)
-        live = self._api().get(api_version, kind, namespace, name)
+        live = self.api().get(api_version, kind, namespace, name)
         if live is None:
             return messages.ReadResponse()
         inputs = from_struct(request.inputs)
@@ -286,7 +180,7 @@ class Kubernetes(Plugin):
 
     def _seen(self, inputs: Properties, live: Object, urn: str) -> Properties:
         obj: Object = plain(inputs)
-        would_be = apply.intended(self._api(), obj, objects.field_manager(urn)) or obj
+        would_be = apply.intended(self.api(), obj, objects.field_manager(urn)) or obj
         found: Json = diff.seen(obj, diff.with_string_data(live, obj), diff.with_string_data(would_be, obj))
         return dict(mark_secrets(found, inputs))
 
@@ -301,7 +195,7 @@ class Kubernetes(Plugin):
     def delete(self, request: messages.DeleteRequest) -> Empty:
         """Delete the object and wait until it is gone; claims, and namespaces that hold some, stay in the cluster."""
         obj: Object = plain(from_struct(request.properties))
-        api = self._api()
+        api = self.api()
         kind = api.kind(str(obj["apiVersion"]), str(obj["kind"]))
         if kind is None or self._kept(api, obj, request.urn):
             return Empty()
@@ -314,7 +208,7 @@ class Kubernetes(Plugin):
         except ApiError as error:
             if error.status not in {NOT_FOUND, CONFLICT}:  # conflict: going already, or another object has its name
                 raise apply.explained(error, obj) from error
-        Waits(api, self._cancelled).gone(obj, request.timeout)
+        Waits(api, self.cancelled).gone(obj, request.timeout)
         return Empty()
 
     def _kept(self, api: Api, obj: Object, urn: str) -> bool:
@@ -337,4 +231,4 @@ class Kubernetes(Plugin):
         """Render a chart and register its objects as children."""
         if request.type != chart.TYPE:
             raise UserError(f"The lab's stand-in for pulumi-kubernetes has no component {request.type}, only {chart.TYPE}.")
-        return chart.construct(request, self._api_or_none(), self._default_namespace(), self.warn)
+        return chart.construct(request, self.api_or_none(), self.default_namespace(), self)
