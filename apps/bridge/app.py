@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from functools import partial
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as KafkaProducer
 from paho.mqtt.client import MQTTMessage
+from runtime.seldom import Seldom
 from runtime.settings import host_and_port, read_password
 from runtime.status import Heartbeat
 
@@ -26,9 +28,11 @@ IDLE_WAIT_S = 0.2  # nothing in flight: nothing to serve
 KAFKA_CHECK_S = 2.0
 
 
-def _producer(settings: BridgeSettings) -> KafkaProducer:
+def _producer(settings: BridgeSettings, *, batch: int = 10_000) -> KafkaProducer:
+    seldom = Seldom(log)
+
     def on_error(error: KafkaError) -> None:
-        log.warning("Kafka: %s", error.str())
+        seldom.warning(f"Kafka: {error.str()}")
 
     return KafkaProducer(
         {
@@ -38,13 +42,16 @@ def _producer(settings: BridgeSettings) -> KafkaProducer:
             "enable.idempotence": True,
             "linger.ms": settings.linger_ms,
             "compression.type": "lz4",
+            "batch.num.messages": batch,
             "message.timeout.ms": 0,  # for ever: what is not saved is not acknowledged, so there is nothing to give up for
             "message.max.bytes": settings.max_message_bytes,
             "queue.buffering.max.messages": settings.window + 1,
             "queue.buffering.max.kbytes": 2 * settings.window_bytes // 1024,
+            "topic.metadata.propagation.max.ms": 10_000,  # so long a topic may be unknown before that counts as refused
             "socket.keepalive.enable": True,
             "reconnect.backoff.max.ms": 2000,  # Kafka back after a restart is found within two seconds
             "error_cb": on_error,
+            "log_level": 2,  # the client's own log would say the same again, many times a second
         }
     )
 
@@ -63,7 +70,8 @@ class Bridge:
         self._resolve = resolver(settings.routes, settings.id)
         self._window = Window(settings.window, settings.window_bytes)
         self._mqtt = MqttSession(login, [route.mqtt for route in settings.routes], self._receive, metrics.connects.inc)
-        self._courier = Courier(self._connect_kafka, settings.dead_letter_topic, settings.id, metrics)
+        single = partial(_producer, settings, batch=1)
+        self._courier = Courier(self._connect_kafka, single, settings.dead_letter_topic, settings.id, metrics)
         self._stop = threading.Event()
         self._kafka_good_until_s = 0.0
         metrics.in_flight.set_function(self._window.__len__)

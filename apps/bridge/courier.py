@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
+from runtime.seldom import Seldom
 from telemetry.record import Headers, arrival_headers, dead_letter_headers
 
 from bridge.metrics import Metrics
@@ -35,6 +36,8 @@ REFUSED: Final = frozenset(
     }
 )
 TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.RECORD_LIST_TOO_LARGE})
+
+OF_THE_BATCH: Final = TOO_LARGE | {KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP}  # one bad record fails its neighbours
 
 
 class Failure(Protocol):
@@ -69,18 +72,22 @@ class Courier:
     def __init__(
         self,
         connect: Callable[[], Producer],
+        connect_single: Callable[[], Producer],
         dead_letter_topic: str,
         edge: str,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`connect` makes a producer; `edge` is the bridge's name in the headers."""
+        """`connect` makes a producer, `connect_single` one without batches; `edge` is the bridge's name in the headers."""
+        self._seldom = Seldom(log)
         self._connect = connect
+        self._connect_single = connect_single
         self._dead_letter_topic = dead_letter_topic
         self._edge = edge
         self._metrics = metrics
         self._clock = clock
         self._producer = connect()
+        self._single: Producer | None = None  # made when it is needed first
         self._generation = 0
         self._waiting: deque[Message] = deque()
         self._resume_s = 0.0
@@ -94,6 +101,8 @@ class Courier:
     def poll(self, unsaved: Callable[[], Iterable[Message]]) -> None:
         """Serve delivery reports and send what waits; `unsaved` tells what a new producer must be given again."""
         self._producer.poll(0)
+        if self._single is not None:
+            self._single.poll(0)
         if self._broken:
             self._replace(unsaved())
         if self._waiting and self._clock() >= self._resume_s:
@@ -103,6 +112,9 @@ class Courier:
     def _replace(self, unsaved: Iterable[Message]) -> None:
         log.error("the producer failed for good; a new one gets everything that is not yet saved")
         self._producer.purge()
+        if self._single is not None:
+            self._single.purge()
+            self._single = None
         self._generation += 1
         self._broken = False
         self._producer = self._connect()
@@ -120,8 +132,16 @@ class Courier:
             self._resume_s = self._clock() + RETRY_S / 100
             return False
         except KafkaException as refused:
+            message.alone = True  # the producer itself refuses it
             return self._failed(message, refused.args[0])
         return True
+
+    def _of(self, message: Message) -> Producer:
+        if not message.alone:
+            return self._producer
+        if self._single is None:
+            self._single = self._connect_single()
+        return self._single
 
     def _offer(self, message: Message) -> None:
         destination = message.destination
@@ -134,7 +154,7 @@ class Courier:
         elif destination:
             topic, key = destination.kafka, destination.key
         report = partial(self._reported, self._generation, message)
-        self._producer.produce(topic, value, key=key, headers=headers, on_delivery=report)
+        self._of(message).produce(topic, value, key=key, headers=headers, on_delivery=report)
 
     def _reported(self, generation: int, message: Message, error: Failure | None, _record: object) -> None:
         if error is None:
@@ -151,10 +171,13 @@ class Courier:
             self._broken = True
             return True
         if code not in REFUSED or (message.reason is not None and (code not in TOO_LARGE or message.cut)):
-            log.warning("Kafka does not take a message of %s yet: %s", message.topic, error.str())
+            self._seldom.warning(f"Kafka does not take messages yet: {error.str()}")
             self._metrics.retried.inc()
             self._resume_s = self._clock() + RETRY_S
             return False
+        if code in OF_THE_BATCH and not message.alone:
+            message.alone = True
+            return self._produce(message)
         message.reason = message.reason or error.str()
         message.cut = code in TOO_LARGE
         return self._produce(message)

@@ -22,6 +22,7 @@ class Message:
     arrival_ms: int
     arrival_s: float  # monotonic
     reason: str | None = None  # why it goes to the dead-letter topic
+    alone: bool = False  # a batch with it was refused, so it goes in a batch of its own
     cut: bool = False  # its dead letter holds the payload's beginning only
     saved: bool = False  # Kafka has it
 

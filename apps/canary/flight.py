@@ -11,7 +11,7 @@ from telemetry.car import CarReading, encode_json
 
 from canary import influx, mqtt
 from canary.influx import InfluxError, InfluxProbe
-from canary.kafka import KafkaError, KafkaWatch
+from canary.kafka import KafkaWatch, WatchError
 from canary.mqtt import MqttError, MqttProbe
 from canary.report import INFLUXDB, KAFKA, MQTT, NOT_SEEN, NOT_TRIED, Check, Hop, Report
 from canary.settings import CanarySettings
@@ -85,11 +85,11 @@ def _follow(settings: CanarySettings, who: Logins, name: str) -> list[Hop]:
     payload = encode_json(reading(name, time.time()))
     watch = KafkaWatch(settings.brokerlist, settings.kafka_topic, settings.device)
     probe = MqttProbe(who.address, name, who.mqtt)
-    kafka_error: KafkaError | None = None
+    kafka_error: WatchError | None = None
     try:
         try:
             watch.start(limit_s)
-        except KafkaError as failed:
+        except WatchError as failed:
             kafka_error = failed
         try:
             probe.connect(limit_s)

@@ -7,7 +7,7 @@ import time
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 
-class KafkaError(Exception):
+class WatchError(Exception):
     """Kafka cannot be asked; the message says why."""
 
 
@@ -18,25 +18,31 @@ class KafkaWatch:
         """`group` is a name only; nothing joins it."""
         self._topic = topic
         self._consumer = Consumer(
-            {"bootstrap.servers": brokerlist, "group.id": group, "enable.auto.commit": False, "fetch.wait.max.ms": 50}
+            {
+                "bootstrap.servers": brokerlist,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 50,
+                "log_level": 2,
+            }
         )
 
     def start(self, timeout_s: float) -> None:
         """Find the topic's end.
 
         Raises:
-            KafkaError: no answer, or no such topic.
+            WatchError: no answer, or no such topic.
         """
         try:
             known = self._consumer.list_topics(self._topic, timeout=timeout_s).topics[self._topic]
             if known.error is not None or not known.partitions:
-                raise KafkaError(f"there is no topic {self._topic}")
+                raise WatchError(f"there is no topic {self._topic}")
             places = [TopicPartition(self._topic, number) for number in known.partitions]
             for place in places:
                 _low, place.offset = self._consumer.get_watermark_offsets(place, timeout=timeout_s) or (0, 0)
             self._consumer.assign(places)
         except KafkaException as failed:
-            raise KafkaError(failed.args[0].str()) from failed
+            raise WatchError(failed.args[0].str()) from failed
 
     def wait_for(self, payload: bytes, timeout_s: float) -> float | None:
         """When `payload` came (monotonic), or None if it did not come in time."""

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 from runtime.status import Heartbeat
 
 from canary.flight import Logins, fly
-from canary.report import Report, why
+from canary.report import Check, Hop, Report, why
 from canary.settings import CanarySettings
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,8 @@ class Metrics:
     def record(self, report: Report) -> None:
         """Count one flight."""
         self.runs.inc()
-        for each in (*report.hops, *report.checks):
+        found: list[Hop | Check] = [*report.hops, *report.checks]
+        for each in found:
             self.ok.labels(each.name).set(each.ok)
             self.failures.labels(each.name).inc(not each.ok)
         for hop in report.hops:

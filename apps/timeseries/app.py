@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from runtime.backoff import Backoff
+from runtime.seldom import Seldom
 from runtime.settings import read_password
 from runtime.status import Heartbeat
 from telemetry.errors import PayloadError
@@ -28,8 +29,10 @@ LAG_EVERY_S = 5.0
 
 
 def _consumer(settings: TimeseriesSettings) -> Consumer:
+    seldom = Seldom(log)
+
     def on_error(error: KafkaError) -> None:
-        log.warning("Kafka: %s", error.str())
+        seldom.warning(f"Kafka: {error.str()}")
 
     return Consumer(
         {
@@ -38,11 +41,13 @@ def _consumer(settings: TimeseriesSettings) -> Consumer:
             "client.id": settings.group,
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
+            "session.timeout.ms": 10_000,  # a killed reader's partitions are free again after this time
             "queued.max.messages.kbytes": 16_384,
             "topic.metadata.refresh.interval.ms": 10_000,  # a topic made after us is found soon
             "reconnect.backoff.max.ms": 2000,
             "socket.keepalive.enable": True,
             "error_cb": on_error,
+            "log_level": 2,  # the client's own log would say the same again, many times a second
         }
     )
 

@@ -26,7 +26,13 @@ class DeadLetters:
         self._topic = topic
         self._source = source
         self._producer = Producer(
-            {"bootstrap.servers": brokerlist, "client.id": source, "acks": "all", "message.timeout.ms": int(FLUSH_S * 1000)}
+            {
+                "bootstrap.servers": brokerlist,
+                "client.id": source,
+                "acks": "all",
+                "message.timeout.ms": int(FLUSH_S * 1000),
+                "log_level": 2,
+            }
         )
         self._failures: list[str] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -133,15 +134,18 @@ def test_key_and_headers_say_where_a_record_comes_from(mosquitto: Mosquitto, kaf
 def test_what_kafka_refuses_is_a_dead_letter_with_a_reason_and_stops_nothing(
     mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path
 ) -> None:
-    small = kafka.topic("sensor-data", **{"max.message.bytes": "20000"})
+    small = kafka.topic("sensor-data", settings={"max.message.bytes": "20000"})
     dead = kafka.topic("dead-letter", 1)
     topics = {"sensor-data": small, "broker_message": "no-such-topic"}
     app = bridge(fixture_folder, mosquitto, kafka.address, topics, dead, BRIDGE_MAX_MESSAGE_BYTES="200000")
     name = wiring.CAR_CLIENT_ID.format(number=1)
-    noise = bytes(range(256))
+    too_large = {
+        50_000: os.urandom(50_000),
+        250_000: os.urandom(250_000),
+    }  # for the topic, for the producer; not to be compressed
     with running(app):
         car = _login(mosquitto, "fleet", name)
-        for payload in (b"good 1", noise * 200, b"good 2", noise * 1000, b"good 3"):
+        for payload in (b"good 1", too_large[50_000], b"good 2", too_large[250_000], b"good 3"):
             car.publish(f"{wiring.CARS_MQTT}/{name}", payload, 1).wait_for_publish(5.0)
         wait_until("the good ones are in Kafka", lambda: app.metric("bridge_delivered_total") == 3)
         wait_until("the bad ones are dead letters", lambda: app.metric("bridge_dead_lettered_total") == 2)
@@ -150,8 +154,28 @@ def test_what_kafka_refuses_is_a_dead_letter_with_a_reason_and_stops_nothing(
         car.loop_stop()
     assert [value for _, value, _ in contents(kafka, small)] == [b"good 1", b"good 2", b"good 3"]
     letters = {int(headers["size"]): (value, headers) for _, value, headers in contents(kafka, dead)}
-    assert set(letters) == {256 * 200, 256 * 1000}
+    assert set(letters) == set(too_large)
     for size, (value, headers) in letters.items():
-        assert value == (noise * (size // 256))[:65_536]
+        assert value == too_large[size][:65_536]
         assert "size" in headers["reason"].lower() or "large" in headers["reason"].lower()
         assert (headers["device"], headers["source"]) == (name, "bridge")
+
+
+def test_only_the_route_of_a_missing_topic_goes_to_the_dead_letters(
+    mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path
+) -> None:
+    cars, dead = kafka.topic("sensor-data"), kafka.topic("dead-letter", 1)
+    app = bridge(fixture_folder, mosquitto, kafka.address, {"sensor-data": cars, "broker_message": "no-such-topic"}, dead)
+    name = wiring.CAR_CLIENT_ID.format(number=1)
+    with running(app):
+        car, board = _login(mosquitto, "fleet", name), _login(mosquitto, "lab", "board")
+        board.publish("iotkit/alert", b"alert: hall", 1).wait_for_publish(5.0)
+        car.publish(f"{wiring.CARS_MQTT}/{name}", b"later", 1).wait_for_publish(5.0)
+        wait_until("both are acknowledged", lambda: app.metric("bridge_acknowledged_total") == 2, 60.0)
+        for client in (car, board):
+            client.disconnect()
+            client.loop_stop()
+    assert [value for _, value, _ in contents(kafka, cars)] == [b"later"]
+    ((_, value, headers),) = contents(kafka, dead)
+    assert value == b"alert: hall"
+    assert "topic" in headers["reason"].lower()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from infra import wiring
 from tests.support import tools
@@ -110,10 +111,10 @@ class Kafka(Process):
         except Exception:  # noqa: BLE001 (any error means: not yet)
             return False
 
-    def topic(self, name: str, partitions: int = 3, **settings: str) -> str:
+    def topic(self, name: str, partitions: int = 3, *, settings: dict[str, str] | None = None) -> str:
         """Make a topic that no other test has; returns its name."""
         own = f"{name}-{uuid.uuid4().hex[:8]}"
-        made = self.admin.create_topics([NewTopic(own, partitions, 1, config=settings)])
+        made = self.admin.create_topics([NewTopic(own, partitions, 1, config=settings or {})])
         made[own].result(30.0)
         return own
 
@@ -157,6 +158,10 @@ class Influx(Process):
         assert "error" not in result, result
         rows: list[list[object]] = result["series"][0]["values"] if result.get("series") else []
         return rows
+
+    def rows(self, database: str, measurement: str, car: str) -> list[list[object]]:
+        """The points of one car, oldest first: time in ms, speed."""
+        return self.ask(" ".join(['SELECT "speed" FROM', f'"{measurement}"', 'WHERE "car" =', f"'{car}'"]), database)
 
     def bootstrap(self) -> None:
         """Users, databases and grants, as the chart's bootstrap makes them."""

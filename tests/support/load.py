@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 from fleet.car import Car
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
@@ -38,7 +38,7 @@ def identities(payloads: list[bytes]) -> list[Identity]:
     return found
 
 
-class Car1:
+class PublishingCar:
     """One publishing car: QoS 1, and a reading counts as acknowledged when its PUBACK came."""
 
     def __init__(self, mosquitto: Mosquitto, number: int) -> None:
@@ -80,7 +80,7 @@ class Load:
 
     def __init__(self, mosquitto: Mosquitto, cars: int, rate: float) -> None:
         """Connects the cars."""
-        self._cars = [Car1(mosquitto, number) for number in range(1, cars + 1)]
+        self._cars = [PublishingCar(mosquitto, number) for number in range(1, cars + 1)]
         self._pause_s = 1.0 / rate
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._publish, daemon=True)
@@ -137,6 +137,16 @@ def load(mosquitto: Mosquitto, *, cars: int = 5, rate: float = 300.0) -> Iterato
 Headers = dict[str, str]
 
 
+def _text(value: str | bytes | None) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
+
+
+def _headers(message: Message) -> Headers:
+    headers = message.headers() or []
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return {name: _text(value) for name, value in pairs}
+
+
 def contents(kafka: Kafka, topic: str) -> list[tuple[str, bytes, Headers]]:
     """Everything in `topic` now: key, value, headers."""
     consumer = Consumer({"bootstrap.servers": kafka.address, "group.id": "test", "enable.auto.commit": False})
@@ -151,8 +161,7 @@ def contents(kafka: Kafka, topic: str) -> list[tuple[str, bytes, Headers]]:
         while any(place.offset < ends[place.partition] for place in consumer.position(consumer.assignment())):
             for message in consumer.consume(1000, 0.5):
                 assert message.error() is None, message.error()
-                headers = {name: bytes(value).decode(errors="replace") for name, value in message.headers() or []}
-                found.append((bytes(message.key() or b"").decode(), message.value() or b"", headers))
+                found.append((_text(message.key()), message.value() or b"", _headers(message)))
     finally:
         consumer.close()
     return found

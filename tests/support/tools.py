@@ -56,7 +56,7 @@ def kafka_jars() -> Path:
     scratch = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(scratch, ignore_errors=True)
     given = [f"-Dkafka.version={versions.KAFKA}", f"-Dlog4j.version={versions.LOG4J}", f"-DoutputDirectory={scratch}"]
-    words = ["mvn", "-q", "-B", "-f", POM, *given, "dependency:copy-dependencies"]
+    words: list[str | Path] = ["mvn", "-q", "-B", "-f", POM, *given, "dependency:copy-dependencies"]
     Steps(paths).run("Kafka's jars", words, timeout_s=600.0)
     scratch.rename(folder)
     return folder
