@@ -31,8 +31,8 @@ REFUSED: Final = frozenset(
         KafkaError.POLICY_VIOLATION,
         KafkaError.INVALID_TIMESTAMP,
         KafkaError.INVALID_RECORD,
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 (confluent-kafka names librdkafka's own codes so)
-        KafkaError._INVALID_ARG,  # noqa: SLF001 (the same)
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._INVALID_ARG,
     }
 )
 TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.RECORD_LIST_TOO_LARGE})
@@ -167,7 +167,7 @@ class Courier:
     def _failed(self, message: Message, error: Failure) -> bool:
         """Decide on an error: True if `message` was sent another way or is given to the next producer, False if it must wait."""
         code = error.code()
-        if error.fatal() or code == KafkaError._FATAL:  # noqa: SLF001 (the same)
+        if error.fatal() or code == KafkaError._FATAL:
             self._broken = True
             return True
         if code not in REFUSED or (message.reason is not None and (code not in TOO_LARGE or message.cut)):

@@ -44,7 +44,7 @@ class InfluxProbe:
         Raises:
             InfluxError: no answer, or one that says no.
         """
-        status, body = self.ask(f'SELECT "speed" FROM "{measurement}" WHERE "car" = \'{car}\'', database)  # noqa: S608 (names are the configuration's, `car` is our own)
+        status, body = self.ask(f'SELECT "speed" FROM "{measurement}" WHERE "car" = \'{car}\'', database)
         if status != HTTPStatus.OK:
             raise InfluxError(f"it answers {status}: {body[:200].decode(errors='replace').strip()}")
         result = json.loads(body)["results"][0]

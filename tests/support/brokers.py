@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -108,7 +109,7 @@ class Kafka(Process):
     def _serves(self) -> bool:
         try:
             return bool(self.admin.list_topics(timeout=2.0).brokers)
-        except Exception:  # noqa: BLE001 (any error means: not yet)
+        except KafkaException:
             return False
 
     def topic(self, name: str, partitions: int = 3, *, settings: dict[str, str] | None = None) -> str:
