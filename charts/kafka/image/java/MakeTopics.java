@@ -46,7 +46,8 @@ public final class MakeTopics {
 
     public static void main(String[] arguments) throws Exception {
         List<Topic> topics = Files.readAllLines(Path.of(arguments[1])).stream().filter(line -> !line.isBlank()).map(Topic::of).toList();
-        Map<String, Object> settings = Map.of("bootstrap.servers", arguments[0], "default.api.timeout.ms", "30000");
+        Map<String, Object> settings = Map.of(
+                "bootstrap.servers", arguments[0], "default.api.timeout.ms", "30000", "request.timeout.ms", "5000", "reconnect.backoff.max.ms", "1000");
         try (Admin kafka = Admin.create(settings)) {
             waitFor(kafka, topics.stream().mapToInt(Topic::copies).max().orElse(1));
             create(kafka, topics);

@@ -1,0 +1,93 @@
+"""Runs the Pulumi program against recording mocks and answers questions about what it asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pulumi
+from google.protobuf.json_format import MessageToDict
+from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = "kubernetes:helm.sh/v4:Chart"
+SECRET = "kubernetes:core/v1:Secret"
+PASSWORD = "iotlab:index:Password"
+SECRET_MARK = "4dabf18193072939515e22adb298388d"
+IMAGES = {name: f"localhost/iotlab/{name}@sha256:{'0123456789abcdef' * 4}" for name in ("mosquitto", "kafka", "influxdb", "apps")}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One resource as the program asked for it; `inputs` are as they went over the wire, secrets marked."""
+
+    type: str
+    name: str
+    urn: str
+    parent: str
+    inputs: dict[str, Any]
+    dependencies: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Recording:
+    """All resources of one run."""
+
+    asked: list[Asked] = field(default_factory=list)
+
+    def of(self, kind: str) -> dict[str, Asked]:
+        """Name -> resource of this type."""
+        return {resource.name: resource for resource in self.asked if resource.type == kind}
+
+    def charts(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Release -> chart's folder name and values."""
+        return {name: (Path(chart.inputs["chart"]).name, whole(chart.inputs["values"])) for name, chart in self.of(CHART).items()}
+
+
+def whole(value: Any) -> Any:
+    """JSON's numbers are floats on the wire; helm's schema wants integers back."""
+    if isinstance(value, dict):
+        return {key: whole(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [whole(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class _Answers(Mocks):
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        more = {"value": f"generated-for-{args.name}"} if args.typ == PASSWORD else {}
+        return f"{args.name}-id", dict(args.inputs) | more
+
+    def call(self, args: object) -> dict[Any, Any]:
+        raise AssertionError(f"the program must not call functions: {args}")
+
+
+class _Recorder(MockMonitor):
+    def __init__(self) -> None:
+        super().__init__(_Answers())
+        self.recording = Recording()
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's interface
+        answer = super().RegisterResource(request)
+        inputs = MessageToDict(request.object)
+        self.recording.asked.append(
+            Asked(request.type, request.name, answer.urn, request.parent, inputs, tuple(request.dependencies))
+        )
+        return answer
+
+
+def run_program(config: Mapping[str, object] | None = None) -> Recording:
+    """Run `infra/__main__.py` with this configuration of `iotlab:`."""
+    settings = {"images": IMAGES, "kubeconfig": "/nowhere/kubeconfig"} | dict(config or {})
+    raw = {f"iotlab:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    recorder = _Recorder()
+    pulumi.runtime.set_mocks(_Answers(), project="iotlab", stack="test", preview=False, monitor=recorder)
+    with mock.patch.dict(os.environ, {"PULUMI_CONFIG": json.dumps(raw)}):
+        pulumi.runtime.test(lambda: runpy.run_path(str(ROOT / "infra/__main__.py")))()
+    return recorder.recording
