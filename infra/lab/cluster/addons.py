@@ -23,7 +23,7 @@ PROGRAMS = {
     "pause": "pause",
     "coredns": "coredns",
     "local-path-provisioner": "local-path-provisioner",
-    "volume-helper": "busybox",
+    "volume-folder": "volume-folder",
 }
 DEPLOYMENTS = (("kube-system", "coredns"), ("iotlab-storage", "local-path-provisioner"))
 
@@ -31,17 +31,15 @@ DEPLOYMENTS = (("kube-system", "coredns"), ("iotlab-storage", "local-path-provis
 def _image(name: str, program: Path) -> StaticImage:
     tag = hashlib.sha256(program.read_bytes()).hexdigest()[:12]
     full = f"{PREFIX}/{name}:{tag}"
-    if name == "volume-helper":
-        links = {f"/bin/{tool}": "busybox" for tool in ("sh", "mkdir", "chmod", "rm")}
-        return StaticImage(full, {"/bin/busybox": program}, ["/bin/sh"], user="0:0", links=links)
-    return StaticImage(full, {f"/{name}": program}, [f"/{name}"])
+    user = "0:0" if name == "volume-folder" else "65532:65532"  # the folder above all volumes is root's
+    return StaticImage(full, {f"/{name}": program}, [f"/{name}"], user)
 
 
 def build_images(programs: Path, folder: Path) -> Path:
     """Make the add-ons' images of static programs; an archive that was made of the same programs is used again.
 
     Args:
-        programs: the folder with pause, coredns, local-path-provisioner and a static busybox.
+        programs: the folder with pause, coredns, local-path-provisioner and volume-folder, all static.
         folder: where the archive is kept.
 
     Raises:
@@ -80,7 +78,7 @@ def manifests(network: Network, images: Mapping[str, str]) -> list[dict[str, Any
         "volumes": str(HOME / "volumes"),
         "coredns": images["coredns"],
         "provisioner": images["local-path-provisioner"],
-        "helper": images["volume-helper"],
+        "helper": images["volume-folder"],
     }
     found: list[dict[str, Any]] = []
     for file in sorted(MANIFESTS.glob("*.yaml")):

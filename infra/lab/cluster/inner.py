@@ -45,7 +45,7 @@ PODS_END_S = 20.0
 NESTED = 2  # a container's process has a number here and one in its own namespace
 HTTP_OK = 200
 
-# Kubelet sets these for the whole machine unless they read so already: inside, it is shown what it wants.
+# Kubelet sets these for the whole machine unless they read so already: inside, it is shown those.
 KUBELET_WANTS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -63,7 +63,7 @@ def _mount(*words: str | Path) -> None:
 
 
 def private_folders(home: Path, keep: list[Path]) -> None:
-    """Give the parts a /var and a /run of their own; the cluster folder appears as /var/lib/iotlab, `keep` stay where they are."""
+    """Give the parts a /var and a /run of their own; the cluster folder appears as /var/lib/iotlab, `keep` stay in place."""
     _mount("--make-rprivate", "/")
     stage = home / "ns"
     _mount("-t", "tmpfs", "-o", "mode=755", "iotlab", stage)

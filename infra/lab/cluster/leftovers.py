@@ -61,7 +61,7 @@ def find(paths: Paths) -> list[str]:
     if Path("/sys/class/net", LINK).exists():
         left.append(f"network link {LINK}")
     left += [f"network namespace {file}" for file in Path("/run/netns").glob("iotlab*")]
-    left += [f"cgroup {folder}" for folder in cgroups.folders()]
+    left += [f"cgroup {tree.root}" for tree in cgroups.mounted() if tree.root.exists()]
     left += [f"firewall rule {rule}" for rule in _firewall(paths)]
     if LOCK.exists():
         left.append(f"lock {LOCK}")

@@ -19,11 +19,11 @@ from infra.lab.cluster.layout import Binaries, Folders
 from infra.lab.errors import UserError
 
 FREE_DISK_GB = 3  # images twice (as packed and as unpacked), etcd, logs; volumes come on top and are checked by scale
-OPEN_FILES = 8_192  # each part with a hundred pods stays below 2,000; a forwarded connection takes two
+OPEN_FILES = 8_192  # each part with a hundred pods stays below 2,000; a forwarded connection takes 2
 PROGRAMS = ("ip", "mount", "umount", "unshare", "nsenter", "setpriv")
 RULES = """*nat
 -A POSTROUTING -m comment --comment probe -m mark --mark 0x1/0x1 -j MASQUERADE --random-fully
--A PREROUTING -p tcp -m statistic --mode random --probability 0.5 -m addrtype --dst-type LOCAL -j DNAT --to-destination 127.0.0.1:1
+-A PREROUTING -p tcp -m statistic --mode random --probability 0.5 -m addrtype --dst-type LOCAL -j DNAT --to-destination 127.0.0.1
 COMMIT
 *filter
 -A FORWARD -m conntrack --ctstate NEW -j REJECT

@@ -7,7 +7,7 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 OCI = "application/vnd.oci.image"
@@ -16,13 +16,12 @@ NAME = "io.containerd.image.name"
 
 @dataclass(frozen=True, slots=True)
 class StaticImage:
-    """What goes into one image: `files` by their path inside, `links` from a path to another."""
+    """What goes into one image: `files` by their path inside."""
 
     name: str
     files: Mapping[str, Path]
     entrypoint: Sequence[str]
-    user: str = "65532:65532"
-    links: Mapping[str, str] = field(default_factory=dict)
+    user: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,7 @@ def _entry(path: str, kind: bytes, mode: int) -> tarfile.TarInfo:
 
 def _layer(image: StaticImage) -> bytes:
     packed = io.BytesIO()
-    paths = [*image.files, *image.links]
-    parents = {str(parent) for path in paths for parent in Path(path.lstrip("/")).parents if parent != Path()}
+    parents = {str(parent) for path in image.files for parent in Path(path.lstrip("/")).parents if parent != Path()}
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for folder in sorted(parents):
             archive.addfile(_entry(folder, tarfile.DIRTYPE, 0o755))
@@ -57,10 +55,6 @@ def _layer(image: StaticImage) -> bytes:
             entry = _entry(path.lstrip("/"), tarfile.REGTYPE, 0o755)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-        for path, target in sorted(image.links.items()):
-            entry = _entry(path.lstrip("/"), tarfile.SYMTYPE, 0o777)
-            entry.linkname = target
-            archive.addfile(entry)
     return packed.getvalue()
 
 

@@ -178,6 +178,7 @@ TRAEFIK = Part(
 )
 
 PAUSE = Part("pause", versions.LAB, "build", (GoProgram("pause", "pause"),), {})
+VOLUME_FOLDER = Part("volume-folder", versions.LAB, "build", (GoProgram("volume-folder", "volume-folder"),), {})
 
 PULUMI_FILES = f"{GITHUB}/pulumi/pulumi/releases/download/v{versions.PULUMI}/pulumi"
 PULUMI = Part(
@@ -257,7 +258,7 @@ LOCAL_PATH = Part(
 )
 
 # In the order in which the lanes make them: what others wait for comes first.
-PARTS = (DEBIAN, KUBECTL_HELM, TRAEFIK, PAUSE, PULUMI, KUBERNETES, COREDNS, LOCAL_PATH)
+PARTS = (DEBIAN, KUBECTL_HELM, TRAEFIK, PAUSE, VOLUME_FOLDER, PULUMI, KUBERNETES, COREDNS, LOCAL_PATH)
 
 # Not a part of the lab: only where the machine's own Go is missing or too old.
 GO = Part(

@@ -1,0 +1,3 @@
+module iotlab.example/volume-folder
+
+go 1.26.0
