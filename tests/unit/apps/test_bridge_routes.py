@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from bridge.options import load
+from bridge.routes import Destination, Route, matches, resolver
+from pydantic import ValidationError
+from runtime.settings import ConfigurationError, host_and_port
+
+from infra import wiring
+
+ROUTES = [Route(mqtt=route.mqtt, kafka=route.kafka.name, key=route.key) for route in wiring.ROUTES]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {
+        "METRICS_PORT": "0",
+        "BRIDGE_ID": "bridge-0",
+        "BRIDGE_URI": "tcp://mosquitto:1883",
+        "BRIDGE_BROKERLIST": "kafka:9092",
+        "BRIDGE_ROUTES": json.dumps([route.model_dump() for route in ROUTES]),
+        "BRIDGE_DEAD_LETTER_TOPIC": "dead-letter",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("mqtt_filter", "topic", "expected"),
+    [
+        ("a/#", "a/b/c", True),
+        ("a/#", "a", True),
+        ("a/+", "a/b", True),
+        ("a/+", "a/b/c", False),
+        ("a/+", "a", False),
+        ("a/b", "a/c", False),
+        ("+/b", "a/b", True),
+        ("#", "$SYS/uptime", False),
+        ("+/uptime", "$SYS/uptime", False),
+        ("$SYS/#", "$SYS/uptime", True),
+    ],
+)
+def test_filters_match_as_mqtt_says(mqtt_filter: str, topic: str, expected: bool) -> None:
+    assert matches(mqtt_filter, topic) is expected
+
+
+def test_the_lab_s_routes_key_cars_by_name_and_boards_by_topic() -> None:
+    resolve = resolver(ROUTES, "edge-1")
+    assert resolve("vehicles/sensor/data/electric-vehicle-00001") == Destination(
+        "sensor-data", "electric-vehicle-00001", "electric-vehicle-00001"
+    )
+    assert resolve("iotkit/sensor") == Destination("broker_message", "iotkit/sensor", "edge-1")
+    assert resolve("iotkit/hall-3/alert") == Destination("broker_message", "iotkit/hall-3/alert", "hall-3")
+    assert resolve("lab/canary/lab-canary") == Destination("lab-canary", "lab-canary", "lab-canary")
+    assert resolve("fan/messages") is None
+
+
+def test_options_override_the_environment() -> None:
+    settings = load(["--id", "edge-2", "--uri", "tcp://broker:1884", "-b", "k1:9092,k2:9092"])
+    assert (settings.id, settings.uri, settings.brokerlist) == ("edge-2", "tcp://broker:1884", "k1:9092,k2:9092")
+    assert [route.kafka for route in settings.routes] == [route.kafka.name for route in wiring.ROUTES]
+
+
+def test_topics_choose_among_the_routes_or_bring_their_own() -> None:
+    settings = load(["--topics", "iotkit/sensor,fan/#=fans"])
+    assert [(route.mqtt, route.kafka, route.key) for route in settings.routes] == [
+        ("iotkit/sensor", "broker_message", "topic"),
+        ("fan/#", "fans", "topic"),
+    ]
+    with pytest.raises(ConfigurationError, match="fan/#"):
+        load(["--topics", "fan/#"])
+
+
+def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        load(["-h"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert all(option in told for option in ("--id", "--topics", "--uri", "--brokerlist", "-b", "--help"))
+
+
+def test_a_missing_setting_is_refused_before_anything_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BRIDGE_URI")
+    with pytest.raises(ValidationError, match="uri"):
+        load([])
+
+
+@pytest.mark.parametrize("uri", ["mosquitto:1883", "http://mosquitto:1883", "tcp://mosquitto", "tcp://:1883", "tcp://m:x"])
+def test_a_wrong_uri_is_refused_with_a_sentence(uri: str) -> None:
+    with pytest.raises(ConfigurationError, match="tcp://host:port"):
+        host_and_port(uri)

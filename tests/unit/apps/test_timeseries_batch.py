@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from telemetry.car import decode_csv, encode_json
+from telemetry.errors import PayloadError
+from telemetry.record import arrival_headers
+from timeseries.app import next_offsets
+from timeseries.batch import Line, write_or_isolate
+from timeseries.points import Record, Series, line
+
+from tests.unit.apps.test_car_codec import ROW
+
+CARS = Series(topic="sensor-data", codec="car", database="cars", measurement="car")
+BOARDS = Series(topic="broker_message", codec="iotkit", database="iotkit", measurement="board")
+
+
+def record(value: bytes, offset: int = 0, topic: str = "iotkit/sensor", partition: int = 0) -> Record:
+    headers = arrival_headers(topic, "edge-1", "edge-1", 1_600_000_000_500)
+    return Record("sensor-data", partition, offset, "electric-vehicle-00001", value, headers, 1_600_000_000_999)
+
+
+def test_a_reading_is_a_point_keyed_by_car_and_event_time() -> None:
+    text = line(CARS, record(encode_json(decode_csv(ROW.encode())))).decode()
+    assert text.startswith("car,car=car1 coolant_temp=39.395103,intake_air_temp=34.53991,")
+    assert text.endswith(",control_unit_firmware=2000i 1567606196000000000")
+
+
+def test_an_old_device_s_point_has_the_key_s_car_and_the_arrival_s_time() -> None:
+    old = encode_json(decode_csv(ROW.encode())).replace(b'"time":1567606196.0,"car":"car1",', b"")
+    text = line(CARS, record(old)).decode()
+    assert text.startswith("car,car=electric-vehicle-00001 ")
+    assert text.endswith(" 1600000000500000000")
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "expected"),
+    [
+        (
+            "iotkit/sensor",
+            b"0xBC,21.00,51.4,low\0",
+            'board,device=edge-1,kind=sensor,sensor=0xBC temperature=21.0,humidity=51.4,condition="low" 1600000000500000000',
+        ),
+        ("iotkit/hall-3/alert", b"alert: hall", 'board,device=hall-3,kind=alert source="hall" 1600000000500000000'),
+        ("iotkit/encoder", b"7", "board,device=edge-1,kind=encoder position=7i 1600000000500000000"),
+    ],
+)
+def test_a_board_s_message_is_a_point_of_its_kind(topic: str, payload: bytes, expected: str) -> None:
+    assert line(BOARDS, record(payload, topic=topic)).decode() == expected
+
+
+@given(st.binary(max_size=500), st.sampled_from([CARS, BOARDS]))
+def test_any_record_is_one_line_or_a_payload_error(value: bytes, series: Series) -> None:
+    try:
+        text = line(series, record(value))
+    except PayloadError:
+        return
+    assert b"\n" not in text
+
+
+@given(st.lists(st.booleans(), max_size=200))
+def test_every_good_line_is_written_and_every_bad_one_found(badness: list[bool]) -> None:
+    lines = [Line(record(b"", offset), b"bad" if bad else b"good") for offset, bad in enumerate(badness)]
+    written: set[int] = set()
+
+    def write(part: Sequence[Line]) -> str | None:
+        if any(each.text == b"bad" for each in part):
+            return "refused"
+        written.update(each.record.offset for each in part)
+        return None
+
+    found = write_or_isolate(lines, write)
+    assert [bad.record.offset for bad in found] == [offset for offset, bad in enumerate(badness) if bad]
+    assert written == {offset for offset, bad in enumerate(badness) if not bad}
+
+
+def test_one_bad_line_of_five_thousand_costs_less_than_thirty_writes() -> None:
+    writes = 0
+
+    def write(part: Sequence[Line]) -> str | None:
+        nonlocal writes
+        writes += 1
+        return "refused" if any(each.record.offset == 1234 for each in part) else None
+
+    assert len(write_or_isolate([Line(record(b"", offset), b"") for offset in range(5000)], write)) == 1
+    assert writes < 30
+
+
+def test_the_committed_offset_lies_behind_the_last_record_of_each_partition() -> None:
+    records = [record(b"", offset, partition=partition) for offset, partition in ((7, 0), (3, 1), (8, 0))]
+    assert next_offsets(records) == {("sensor-data", 0): 9, ("sensor-data", 1): 4}
