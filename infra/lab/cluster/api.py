@@ -103,12 +103,18 @@ def node_ready(api: Api, started: float) -> bool:
     return False
 
 
-def pod_ready(api: Api, namespace: str, name: str, started: float) -> bool:
-    """Whether a pod of that name has been started since `started` and is ready."""
+def deployment_ready(api: Api, namespace: str, name: str, started: float) -> bool:
+    """Whether the deployment is what was applied last, and each of its pods has been started since `started` and is ready."""
+    found = api.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
+    if found is None or found["status"].get("observedGeneration") != found["metadata"]["generation"]:
+        return False
+    wanted = found["spec"]["replicas"]
+    if any(found["status"].get(field) != wanted for field in ("replicas", "updatedReplicas", "availableReplicas")):
+        return False
     pods = api.get(f"/api/v1/namespaces/{namespace}/pods?labelSelector=app.kubernetes.io/name={name}") or {}
-    for pod in pods.get("items", []):
-        for container in pod["status"].get("containerStatuses", []):
-            running = container["state"].get("running")
-            if container["ready"] and running and _since(running["startedAt"]) >= int(started):
-                return True
-    return False
+    return all(_container_ready(one, started) for pod in pods["items"] for one in pod["status"].get("containerStatuses", []))
+
+
+def _container_ready(container: Mapping[str, Any], started: float) -> bool:
+    running = container["state"].get("running")
+    return bool(container["ready"] and running and _since(running["startedAt"]) >= int(started))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.lab.cluster import addons, config, leftovers, lock, network, pki, preflight, status
-from infra.lab.cluster.api import Api, node_ready, pod_ready
+from infra.lab.cluster.api import Api, deployment_ready, node_ready
 from infra.lab.cluster.exposure import forwards
 from infra.lab.cluster.images import ImageStore
 from infra.lab.cluster.layout import NODE, Binaries, Folders, search_also
@@ -87,16 +87,16 @@ class Cluster:
         images = addons.image_names(archive)
         if owner and self._adopt(owner, images) and self._furnished(owner, archive, images):
             return
-        with self._steps.step("start the cluster"):
+        with self._steps.step("Start the cluster"):
             owner = self._launch(images)
             self._await("the API server", lambda: self._api().ready())
-        with self._steps.step("node, names and volumes"):
+        with self._steps.step("Node, names and volumes"):
             self._furnish(owner, archive, images)
 
     def _furnished(self, owner: Owner, archive: Path, images: dict[str, str]) -> bool:
         """Complete a cluster that was found running; False if it has ended meanwhile (a dying one is found too)."""
         try:
-            with self._steps.step("node, names and volumes"):
+            with self._steps.step("Node, names and volumes"):
                 self._furnish(owner, archive, images)
         except LabError:
             if self._own():
@@ -204,7 +204,7 @@ class Cluster:
             api.apply(manifest)
         self._await("the node", lambda: node_ready(api, owner.since))
         for namespace, name in addons.DEPLOYMENTS:
-            self._await(f"{name} in {namespace}", partial(pod_ready, api, namespace, name, owner.since))
+            self._await(f"{name} in {namespace}", partial(deployment_ready, api, namespace, name, owner.since))
 
     def _store(self, owner: Owner) -> ImageStore:
         init = status.init_pid(owner)
@@ -228,7 +228,10 @@ class Cluster:
         owner = self._own()
         if owner is None:
             raise LabError("the cluster isn't running, so no images can be loaded; run ./lab up.")
-        self._store(owner).load(archive)
+        store = self._store(owner)
+        if store.missing(archive):
+            with self._steps.step("Load images into the cluster"):
+                store.load(archive)
 
     def status(self) -> ClusterStatus:
         """The cluster at this moment."""
@@ -249,7 +252,7 @@ class Cluster:
             UserError: the running lab is another one.
             LabError: names what is left.
         """
-        with self._steps.step("stop the cluster"):
+        with self._steps.step("Stop the cluster"):
             if owner := self._own():
                 self._end(owner)
             leftovers.remove(self.paths)

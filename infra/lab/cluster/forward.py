@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 CHUNK_BYTES = 64 * 1024
 CONNECT_LIMIT_S = 10.0
-LONGEST_CONNECTIONS = 8_000  # two descriptors each, below the 20,000 a process may have here
+MOST_CONNECTIONS = 8_000  # two descriptors each, below the 20,000 a process may have here
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Forwarder:
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             peer = ipaddress.ip_address(writer.get_extra_info("peername")[0])
-            if peer not in allowed or self._open >= LONGEST_CONNECTIONS:
+            if peer not in allowed or self._open >= MOST_CONNECTIONS:
                 writer.transport.abort()
                 return
             self._open += 1

@@ -27,6 +27,10 @@ def archive_index(archive: Path) -> dict[str, str]:
         raise LabError(f"{archive} is no OCI archive with named images ({broken}); build it again.") from broken
 
 
+def _exact(name: str, digest: str) -> str:
+    return f"{name.rsplit(':', 1)[0]}@{digest}"
+
+
 class ImageStore:
     """The images of a running cluster, reached in its namespaces."""
 
@@ -48,15 +52,19 @@ class ImageStore:
         rows = [row.split() for row in self._run("images", "list").splitlines()[1:]]
         return {row[0]: row[2] for row in rows}
 
-    def load(self, archive: Path) -> int:
-        """Load what isn't there yet; each image is also known as repository@digest. Returns how many were new."""
-        wanted = archive_index(archive)
+    def missing(self, archive: Path) -> dict[str, str]:
+        """The names in the archive that aren't there with that digest; each image is also known as repository@digest."""
         have = self.present()
-        new = {name: digest for name, digest in wanted.items() if have.get(name) != digest}
-        if new:
-            self._run("images", "import", "-", archive=archive)
-        for name, digest in wanted.items():
-            exact = f"{name.rsplit(':', 1)[0]}@{digest}"
-            if exact not in have:
-                self._run("images", "tag", "--force", name, exact)
-        return len(new)
+        wanted = archive_index(archive)
+        wanted |= {_exact(name, digest): digest for name, digest in wanted.items()}
+        return {name: digest for name, digest in wanted.items() if have.get(name) != digest}
+
+    def load(self, archive: Path) -> None:
+        """Load what isn't there yet."""
+        new = self.missing(archive)
+        if not new:
+            return
+        self._run("images", "import", "-", archive=archive)
+        for name, digest in archive_index(archive).items():
+            if _exact(name, digest) in new:
+                self._run("images", "tag", "--force", name, _exact(name, digest))

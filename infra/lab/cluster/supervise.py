@@ -51,7 +51,7 @@ def ending(status: int) -> str:
 
 def limit_log(log: Path, limit_bytes: int = LOG_LIMIT_BYTES) -> None:
     """Move a log that has grown too long aside. Writers append, so emptying the file under them is safe."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # not there yet, or no space for the old one: the parts matter more
         if log.stat().st_size > limit_bytes:
             log.with_suffix(".log.1").write_bytes(log.read_bytes())
             os.truncate(log, 0)
@@ -78,10 +78,11 @@ class Supervisor:
         self._stopping = False
 
     def write_status(self) -> None:
-        """Write the status file in one move."""
+        """Write the status file in one move; a full disk must not end the parts."""
         scratch = self._status.with_suffix(".new")
-        scratch.write_text(json.dumps({"parts": [child.record() for child in self.children]}))
-        scratch.replace(self._status)
+        with contextlib.suppress(OSError):
+            scratch.write_text(json.dumps({"parts": [child.record() for child in self.children]}))
+            scratch.replace(self._status)
 
     def _spawn(self, child: Child) -> None:
         log = str(self._logs / f"{child.part.name}.log")
@@ -112,7 +113,10 @@ class Supervisor:
                 if not self._answers(child.part.needs):
                     continue
                 self._there.add(child.part.needs)
-            self._spawn(child)
+            try:
+                self._spawn(child)
+            except OSError as refused:
+                self._ended(child, str(refused))
             changed = True
         if changed:
             self.write_status()
@@ -132,13 +136,13 @@ class Supervisor:
                 return
             for child in self.children:
                 if child.pid == pid:
-                    self._ended(child, status)
+                    self._ended(child, ending(status))
 
-    def _ended(self, child: Child, status: int) -> None:
+    def _ended(self, child: Child, how: str) -> None:
         if time.time() - child.since > HEALTHY_S:
             child.pause_s = FIRST_PAUSE_S
         child.pid = 0
-        child.last_exit = ending(status)
+        child.last_exit = how
         child.since = time.time()
         child.due = time.monotonic() + child.pause_s
         child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
