@@ -31,8 +31,8 @@ if settings.has("influxdb"):
 if settings.has("fleet"):
     Fleet("fleet", app, writes=mosquitto.access("fleet"), opts=inside)
 if settings.has("bridge"):
-    Bridge("bridge", app, reads=mosquitto.access("bridge"), writes=kafka.endpoint, opts=inside)
+    Bridge("bridge", app, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
 if settings.has("timeseries"):
-    Timeseries("timeseries", app, reads=kafka.endpoint, writes=influxdb.access("timeseries"), opts=inside)
+    Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
 if settings.has("canary"):
-    Canary("canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.endpoint, influxdb=influxdb.access("canary"), opts=inside)
+    Canary("canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.access, influxdb=influxdb.access("canary"), opts=inside)

@@ -16,12 +16,15 @@ PASSWORD_KEY = "password"  # noqa: S105 - the name of a key in a Secret
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An endpoint with a login; `secret` names the Secret that holds the password under the key `password`."""
+    """An endpoint, what must be there before it can be used, and the login if it needs one.
+
+    `secret` names the Secret that holds the password under the key `password`.
+    """
 
     endpoint: Endpoint
-    user: str
-    secret: str
-    made: pulumi.Resource
+    needs: tuple[pulumi.Resource, ...]
+    user: str = ""
+    secret: str = ""
 
     @property
     def password_file(self) -> str:
@@ -46,9 +49,9 @@ class Users:
             name: _secret(f"{endpoint.host}-{name}", {PASSWORD_KEY: password.value}, opts) for name, password in passwords.items()
         }
 
-    def access(self, user: str) -> Access:
-        """The login of `user`, to be handed to the component that uses it."""
-        return Access(self.endpoint, user, f"{self.endpoint.host}-{user}", self._single[user])
+    def access(self, user: str, server: pulumi.Resource) -> Access:
+        """The login of `user` at `server`, to be handed to the component that uses it."""
+        return Access(self.endpoint, (server, self._single[user]), user, f"{self.endpoint.host}-{user}")
 
 
 def _secret(name: str, values: dict[str, pulumi.Output[str]], opts: pulumi.ResourceOptions) -> k8s.core.v1.Secret:

@@ -17,7 +17,6 @@ from infra import wiring
 from infra.scales import Scale
 from infra.services._access import Access
 from infra.services._release import release, resources
-from infra.wiring import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +57,12 @@ class _App(pulumi.ComponentResource):
     arguments: tuple[str, ...] = ()
 
     def __init__(
-        self, name: str, args: AppArgs, env: Mapping[str, str], logins: Sequence[Access], opts: pulumi.ResourceOptions | None
+        self, name: str, args: AppArgs, env: Mapping[str, str], reached: Sequence[Access], opts: pulumi.ResourceOptions | None
     ) -> None:
         super().__init__(f"iotlab:services:{type(self).__name__}", name, None, opts)
-        chosen = values(name, args, env, [login.secret for login in logins], self.strategy, self.arguments)
-        release(name, "app", chosen, self, [login.made for login in logins])
+        logins = [access.secret for access in reached if access.secret]
+        needs = [resource for access in reached for resource in access.needs]
+        release(name, "app", values(name, args, env, logins, self.strategy, self.arguments), self, needs)
         self.register_outputs({})
 
 
@@ -72,7 +72,7 @@ class Bridge(_App):
     strategy = "Recreate"
 
     def __init__(
-        self, name: str, args: AppArgs, *, reads: Access, writes: Endpoint, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: AppArgs, *, reads: Access, writes: Access, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """`reads` is Mosquitto, `writes` is Kafka."""
         routes = [{"mqtt": route.mqtt, "kafka": route.kafka.name, "key": route.key} for route in wiring.ROUTES]
@@ -81,18 +81,18 @@ class Bridge(_App):
             "URI": reads.endpoint.url,
             "USER": reads.user,
             "PASSWORD_FILE": reads.password_file,
-            "BROKERLIST": writes.address,
+            "BROKERLIST": writes.endpoint.address,
             "ROUTES": json.dumps(routes),
             "DEAD_LETTER_TOPIC": wiring.DEAD_LETTER.name,
         }
-        super().__init__(name, args, env, [reads], opts)
+        super().__init__(name, args, env, [reads, writes], opts)
 
 
 class Timeseries(_App):
     """Kafka to InfluxDB."""
 
     def __init__(
-        self, name: str, args: AppArgs, *, reads: Endpoint, writes: Access, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: AppArgs, *, reads: Access, writes: Access, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """`reads` is Kafka, `writes` is InfluxDB."""
         series = [
@@ -100,7 +100,7 @@ class Timeseries(_App):
             for one in wiring.SERIES
         ]
         env = {
-            "BROKERLIST": reads.address,
+            "BROKERLIST": reads.endpoint.address,
             "GROUP": wiring.TIMESERIES_GROUP,
             "SERIES": json.dumps(series),
             "INFLUX_URL": writes.endpoint.url,
@@ -108,7 +108,7 @@ class Timeseries(_App):
             "INFLUX_PASSWORD_FILE": writes.password_file,
             "DEAD_LETTER_TOPIC": wiring.DEAD_LETTER.name,
         }
-        super().__init__(name, args, env, [writes], opts)
+        super().__init__(name, args, env, [reads, writes], opts)
 
 
 class Fleet(_App):
@@ -141,7 +141,7 @@ class Canary(_App):
         args: AppArgs,
         *,
         mqtt: Access,
-        kafka: Endpoint,
+        kafka: Access,
         influxdb: Access,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -153,7 +153,7 @@ class Canary(_App):
             "MQTT_TOPIC": wiring.CANARY_MQTT,
             "MQTT_USER": mqtt.user,
             "MQTT_PASSWORD_FILE": mqtt.password_file,
-            "BROKERLIST": kafka.address,
+            "BROKERLIST": kafka.endpoint.address,
             "KAFKA_TOPIC": wiring.CANARY.name,
             "INFLUX_URL": influxdb.endpoint.url,
             "INFLUX_USER": influxdb.user,
@@ -161,4 +161,4 @@ class Canary(_App):
             "DATABASE": lane.database,
             "MEASUREMENT": lane.measurement,
         }
-        super().__init__(name, args, env, [mqtt, influxdb], opts)
+        super().__init__(name, args, env, [mqtt, kafka, influxdb], opts)

@@ -54,9 +54,9 @@ class InfluxDB(pulumi.ComponentResource):
         super().__init__("iotlab:services:InfluxDB", name, None, opts)
         names = [wiring.INFLUX_ADMIN, *(user.name for user in wiring.INFLUX_USERS)]
         self._users = Users(wiring.INFLUXDB, names, args.rotation, self)
-        release(name, "influxdb", values(args, self._users.secret), self, [self._users.made])
+        self._server = release(name, "influxdb", values(args, self._users.secret), self, [self._users.made])
         self.register_outputs({})
 
     def access(self, user: str) -> Access:
         """The endpoint with the login of `user`."""
-        return self._users.access(user)
+        return self._users.access(user, self._server)

@@ -13,8 +13,8 @@ import pulumi
 
 from infra import wiring
 from infra.scales import Scale
+from infra.services._access import Access
 from infra.services._release import release, resources
-from infra.wiring import Endpoint
 
 KEPT_SHARE = 0.8  # of the volume for the topics; the rest is Kafka's own logs and the segment being written
 HEAP_SHARE = 0.36  # of the memory limit; page cache, metaspace and threads take the rest
@@ -58,6 +58,5 @@ class Kafka(pulumi.ComponentResource):
     def __init__(self, name: str, args: KafkaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`name` is the release's and the host's name."""
         super().__init__("iotlab:services:Kafka", name, None, opts)
-        self.endpoint: Endpoint = wiring.KAFKA
-        release(name, "kafka", values(args), self)
+        self.access = Access(wiring.KAFKA, (release(name, "kafka", values(args), self),))
         self.register_outputs({})

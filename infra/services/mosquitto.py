@@ -58,9 +58,9 @@ class Mosquitto(pulumi.ComponentResource):
         """`name` is the release's and the host's name."""
         super().__init__("iotlab:services:Mosquitto", name, None, opts)
         self._users = Users(wiring.MOSQUITTO, [user.name for user in wiring.MQTT_USERS], args.rotation, self)
-        release(name, "mosquitto", values(args, self._users.secret), self, [self._users.made])
+        self._server = release(name, "mosquitto", values(args, self._users.secret), self, [self._users.made])
         self.register_outputs({})
 
     def access(self, user: str) -> Access:
         """The endpoint with the login of `user`."""
-        return self._users.access(user)
+        return self._users.access(user, self._server)
