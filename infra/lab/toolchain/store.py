@@ -158,10 +158,14 @@ class Store:
         return differences(self.folder(key))
 
     def scratch(self, key: str) -> Path:
-        """An empty folder to make the part `key` in. Remains of killed builds go first."""
+        """An empty folder to make the part `key` in. Remains of killed builds go first.
+
+        The folder is this process's own: the compiler of a build that was killed may live on, and must not write here.
+        """
         self.parts.mkdir(parents=True, exist_ok=True)
-        folder = self.parts / f"{SCRATCH}{key}"
-        shutil.rmtree(folder, ignore_errors=True)
+        for remains in self.parts.glob(f"{SCRATCH}{key}-*"):
+            shutil.rmtree(remains, ignore_errors=True)
+        folder = self.parts / f"{SCRATCH}{key}-{os.getpid()}"
         folder.mkdir()
         return folder
 

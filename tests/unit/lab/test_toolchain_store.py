@@ -48,8 +48,12 @@ def test_a_killed_build_leaves_a_part_that_is_not_made(store: Store) -> None:
 
 
 def test_the_remains_of_a_killed_build_are_not_in_the_next_one(store: Store) -> None:
-    (store.scratch(KEY) / "half").write_text("half")
-    assert list(store.scratch(KEY).iterdir()) == []
+    killed = store.parts / f".making-{KEY}-1"
+    killed.mkdir(parents=True)
+    (killed / "half").write_text("half")
+    fresh = store.scratch(KEY)
+    assert list(fresh.iterdir()) == []
+    assert list(store.parts.iterdir()) == [fresh]
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"part": "tool"}'])
