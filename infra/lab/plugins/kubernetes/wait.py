@@ -91,7 +91,8 @@ class Waits:
     def _error(self, live: Object, verdict: Verdict, cause: Trouble | None, limit: str) -> WaitError:
         if cause is None and live.get("kind") in _WORKLOADS:
             cause = next(iter(troubles(self._api, live)), None) or unready(self._api, live)
-        why = "; ".join(part for part in (verdict.why, cause.why if cause else "") if part)
+        reasons = dict.fromkeys(part.rstrip(".") for part in (verdict.why, cause.why if cause else "") if part)
+        why = "; ".join(reasons)
         message = f"{label(live)} did not become ready{limit}: {why}."
         lines = last_lines(self._api, str(metadata(live).get("namespace")), cause) if cause else ""
         if lines:

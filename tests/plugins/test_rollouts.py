@@ -1,0 +1,63 @@
+"""The stand-in for pulumi-kubernetes waits for what it makes; kubelet is played by the test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.apiserver import ApiServer
+from tests.support.engine import Stack
+from tests.support.kubelet import kubelet, running, waiting
+
+CRASH = waiting("CrashLoopBackOff", "back-off 40s restarting failed container", restarts=4)
+BAD_IMAGE = waiting("InvalidImageName", 'couldn\'t parse image name "NONE"')
+
+
+def workload(namespace: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "none"}]}}
+    metadata = {"name": "web", "namespace": namespace}
+    ports = [{"port": 80}]
+    service = {"metadata": metadata, "spec": {"selector": labels, "ports": ports}}
+    deployment = {"metadata": metadata, "spec": {"selector": {"matchLabels": labels}, "template": template}}
+    return {"service": ("kubernetes:core/v1:Service", service), "web": ("kubernetes:apps/v1:Deployment", deployment)}
+
+
+def job(namespace: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    container = {"name": "main", "image": "none"}
+    spec = {"backoffLimit": 0, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
+    return {"job": ("kubernetes:batch/v1:Job", {"metadata": {"name": "once", "namespace": namespace}, "spec": spec})}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (CRASH, "container main: CrashLoopBackOff (exit code 3, Error, 4 restarts)"),
+        (BAD_IMAGE, "container main: InvalidImageName"),
+    ],
+    ids=["crash", "image"],
+)
+def test_a_rollout_that_cannot_heal_fails_early_with_the_pods_reason_and_the_next_up_repairs_it(
+    cluster: ApiServer, stack: Stack, namespace: str, status: dict[str, Any], reason: str
+) -> None:
+    stack.objects(cluster.kubeconfig, workload(namespace))
+    with kubelet(cluster.api, namespace, status):
+        said = stack.fails("up", "--yes", "--skip-preview", timeout_s=60)
+    assert f"Deployment {namespace}/web did not become ready: 0 of 1 pods available, 1 of them new; pod web-" in said
+    assert reason in said
+    with kubelet(cluster.api, namespace, running()):
+        assert "update" in stack.planned()["web"]
+    assert stack.resources()
+
+
+def test_a_job_that_failed_is_made_anew_by_the_next_up(cluster: ApiServer, stack: Stack, namespace: str) -> None:
+    stack.objects(cluster.kubeconfig, job(namespace))
+    with kubelet(cluster.api, namespace, {"phase": "Failed", "reason": "Evicted"}):
+        said = stack.fails("up", "--yes", "--skip-preview", timeout_s=60)
+    assert f"Job {namespace}/once did not become ready: BackoffLimitExceeded" in said
+    first = cluster.json("job", "once", "-n", namespace)["metadata"]["uid"]
+    with kubelet(cluster.api, namespace, {"phase": "Succeeded"}):
+        stack.up()
+    assert cluster.json("job", "once", "-n", namespace)["metadata"]["uid"] != first
+    assert stack.planned() == {}

@@ -1,0 +1,121 @@
+"""Pulumi's real engine on a program of the test's own, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.lab.paths import ROOT
+from tests.support.apiserver import tool
+
+WITHIN_S = 120
+_HEADER = f"""
+import json, pathlib, sys
+sys.path.insert(0, {str(ROOT)!r})
+import pulumi
+"""
+# The program takes its objects from a file, so that a test changes a field and runs it again.
+_OBJECTS = """
+settings = json.loads(pathlib.Path(__file__).with_name("objects.json").read_text())
+class Provider(pulumi.ProviderResource):
+    def __init__(self):
+        super().__init__("kubernetes", "cluster", {"kubeconfig": settings["kubeconfig"]})
+class Chart(pulumi.ComponentResource):
+    def __init__(self, name, inputs, opts):
+        super().__init__("kubernetes:helm.sh/v4:Chart", name, inputs, opts, remote=True)
+provider = Provider()
+options = pulumi.ResourceOptions(provider=provider)
+for name, (token, inputs) in settings["objects"].items():
+    pulumi.CustomResource(token, name, inputs, options)
+for name, inputs in settings["charts"].items():
+    Chart(name, inputs, pulumi.ResourceOptions(providers=[provider]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One project with one stack, file backend and passphrase in its own folder."""
+
+    folder: Path
+    env: dict[str, str]
+
+    @classmethod
+    def make(cls, folder: Path) -> Stack:
+        """Make an empty project; the plugins are those of this checkout."""
+        for name in ("state", "home", "program"):
+            (folder / name).mkdir(parents=True)
+        (folder / "Pulumi.yaml").write_text(
+            "name: test\nruntime: python\nmain: program\n"
+            f"plugins: {{providers: [{{name: iotlab, path: {ROOT}/infra/lab/plugins/iotlab}}]}}\n"
+        )
+        path = [Path(sys.executable).parent, ROOT / "infra/lab/plugins/kubernetes", tool("pulumi").parent, "/usr/bin", "/bin"]
+        env = {
+            "PATH": ":".join(map(str, path)),
+            "HOME": os.environ["HOME"],
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_BACKEND_URL": f"file://{folder}/state",
+            "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(16),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        stack = cls(folder, env)
+        stack.ok("stack", "init", "test")
+        return stack
+
+    def program(self, text: str) -> None:
+        """Set the program; `pulumi` and the checkout are imported already."""
+        (self.folder / "program/__main__.py").write_text(_HEADER + text)
+
+    def objects(
+        self, kubeconfig: Path, objects: dict[str, tuple[str, dict[str, Any]]], charts: dict[str, dict[str, Any]] | None = None
+    ) -> None:
+        """Set a program of Kubernetes objects, each a type token with its inputs, and of charts."""
+        self.program(_OBJECTS)
+        settings = {"kubeconfig": str(kubeconfig), "objects": objects, "charts": charts or {}}
+        (self.folder / "program/objects.json").write_text(json.dumps(settings))
+
+    def run(self, *words: str, timeout_s: float = WITHIN_S) -> subprocess.CompletedProcess[str]:
+        """Run pulumi, output and errors in one text."""
+        return subprocess.run(
+            ["pulumi", *words, "--non-interactive", "--color=never"], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout_s, check=False,
+        )  # fmt: skip
+
+    def ok(self, *words: str, timeout_s: float = WITHIN_S) -> str:
+        """Run pulumi and insist that it succeeds."""
+        done = self.run(*words, timeout_s=timeout_s)
+        assert done.returncode == 0, f"pulumi {' '.join(words)}:\n{done.stdout}"
+        return done.stdout
+
+    def fails(self, *words: str, timeout_s: float = WITHIN_S) -> str:
+        """Run pulumi, insist that it fails without a stack trace, and return what it says, white space as one blank."""
+        done = self.run(*words, timeout_s=timeout_s)
+        assert done.returncode != 0, f"pulumi {' '.join(words)} should have failed:\n{done.stdout}"
+        assert "Traceback" not in done.stdout, done.stdout
+        return " ".join(done.stdout.split())
+
+    def up(self) -> str:
+        """`pulumi up` without a preview of its own."""
+        return self.ok("up", "--yes", "--skip-preview")
+
+    def planned(self, *words: str) -> dict[str, str]:
+        """What a preview plans, by resource name; nothing for what stays the same."""
+        done = subprocess.run(
+            ["pulumi", "preview", "--json", *words], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=WITHIN_S, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        steps = json.loads(done.stdout)["steps"]
+        return {step["urn"].split("::")[-1]: step["op"] for step in steps if step["op"] not in {"same", "refresh"}}
+
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """The state's resources by URN."""
+        state = json.loads(self.ok("stack", "export"))
+        return {item["urn"]: item for item in state["deployment"].get("resources") or ()}

@@ -1,0 +1,53 @@
+"""Plays kubelet on an API server without nodes: sets every pod of a namespace to one state."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from infra.lab.plugins.kubernetes.api import Api, ApiError
+
+_EVERY_S = 0.2
+
+
+def running() -> dict[str, Any]:
+    """A pod that is ready."""
+    conditions = [{"type": "Ready", "status": "True"}, {"type": "PodScheduled", "status": "True"}]
+    return {"phase": "Running", "conditions": conditions, "containerStatuses": [_container({"running": {}}, 0)]}
+
+
+def waiting(reason: str, message: str, restarts: int = 0) -> dict[str, Any]:
+    """A pod whose container waits for `reason`."""
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"phase": "Pending", "containerStatuses": [_container(state, restarts)]}
+
+
+def _container(state: dict[str, Any], restarts: int) -> dict[str, Any]:
+    last = {"terminated": {"exitCode": 3, "reason": "Error"}} if restarts else {}
+    image = {"image": "none", "imageID": "none"}
+    return {"name": "main", "ready": "running" in state, "state": state, "restartCount": restarts, "lastState": last, **image}
+
+
+@contextmanager
+def kubelet(api: Api, namespace: str, status: dict[str, Any]) -> Iterator[None]:
+    """Keep the status of all pods of `namespace` as given while the block runs."""
+    over = threading.Event()
+
+    def play() -> None:
+        while not over.wait(_EVERY_S):
+            for pod in api.list("v1", "Pod", namespace):
+                path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/status"
+                try:
+                    api.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
+                except ApiError:
+                    continue  # the pod went meanwhile
+
+    thread = threading.Thread(target=play, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
