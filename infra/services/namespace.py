@@ -16,10 +16,11 @@ class Namespace(pulumi.ComponentResource):
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         """`opts` carries the cluster's provider; other components get it as their parent."""
         super().__init__("iotlab:services:Namespace", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        # kept when the stack is destroyed: with the namespace its volume claims would go, and all data with them
+        kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
         labels = {f"pod-security.kubernetes.io/{mode}": LEVEL for mode in ("enforce", "audit", "warn")}
         self.namespace = k8s.core.v1.Namespace(
-            wiring.NAMESPACE, metadata=k8s.meta.v1.ObjectMetaArgs(name=wiring.NAMESPACE, labels=labels), opts=child
+            wiring.NAMESPACE, metadata=k8s.meta.v1.ObjectMetaArgs(name=wiring.NAMESPACE, labels=labels), opts=kept
         )
         k8s.networking.v1.NetworkPolicy(
             "default-deny",

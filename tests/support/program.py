@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ SECRET = "kubernetes:core/v1:Secret"
 PASSWORD = "iotlab:index:Password"
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 IMAGES = {name: f"localhost/iotlab/{name}@sha256:{'0123456789abcdef' * 4}" for name in ("mosquitto", "kafka", "influxdb", "apps")}
+# the SDK has no types for these two
+_register: Callable[[MockMonitor, Any], Any] = MockMonitor.RegisterResource
+_to_the_end: Callable[[Callable[[], object]], Callable[[], None]] = pulumi.runtime.test
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class _Answers(Mocks):
         more = {"value": f"generated-for-{args.name}"} if args.typ == PASSWORD else {}
         return f"{args.name}-id", dict(args.inputs) | more
 
-    def call(self, args: object) -> dict[Any, Any]:
+    def call(self, args: object) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"the program must not call functions: {args}")
 
 
@@ -74,7 +77,7 @@ class _Recorder(MockMonitor):
         self.recording = Recording()
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's interface
-        answer = super().RegisterResource(request)
+        answer = _register(self, request)
         inputs = MessageToDict(request.object)
         self.recording.asked.append(
             Asked(request.type, request.name, answer.urn, request.parent, inputs, tuple(request.dependencies))
@@ -89,5 +92,5 @@ def run_program(config: Mapping[str, object] | None = None) -> Recording:
     recorder = _Recorder()
     pulumi.runtime.set_mocks(_Answers(), project="iotlab", stack="test", preview=False, monitor=recorder)
     with mock.patch.dict(os.environ, {"PULUMI_CONFIG": json.dumps(raw)}):
-        pulumi.runtime.test(lambda: runpy.run_path(str(ROOT / "infra/__main__.py")))()
+        _to_the_end(lambda: runpy.run_path(str(ROOT / "infra/__main__.py")))()
     return recorder.recording

@@ -1,26 +1,26 @@
-"""Runs buildah: one image from its folder and inputs, what stands inside it, and its way into an OCI layout."""
+"""Runs buildah: one image from its folder and inputs, what stands inside it, and its way into an OCI layout.
+
+Everything that mounts runs in a mount namespace of its own: a build that is killed leaves no mount on the machine.
+"""
 
 from __future__ import annotations
 
-import re
+import json
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.lab.bundle import images
 from infra.lab.bundle.images import BY_NAME, Image
 from infra.lab.bundle.inputs import Making
 from infra.lab.bundle.manifest import REPOSITORY, Package
-from infra.lab.bundle.rootfs import EPOCH_S
+from infra.lab.bundle.rootfs import ALONE, EPOCH_S
 from infra.lab.console import Steps
 from infra.lab.errors import LabError
-from infra.lab.paths import Paths
-
-DPKG_STATUS = "var/lib/dpkg/status"
-JAR = re.compile(r"(?P<name>.+?)-(?P<version>\d[\w.+-]*)\.jar")
+from infra.lab.paths import ROOT, Paths
 
 
 def tag(image: Image) -> str:
@@ -35,33 +35,34 @@ class Builder:
     paths: Paths
     steps: Steps
 
-    def _ask(self, *words: str | Path) -> str:
-        command = [str(self.paths.bin / "buildah"), *map(str, words)]
+    @property
+    def _buildah(self) -> str:
+        return str(self.paths.bin / "buildah")
+
+    def _ask(self, what: str, *command: str | Path) -> str:
+        words = [*ALONE, *map(str, command)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         except FileNotFoundError as missing:
-            raise LabError(f"{command[0]} is missing; ./lab up makes it.") from missing
+            raise LabError(f"{missing.filename} is missing; ./lab up makes the toolchain, util-linux has unshare.") from missing
         if done.returncode:
-            raise LabError(f"buildah {words[0]} failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+            raise LabError(f"{what}: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
         return done.stdout.strip()
 
     def kept(self) -> set[str]:
         """The tags of all images in the storage."""
-        return set(self._ask("images", "--format", "{{.Name}}:{{.Tag}}").split())
+        return set(self._ask("list images", self._buildah, "images", "--format", "{{.Name}}:{{.Tag}}").split())
+
+    def clear(self) -> None:
+        """Remove what an interrupted build left."""
+        self._ask("clear containers", self._buildah, "rm", "--all")
+        for folder in (self.paths.cache / "images").glob("making-*"):
+            shutil.rmtree(folder)
 
     def forget(self, tags: set[str]) -> None:
         """Remove images that no build needs any more."""
         if tags:
-            self._ask("rmi", "--force", *sorted(tags))
-
-    @contextmanager
-    def tree(self, image: Image) -> Iterator[Path]:
-        """The image's files, mounted for the time of the body."""
-        container = self._ask("from", "--pull-never", tag(image))
-        try:
-            yield Path(self._ask("mount", container))
-        finally:
-            self._ask("rm", container)
+            self._ask("remove images", self._buildah, "rmi", "--force", *sorted(tags))
 
     def build(self, image: Image) -> None:
         """Build `image`; its parent must be there.
@@ -71,10 +72,9 @@ class Builder:
         """
         context = self.paths.cache / "images" / f"making-{image.name}"
         shutil.rmtree(context, ignore_errors=True)
-        context.mkdir(parents=True)
         try:
             self._prepare(image, context)
-            command: list[str | Path] = [self.paths.bin / "buildah", "bud", "--network", "host"]
+            command: list[str | Path] = [*ALONE, self._buildah, "bud", "--network", "host", "--http-proxy=false"]
             command += ["--format", "oci", "--timestamp", str(EPOCH_S), "--pull-never", "--tag", tag(image)]
             if image.parent:
                 command += ["--from", tag(BY_NAME[image.parent])]
@@ -90,35 +90,23 @@ class Builder:
         status = context.parent / f"status-{image.name}"
         try:
             if image.parent:
-                with self.tree(BY_NAME[image.parent]) as tree:
-                    shutil.copyfile(tree / DPKG_STATUS, status)
+                status.write_text(self._look_into(BY_NAME[image.parent])["status"])
             making = Making(self.paths, self.steps, image.name, image.folder, context, status)
             for made in image.inputs:
                 made.prepare(making)
         finally:
             status.unlink(missing_ok=True)
 
+    def _look_into(self, image: Image) -> dict[str, Any]:
+        command = (sys.executable, "-m", "infra.lab.bundle.inventory", self._buildah, tag(image))
+        told: dict[str, Any] = json.loads(self._ask(f"look into image {image.name}", *command))
+        return told
+
     def packages(self, image: Image) -> tuple[Package, ...]:
         """Everything that stands in the image, with versions."""
-        with self.tree(image) as tree:
-            return tuple(inventory(tree))
+        return tuple(Package(**package) for package in self._look_into(image)["packages"])
 
     def push(self, image: Image, layout: Path) -> None:
         """Add the image to an OCI layout; layers that are there already are shared."""
-        self._ask("push", "--quiet", "--disable-compression", "--format", "oci", tag(image), f"oci:{layout}:{tag(image)}")
-
-
-def inventory(tree: Path) -> Iterator[Package]:
-    """Debian packages, jars and Python packages of a file tree."""
-    status = tree / DPKG_STATUS
-    if status.exists():
-        for stanza in status.read_text(errors="replace").split("\n\n"):
-            fields = dict(line.split(": ", 1) for line in stanza.splitlines() if re.match(r"(Package|Version|Status): ", line))
-            if fields.get("Status", "").endswith(" installed"):
-                yield Package("deb", fields["Package"], fields["Version"])
-    for jar in sorted(tree.glob("opt/*/libs/*.jar")):
-        if found := JAR.fullmatch(jar.name):
-            yield Package("jar", found["name"], found["version"])
-    for folder in sorted(tree.glob("usr/local/lib/python3*/dist-packages/*.dist-info")):
-        name, _, version = folder.name.removesuffix(".dist-info").rpartition("-")
-        yield Package("pypi", name, version)
+        words = ("push", "--quiet", "--format", "oci", tag(image), f"oci:{layout}:{tag(image)}")
+        self._ask(f"write image {image.name}", self._buildah, *words)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +57,20 @@ class Bundle:
         found = Manifest.read(self.folder)
         if found is not None:
             return found
-        builder = Builder(self.paths, self.steps)
+        with self._alone():
+            return Manifest.read(self.folder) or self._make(Builder(self.paths, self.steps))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One build at a time in one cache; whoever waited finds the work done."""
+        folder = self.paths.cache / "images"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _make(self, builder: Builder) -> Manifest:
+        builder.clear()
         kept = builder.kept()
         for image in IMAGES:
             if tag(image) not in kept:
@@ -115,7 +131,7 @@ def name_images(layout: Path) -> dict[str, str]:
 
 
 def pack(layout: Path, archive: Path) -> None:
-    """Write the layout as a tar file that depends on its content alone; blobs are not compressed, so import is fast."""
+    """Write the layout as a tar file that depends on its content alone."""
     with tarfile.open(archive, "w", format=tarfile.USTAR_FORMAT) as tar:
         for path in sorted(layout.rglob("*")):
             member = tar.gettarinfo(path, str(path.relative_to(layout)))

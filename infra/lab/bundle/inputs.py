@@ -126,7 +126,15 @@ class Wheels:
         """Let pip fetch and verify them."""
         wheels = making.context / "wheels"
         platforms = [word for platform in WHEEL_PLATFORMS for word in ("--platform", platform)]
-        command = [ROOT / ".venv/bin/python", "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        command: list[str | Path] = [
+            ROOT / ".venv/bin/python",
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+        ]
         command += ["--only-binary", ":all:", "--python-version", "3.11", *platforms]
         command += ["--dest", wheels, "--requirement", making.folder / "requirements.txt"]
         PYPI.run(making.steps, f"Wheels of image {making.name}", command)

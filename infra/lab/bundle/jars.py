@@ -37,7 +37,15 @@ def kafka_jars(paths: Paths, steps: Steps) -> Path:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.parent.mkdir(parents=True, exist_ok=True)
     given = [f"-Dkafka.version={versions.KAFKA}", f"-Dlog4j.version={versions.LOG4J}", f"-DoutputDirectory={scratch}"]
-    command = ["mvn", "--batch-mode", "--no-transfer-progress", "-f", POM, *given, "dependency:copy-dependencies"]
+    command: list[str | Path] = [
+        "mvn",
+        "--batch-mode",
+        "--no-transfer-progress",
+        "-f",
+        POM,
+        *given,
+        "dependency:copy-dependencies",
+    ]
     MAVEN.run(steps, "Jars of Kafka", command)
     scratch.replace(folder)
     return folder

@@ -14,6 +14,7 @@ from infra.lab.paths import Paths
 from infra.lab.toolchain.debian import APT
 
 EPOCH_S = 1767225600  # 2026-01-01: the time of every file, so that the same content is the same layer
+ALONE = ("unshare", "--mount")  # what is mounted inside is gone with the process, however that ends
 USER = "iotlab:x:65532:65532:pods:/tmp:/bin/bash\n"
 GROUP = "iotlab:x:65532:\n"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -50,14 +51,14 @@ def sources() -> list[str]:
     Raises:
         UserError: there are none of the release that the images are made of.
     """
-    form = "$(ORIGIN) $(CODENAME) $(COMPONENT) $(SITE) $(RELEASE)"
+    form = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(SITE) $(RELEASE)"
     command = ["apt-get", "indextargets", "--format", form, "Created-By: Packages"]
     told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     found = set()
     for line in told.splitlines():
-        words = line.split()
-        if len(words) == 5 and words[0] == "Debian" and words[1].startswith(versions.DEBIAN) and words[2] == "main":
-            found.add(f"deb [signed-by={KEYRING}] {words[3]} {words[4]} main")
+        origin, codename, component, place = line.split("|")
+        if origin == "Debian" and codename.startswith(versions.DEBIAN) and component == "main":
+            found.add(f"deb [signed-by={KEYRING}] {place} main")
     if not found:
         raise UserError(
             f"apt has no source of Debian {versions.DEBIAN} to make the images from; "
@@ -75,7 +76,7 @@ def _acquire_options() -> list[str]:
 
 def make_rootfs(paths: Paths, steps: Steps, into: Path) -> None:
     """Make the tree in `into`."""
-    command = ["mmdebstrap", "--mode=root", "--format=directory", "--variant=essential", "--include=usr-is-merged"]
+    command = [*ALONE, "mmdebstrap", "--mode=root", "--format=directory", "--variant=essential", "--include=usr-is-merged"]
     command += ["--skip=output/dev", *_acquire_options(), f"--setup-hook={MERGED}"]
     command += [f'--customize-hook=chroot "$1" dpkg --purge {NOT_NEEDED}', versions.DEBIAN, str(into)]
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH_S), "PATH": f"{paths.bin}:{os.environ['PATH']}", "LC_ALL": "C"}

@@ -1,0 +1,1 @@
+"""Every chart with every set of values: rendered by helm, checked offline."""

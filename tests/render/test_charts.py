@@ -1,0 +1,145 @@
+"""What must hold for whatever the charts render."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from yamllint import linter
+from yamllint.config import YamlLintConfig
+
+from infra import versions
+from infra.lab import charts_readme
+from tests.support.charts import CHARTS, cases, helm, pod_templates, rendered, rendered_text, templates
+
+MOST_LINES = 80
+CLUSTER = ".".join(versions.KUBERNETES.split(".")[:2])
+LINT = YamlLintConfig(
+    "{extends: default, rules: {line-length: disable, trailing-spaces: disable, comments: disable, "
+    "comments-indentation: disable, "
+    "document-start: disable, indentation: {indent-sequences: whatever}, braces: {max-spaces-inside: 1}, commas: disable, "
+    "truthy: enable, empty-lines: disable, octal-values: disable}}"
+)
+ALONE = {
+    "mosquitto": "one broker holds all sessions: a budget of one would only keep its node from being drained",
+    "influxdb": "one server holds all series, as above",
+    "kafka": "with one node as above; with three there is a budget",
+    "app": "with one pod as above; from two on there is a budget",
+}
+
+
+@pytest.fixture(params=sorted(cases()))
+def case(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def _containers(template: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*template["spec"].get("initContainers", []), *template["spec"]["containers"]]
+
+
+def test_it_fits_the_schema_of_the_clusters_version(case: str) -> None:
+    for found in rendered(case):
+        kubernetes_validate.validate(found, CLUSTER, strict=True)
+
+
+def test_helm_lint_finds_nothing(case: str) -> None:
+    _, chart, values = cases()[case]
+    done = helm("lint", "--strict", str(CHARTS / chart), values=values)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_yaml_is_clean(case: str) -> None:
+    problems = [str(problem) for problem in linter.run(rendered_text(case), LINT)]
+    assert problems == []
+
+
+def test_every_pod_is_restricted(case: str) -> None:
+    for name, template in pod_templates(rendered(case)):
+        pod = template["spec"]["securityContext"]
+        assert pod["runAsNonRoot"] is True, name
+        assert pod["runAsUser"] > 0, name
+        assert pod["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert template["spec"]["automountServiceAccountToken"] is False, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(template["spec"]), name
+        assert all({"configMap", "secret", "emptyDir"} & set(volume) for volume in template["spec"].get("volumes", [])), name
+        for container in _containers(template):
+            wanted = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+            assert container["securityContext"] == wanted, f"{name} {container['name']}"
+            assert not any("hostPort" in port for port in container.get("ports", [])), f"{name} {container['name']}"
+
+
+def test_every_image_is_named_by_its_digest(case: str) -> None:
+    for name, template in pod_templates(rendered(case)):
+        for container in _containers(template):
+            assert "@sha256:" in container["image"], f"{name} {container['name']}"
+
+
+def test_every_container_says_what_it_needs_and_may_take(case: str) -> None:
+    for name, template in pod_templates(rendered(case)):
+        for container in _containers(template):
+            assert {"cpu", "memory"} <= set(container["resources"]["requests"]), f"{name} {container['name']}"
+            assert "memory" in container["resources"]["limits"], f"{name} {container['name']}"  # why no CPU limit: charts/common
+
+
+def test_every_service_is_probed(case: str) -> None:
+    for name, template in pod_templates(rendered(case)):
+        if not name.startswith("Job/"):
+            for container in template["spec"]["containers"]:
+                assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container), name
+
+
+def test_every_service_has_a_disruption_budget_or_a_reason(case: str) -> None:
+    objects = rendered(case)
+    budgets = sum(found["kind"] == "PodDisruptionBudget" for found in objects)
+    for found in objects:
+        if found["kind"] in {"Deployment", "StatefulSet"}:
+            assert budgets == (1 if found["spec"]["replicas"] > 1 else 0)
+            assert budgets or cases()[case][1] in ALONE
+
+
+def test_every_pod_is_under_a_policy_of_its_own_in_both_directions(case: str) -> None:
+    objects = rendered(case)
+    policies = [found["spec"] for found in objects if found["kind"] == "NetworkPolicy"]
+    for name, template in pod_templates(objects):
+        label = {"app.kubernetes.io/name": template["metadata"]["labels"]["app.kubernetes.io/name"]}
+        chosen = [policy for policy in policies if policy["podSelector"]["matchLabels"] == label]
+        assert len(chosen) == 1, name
+        assert sorted(chosen[0]["policyTypes"]) == ["Egress", "Ingress"], name
+
+
+def test_labels_are_complete_and_no_hook_is_used(case: str) -> None:
+    wanted = {f"app.kubernetes.io/{key}" for key in ("name", "instance", "part-of", "managed-by")}
+    for found in rendered(case):
+        assert wanted <= set(found["metadata"]["labels"]), found["metadata"]["name"]
+        assert not any(key.startswith("helm.sh/hook") for key in found["metadata"].get("annotations", {}))
+
+
+def test_no_secret_is_rendered(case: str) -> None:
+    assert all(found["kind"] != "Secret" for found in rendered(case))
+    assert "generated-for-" not in rendered_text(case)  # the password values of the recorded program
+
+
+def test_a_configmap_changes_its_name_with_its_content(case: str) -> None:
+    names = [found["metadata"]["name"] for found in rendered(case) if found["kind"] == "ConfigMap"]
+    text = rendered_text(case)
+    for name in names:
+        assert text.count(f"name: {name}") > 1, f"{name} is used by nobody"
+        assert len(name.rsplit("-", 1)[1]) == 8, name
+
+
+@pytest.mark.parametrize("template", templates(), ids=lambda path: f"{path.parts[-3]}/{path.name}")
+def test_a_template_is_short_and_makes_one_kind(template: Any) -> None:
+    text = template.read_text()
+    assert len(text.splitlines()) <= MOST_LINES
+    assert text.count("\nkind: ") + text.startswith("kind: ") <= 1
+
+
+def test_values_and_readmes_are_what_the_schemas_say() -> None:
+    assert charts_readme.stale() == []
+
+
+def test_charts_carry_the_projects_version() -> None:
+    for folder in charts_readme.charts():
+        assert yaml.safe_load((folder / "Chart.yaml").read_text())["version"] == versions.LAB, folder.name

@@ -1,0 +1,119 @@
+"""Renders charts with helm and takes the objects apart."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra import wiring
+from infra.lab.paths import ROOT, Paths
+from tests.support.program import IMAGES, run_program
+
+CHARTS = ROOT / "charts"
+Object = dict[str, Any]
+EVERYTHING: dict[str, Object] = {
+    "mosquitto": {
+        "image": IMAGES["mosquitto"],
+        "imagePullPolicy": "Always",
+        "existingSecret": "mosquitto-users",
+        "secretVersion": "7",
+        "users": [{"name": "bridge", "access": ["read a/#"]}, {"name": "fleet", "access": []}],
+        "patterns": ["write a/%c"],
+        "tlsSecret": "mosquitto-tls",
+        "external": {"enabled": True, "nodePort": 30001, "tlsNodePort": 30002, "sources": ["192.168.7.0/24"]},
+        "clients": ["bridge", "fleet"],
+        "storageClass": "fast",
+    },
+    "kafka": {
+        "image": IMAGES["kafka"],
+        "replicas": 3,
+        "topics": [
+            {"name": "a", "partitions": 12, "retentionBytes": 10 << 30},
+            {"name": "b", "partitions": 1, "retentionBytes": 4 << 20},
+        ],
+        "clients": ["bridge", "timeseries"],
+        "storageClass": "fast",
+    },
+    "influxdb": {
+        "image": IMAGES["influxdb"],
+        "existingSecret": "influxdb-users",
+        "databases": [{"name": "a", "retentionH": 1}, {"name": "b", "retentionH": 720}],
+        "users": [{"name": "u", "read": ["a", "b"], "write": ["b"]}],
+        "clients": ["timeseries"],
+        "storageClass": "fast",
+    },
+    "app": {
+        "image": IMAGES["apps"],
+        "module": "bridge",
+        "args": ["--id", "edge"],
+        "env": {"BRIDGE_ID": "edge", "BRIDGE_ROUTES": '[{"mqtt": "a/#"}]'},
+        "secrets": ["mosquitto-bridge"],
+        "replicas": 3,
+        "clients": ["prometheus"],
+        "egress": [{"app": "kafka", "port": 9092}],
+    },
+}
+LEAST: dict[str, Object] = {
+    "mosquitto": {key: EVERYTHING["mosquitto"][key] for key in ("image", "existingSecret", "users")},
+    "kafka": {"image": IMAGES["kafka"]},
+    "influxdb": {key: EVERYTHING["influxdb"][key] for key in ("image", "existingSecret")},
+    "app": {"image": IMAGES["apps"], "module": "bridge"},
+}
+
+
+@cache
+def cases() -> dict[str, tuple[str, str, Object]]:
+    """Name of the case -> release, chart, values.
+
+    The least and everything of each chart, and what the program gives at each scale.
+    """
+    found = {f"{chart}-least": (chart, chart, values) for chart, values in LEAST.items()}
+    found |= {f"{chart}-everything": (chart, chart, values) for chart, values in EVERYTHING.items()}
+    for scale in ("S", "M"):
+        for name, (chart, values) in run_program({"scale": scale}).charts().items():
+            found[f"{name}-{scale}"] = (name, chart, values)
+    return found
+
+
+def helm(*words: str, values: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
+    """Run the lab's helm with `values` on its standard input."""
+    command = [str(Paths.from_environment().bin / "helm"), *words, "-f", "-"]
+    return subprocess.run(command, input=yaml.safe_dump(dict(values)), capture_output=True, text=True, check=False)
+
+
+@cache
+def rendered_text(case: str) -> str:
+    """The YAML of a case."""
+    release, chart, values = cases()[case]
+    done = helm("template", release, str(CHARTS / chart), "--namespace", wiring.NAMESPACE, values=values)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rendered(case: str) -> list[Object]:
+    """The objects of a case."""
+    return [loaded for loaded in yaml.safe_load_all(rendered_text(case)) if loaded]
+
+
+def pod_templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:
+    """`Kind/name` and pod template of everything that makes pods."""
+    for found in objects:
+        if found["kind"] in {"Deployment", "StatefulSet", "DaemonSet", "Job"}:
+            yield f"{found['kind']}/{found['metadata']['name']}", found["spec"]["template"]
+
+
+def refused(chart: str, values: Mapping[str, Any]) -> str:
+    """Why helm refuses these values."""
+    done = helm("template", chart, str(CHARTS / chart), values=values)
+    assert done.returncode != 0, f"{chart} took {dict(values)}"
+    return done.stderr
+
+
+def templates() -> list[Path]:
+    """Every template that renders an object."""
+    return sorted(path for path in CHARTS.glob("*/templates/*.yaml"))

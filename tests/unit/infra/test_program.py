@@ -1,0 +1,128 @@
+"""What the program asks the engine for, recorded by mocks: who depends on whom, and where the passwords are."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra import wiring
+from infra.scales import SCALES
+from infra.services import _release, kafka
+from tests.support.program import CHART, IMAGES, PASSWORD, SECRET, SECRET_MARK, Recording, run_program
+
+NAMESPACE = "kubernetes:core/v1:Namespace"
+
+
+@cache
+def program(scale: str = "S") -> Recording:
+    return run_program({"scale": scale})
+
+
+def _names(urns: tuple[str, ...]) -> set[str]:
+    return {urn.rsplit("::", 1)[1] for urn in urns}
+
+
+@pytest.mark.parametrize("scale", sorted(SCALES))
+def test_every_service_is_one_release_of_a_chart_that_exists(scale: str) -> None:
+    charts = program(scale).of(CHART)
+    assert set(charts) == {"mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary"}
+    for name, chart in charts.items():
+        assert chart.inputs["name"] == name
+        assert chart.inputs["namespace"] == wiring.NAMESPACE
+        assert (Path(chart.inputs["chart"]) / "Chart.yaml").is_file()
+
+
+def test_no_value_of_a_chart_is_unknown_or_secret() -> None:
+    for name, chart in program().of(CHART).items():
+        text = json.dumps(chart.inputs)
+        assert SECRET_MARK not in text, name
+        assert "generated-for-" not in text, name
+
+
+def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
+    recording = program()
+    passwords = {f"generated-for-{name}" for name in recording.of(PASSWORD)}
+    kept: set[str] = set()
+    for secret in recording.of(SECRET).values():
+        data = secret.inputs["stringData"]
+        assert SECRET_MARK in data, f"{secret.name} is written into the state as plain text"
+        kept |= set(data["value"].values())
+    assert kept == passwords
+    others = [asked for asked in recording.asked if asked.type not in {SECRET, PASSWORD}]
+    assert not [asked.name for asked in others if any(password in json.dumps(asked.inputs) for password in passwords)]
+
+
+def test_an_app_is_given_its_own_password_and_no_other() -> None:
+    secrets = program().of(SECRET)
+    for name, (chart, values) in program().charts().items():
+        for used in values.get("secrets", []):
+            assert chart == "app"
+            assert used.endswith(f"-{name}")
+            assert list(secrets[used].inputs["stringData"]["value"]) == ["password"]
+
+
+def test_each_login_of_the_wiring_has_a_password_and_is_known_to_its_server() -> None:
+    secrets = program().of(SECRET)
+    users = {user.name for user in wiring.MQTT_USERS}
+    assert set(secrets["mosquitto-users"].inputs["stringData"]["value"]) == users
+    influx = {wiring.INFLUX_ADMIN, *(user.name for user in wiring.INFLUX_USERS)}
+    assert set(secrets["influxdb-users"].inputs["stringData"]["value"]) == influx
+
+
+def test_a_chart_comes_after_the_secrets_that_it_mounts() -> None:
+    for chart in program().of(CHART).values():
+        values: dict[str, Any] = chart.inputs["values"]
+        mounted = (
+            set(values.get("secrets", [])) | {values["existingSecret"]}
+            if "existingSecret" in values
+            else set(values.get("secrets", []))
+        )
+        assert mounted <= _names(chart.dependencies), chart.name
+
+
+def test_every_component_comes_after_the_namespace_which_is_restricted() -> None:
+    recording = program()
+    space = recording.of(NAMESPACE)[wiring.NAMESPACE]
+    labels = space.inputs["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    for chart in recording.of(CHART).values():
+        component = next(asked for asked in recording.asked if asked.urn == chart.parent)
+        assert wiring.NAMESPACE in _names(component.dependencies), component.name
+
+
+def test_a_raised_rotation_restarts_whoever_reads_a_password() -> None:
+    before, after = program().charts(), run_program({"rotation": 2}).charts()
+    for name, (chart, values) in after.items():
+        if chart != "kafka":
+            assert values["secretVersion"] != before[name][1]["secretVersion"], name
+
+
+def test_images_are_those_of_the_configuration() -> None:
+    for name, (chart, values) in program().charts().items():
+        assert values["image"] == IMAGES["apps" if chart == "app" else chart], name
+
+
+@pytest.mark.parametrize("scale", sorted(SCALES))
+def test_the_topics_fit_into_the_volume_with_the_segments_being_written(scale: str) -> None:
+    size = SCALES[scale]
+    topics = kafka.topics(size)
+    bytes_kept = sum(topic["partitions"] * topic["retentionBytes"] * 1.25 for topic in topics)
+    assert bytes_kept <= size.kafka_volume_gb * 2**30 * 0.9
+    assert {topic["name"] for topic in topics} == {topic.name for topic in wiring.TOPICS}
+
+
+def test_a_service_that_was_not_chosen_is_not_installed() -> None:
+    recording = run_program({"services": ["mosquitto", "fleet"]})
+    assert set(recording.of(CHART)) == {"mosquitto", "fleet"}
+
+
+def test_an_output_among_the_values_is_refused_with_its_place() -> None:
+    parent = pulumi.ComponentResource.__new__(pulumi.ComponentResource)
+    later = pulumi.Output.__new__(pulumi.Output)
+    with pytest.raises(TypeError, match=r"values\.env\.PASSWORD"):
+        _release.release("bridge", "app", {"env": {"PASSWORD": later}}, parent)

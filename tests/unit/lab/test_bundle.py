@@ -1,0 +1,141 @@
+"""Keys follow content, manifests come back as they were written, and an archive names what it carries."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra.lab.bundle import ImageRecord, Manifest, images
+from infra.lab.bundle.bundle import CONTAINERD_NAME, REFERENCE_NAME, name_images, pack
+from infra.lab.bundle.images import BY_NAME, Image
+from infra.lab.bundle.inputs import Debs
+from infra.lab.bundle.inventory import inventory
+from infra.lab.bundle.manifest import ARCHIVE, Package
+from infra.lab.errors import LabError
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
+    """An image on top of another, both in folders of the test's own."""
+    for name in ("parent", "child"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Containerfile").write_text(f"FROM {name}\n")
+    parent = Image("parent", "", tmp_path / "parent", (), "1", "MIT")
+    monkeypatch.setitem(BY_NAME, "parent", parent)
+    return Image("child", "parent", tmp_path / "child", (Debs(),), "1", "MIT")
+
+
+def test_a_key_stays_while_nothing_changes(image: Image) -> None:
+    assert images.key(image) == images.key(image)
+
+
+def test_a_key_changes_with_a_file_its_name_its_mode_the_version_and_the_parent(image: Image) -> None:
+    keys = {images.key(image)}
+    (image.folder / "start").write_text("a")
+    keys.add(images.key(image))
+    (image.folder / "start").write_text("b")
+    keys.add(images.key(image))
+    (image.folder / "start").chmod(0o755)
+    keys.add(images.key(image))
+    (image.folder / "start").rename(image.folder / "begin")
+    keys.add(images.key(image))
+    keys.add(images.key(replace(image, version="2")))
+    (BY_NAME["parent"].folder / "Containerfile").write_text("FROM scratch\n")
+    keys.add(images.key(image))
+    assert len(keys) == 7
+
+
+def test_what_python_leaves_behind_is_no_input(image: Image) -> None:
+    before = images.key(image)
+    (image.folder / "__pycache__").mkdir()
+    (image.folder / "__pycache__" / "a.pyc").write_text("x")
+    assert images.key(image) == before
+
+
+def test_every_image_stands_on_one_that_comes_before_it() -> None:
+    known = {""}
+    for image in images.IMAGES:
+        assert image.parent in known, image.name
+        assert (image.folder / "Containerfile").is_file(), image.name
+        known.add(image.name)
+
+
+def _manifest(folder: Path) -> Manifest:
+    (folder / ARCHIVE).write_text("")
+    packages = (Package("deb", "libc6", "2.36"), Package("jar", "kafka-clients", "4.1.0"))
+    return Manifest(folder, (ImageRecord("kafka", "0123", DIGEST, "4.1.0", "Apache-2.0", 7, packages),))
+
+
+def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path)
+    manifest.write()
+    assert Manifest.read(tmp_path) == manifest
+    assert manifest.references() == {"kafka": f"localhost/iotlab/kafka@{DIGEST}"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"images": [{}]}', '{"images": 1}'])
+def test_a_broken_manifest_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / ARCHIVE).write_text("")
+    (tmp_path / "manifest.json").write_text(text)
+    assert Manifest.read(tmp_path) is None
+
+
+def test_a_manifest_without_its_archive_is_none(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path)
+    manifest.write()
+    (tmp_path / ARCHIVE).unlink()
+    assert Manifest.read(tmp_path) is None
+
+
+def test_an_unknown_image_is_told_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="no image 'nginx'; it has kafka"):
+        _manifest(tmp_path).image("nginx")
+
+
+def _layout(folder: Path) -> Path:
+    layout = folder / "layout"
+    (layout / "blobs" / "sha256").mkdir(parents=True)
+    (layout / "blobs" / "sha256" / ("ab" * 32)).write_text("{}")
+    entry = {"digest": DIGEST, "annotations": {REFERENCE_NAME: "localhost/iotlab/kafka:0123"}}
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    return layout
+
+
+def test_each_image_gets_the_name_that_containerd_imports_it_under(tmp_path: Path) -> None:
+    layout = _layout(tmp_path)
+    assert name_images(layout) == {"localhost/iotlab/kafka:0123": DIGEST}
+    annotations = json.loads((layout / "index.json").read_text())["manifests"][0]["annotations"]
+    assert annotations == {CONTAINERD_NAME: "localhost/iotlab/kafka:0123", REFERENCE_NAME: "0123"}
+
+
+def test_the_same_layout_makes_the_same_archive(tmp_path: Path) -> None:
+    layout = _layout(tmp_path)
+    pack(layout, tmp_path / "one.tar")
+    (layout / "index.json").touch()
+    pack(layout, tmp_path / "two.tar")
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+    with tarfile.open(tmp_path / "one.tar") as archive:
+        assert {"index.json", f"blobs/sha256/{'ab' * 32}"} <= set(archive.getnames())
+
+
+def test_the_inventory_names_debian_packages_jars_and_python_packages(tmp_path: Path) -> None:
+    status = tmp_path / "var/lib/dpkg/status"
+    status.parent.mkdir(parents=True)
+    status.write_text(
+        "Package: libc6\nStatus: install ok installed\nVersion: 2.36-9\n\n"
+        "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n"
+    )
+    (tmp_path / "opt/kafka/libs").mkdir(parents=True)
+    (tmp_path / "opt/kafka/libs/kafka_2.13-4.1.0.jar").touch()
+    (tmp_path / "usr/local/lib/python3.11/dist-packages/paho_mqtt-2.2.0.dist-info").mkdir(parents=True)
+    assert list(inventory(tmp_path)) == [
+        Package("deb", "libc6", "2.36-9"),
+        Package("jar", "kafka_2.13", "4.1.0"),
+        Package("pypi", "paho_mqtt", "2.2.0"),
+    ]
