@@ -18,10 +18,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """An empty stack to copy."""
+    return Stack.make(tmp_path_factory.mktemp("empty"))
+
+
 @pytest.fixture
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """An empty stack."""
-    return Stack.make(tmp_path_factory.mktemp("stack"))
+def stack(empty: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """An empty stack of the test's own."""
+    return empty.copy(tmp_path_factory.mktemp("stack"))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -47,9 +48,9 @@ class Stack:
 
     @classmethod
     def make(cls, folder: Path) -> Stack:
-        """Make an empty project; the plugins are those of this checkout."""
+        """Make an empty project in an empty folder; the plugins are those of this checkout."""
         for name in ("state", "home", "program"):
-            (folder / name).mkdir(parents=True)
+            (folder / name).mkdir()
         (folder / "Pulumi.yaml").write_text(
             "name: test\nruntime: python\nmain: program\n"
             f"plugins: {{providers: [{{name: iotlab, path: {ROOT}/infra/lab/plugins/iotlab}}]}}\n"
@@ -68,6 +69,12 @@ class Stack:
         stack = cls(folder, env)
         stack.ok("stack", "init", "test")
         return stack
+
+    def copy(self, folder: Path) -> Stack:
+        """The same project, still empty, in another folder: half a second less than making it."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        own = {"PULUMI_STACK": "test", "PULUMI_HOME": str(folder / "home"), "PULUMI_BACKEND_URL": f"file://{folder}/state"}
+        return Stack(folder, self.env | own)
 
     def program(self, text: str) -> None:
         """Set the program; `pulumi` and the checkout are imported already."""

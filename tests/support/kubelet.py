@@ -37,7 +37,7 @@ def kubelet(api: Api, namespace: str, status: dict[str, Any]) -> Iterator[None]:
 
     def play() -> None:
         while not over.wait(_EVERY_S):
-            for pod in api.list("v1", "Pod", namespace):
+            for pod in api.every("v1", "Pod", namespace):
                 path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/status"
                 try:
                     api.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")

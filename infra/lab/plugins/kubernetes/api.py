@@ -69,9 +69,15 @@ class Api:
         self._server = cluster.server
         self._lock = threading.Lock()
         self._kinds: dict[str, dict[str, Kind]] = {}
-        names = {"server_hostname": cluster.server_name, "assert_hostname": cluster.server_name} if cluster.server_name else {}
+        name = cluster.server_name
+        tls_names: dict[str, Any] = {"server_hostname": name, "assert_hostname": name} if name else {}
         self._pool = urllib3.PoolManager(
-            maxsize=_CONNECTIONS, ssl_context=cluster.tls, headers=cluster.headers, timeout=_TIMEOUT, retries=_RETRIES, **names
+            maxsize=_CONNECTIONS,
+            ssl_context=cluster.tls,
+            headers=cluster.headers,
+            timeout=_TIMEOUT,
+            retries=_RETRIES,
+            **tls_names,
         )
 
     def _send(self, method: str, path: str, body: Object | None, query: dict[str, str], content_type: str) -> Any:  # noqa: ANN401 # urllib3's response
@@ -133,7 +139,7 @@ class Api:
                 return None
             raise
 
-    def list(self, api_version: str, kind: str, namespace: str | None, **query: str) -> list[Object]:
+    def every(self, api_version: str, kind: str, namespace: str | None, **query: str) -> list[Object]:
         """All objects of a kind in a namespace, e.g. with `labelSelector`."""
         found = self.kind(api_version, kind)
         return list(self.request("GET", found.path(namespace), None, **query).get("items") or ()) if found else []

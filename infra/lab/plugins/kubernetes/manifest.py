@@ -19,10 +19,11 @@ _CHANGED_TAGS: Final = frozenset({f"tag:yaml.org,2002:{kind}" for kind in ("int"
 class _Loader(yaml.SafeLoader):
     """YAML without Python's extras: dates stay text, 1e3 and 0o644 are numbers, 12:30 is not."""
 
-    yaml_implicit_resolvers: Final = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _CHANGED_TAGS]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _CHANGED_TAGS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:

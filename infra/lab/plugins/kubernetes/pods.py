@@ -55,7 +55,7 @@ def selector_text(selector: Object) -> str:
 def _newest_replica_set(api: Api, deployment: Object, selector: str) -> str | None:
     meta = deployment["metadata"]
     revision = (meta.get("annotations") or {}).get("deployment.kubernetes.io/revision")
-    for item in api.list("apps/v1", "ReplicaSet", meta["namespace"], labelSelector=selector):
+    for item in api.every("apps/v1", "ReplicaSet", meta["namespace"], labelSelector=selector):
         owned = any(owner["uid"] == meta["uid"] for owner in item["metadata"].get("ownerReferences") or ())
         if owned and (item["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision") == revision:
             return str(item["metadata"]["labels"].get("pod-template-hash"))
@@ -75,7 +75,7 @@ def pods_of(api: Api, obj: Object) -> list[Object]:
         text += f",pod-template-hash={template}"
     if kind == "StatefulSet" and (revision := obj.get("status", {}).get("updateRevision")):
         text += f",controller-revision-hash={revision}"
-    return api.list("v1", "Pod", obj["metadata"]["namespace"], labelSelector=text)
+    return api.every("v1", "Pod", obj["metadata"]["namespace"], labelSelector=text)
 
 
 def _container_troubles(pod: Object) -> Iterator[Trouble]:
@@ -109,7 +109,7 @@ def _refused_pods(api: Api, obj: Object) -> Iterator[Trouble]:
     failure = condition(obj, "ReplicaFailure")
     messages = [str(failure["message"])] if failure.get("status") == "True" else []
     selector = f"involvedObject.uid={obj['metadata']['uid']},type=Warning"
-    events = api.list("v1", "Event", obj["metadata"]["namespace"], fieldSelector=selector)
+    events = api.every("v1", "Event", obj["metadata"]["namespace"], fieldSelector=selector)
     messages += [str(event.get("message")) for event in events if event.get("reason") == "FailedCreate"]
     if messages:
         yield Trouble("FailedCreate", messages[-1], _GRACE_S["FailedCreate"])

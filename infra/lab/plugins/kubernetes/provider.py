@@ -41,7 +41,7 @@ class Kubernetes(Connection):
     def check(self, request: messages.CheckRequest) -> messages.CheckResponse:
         """Complete the inputs (type, name, namespace) and refuse what can't be an object."""
         api_version, kind = objects.group_version_kind(request.urn)
-        inputs: Properties = objects.without_nulls(from_struct(request.news))
+        inputs: dict[str, Any] = objects.without_nulls(from_struct(request.news))
         if objects.token(api_version, kind) == chart.TYPE:
             raise UserError(str(inputs.get(chart.REFUSAL)))
         failures = [
@@ -52,8 +52,8 @@ class Kubernetes(Connection):
             if plain(inputs.get(key, right)) not in (right, UNKNOWN)
         ]
         inputs = {"apiVersion": api_version, "kind": kind} | inputs
-        given = inputs.get("metadata", {})
-        meta = plain(given)
+        given: Json = inputs.get("metadata", {})
+        meta: Json = plain(given)
         if isinstance(meta, dict):
             meta, refused = self._named(meta, request, api_version, kind)
             inputs["metadata"] = secret(meta) if isinstance(given, Secret) else mark_secrets(meta, given)
@@ -114,7 +114,7 @@ class Kubernetes(Connection):
         meta = {key: item for key, item in metadata(live).items() if key != "managedFields"}
         if "annotations" in meta:
             meta["annotations"] = {key: item for key, item in meta["annotations"].items() if key != objects.LAST_APPLIED}
-        state = mark_secrets(live | {"metadata": meta}, inputs)
+        state: Properties = mark_secrets(live | {"metadata": meta}, inputs)
         if live.get("kind") == "Secret":
             state |= {key: secret(state[key]) for key in ("data", "stringData") if key in state}
         return state
@@ -213,7 +213,7 @@ class Kubernetes(Connection):
             command = f"kubectl delete pvc {name} -n {metadata(obj).get('namespace')}"
             self.warn(f"{objects.label(obj)} stays in the cluster with its data; `{command}` deletes both.", urn)
             return True
-        if obj["kind"] == "Namespace" and obj["apiVersion"] == "v1" and api.list("v1", _CLAIM, name):
+        if obj["kind"] == "Namespace" and obj["apiVersion"] == "v1" and api.every("v1", _CLAIM, name):
             self.warn(
                 f"{objects.label(obj)} stays in the cluster: it holds claims with data; `kubectl delete ns {name}` deletes all.",
                 urn,

@@ -114,7 +114,7 @@ class Waits:
         if not spec.get("selector") or spec.get("type") == "ExternalName" or spec.get("clusterIP") == "None":
             return READY
         selector = f"kubernetes.io/service-name={meta['name']}"
-        for part in self._api.list("discovery.k8s.io/v1", "EndpointSlice", meta["namespace"], labelSelector=selector):
+        for part in self._api.every("discovery.k8s.io/v1", "EndpointSlice", meta["namespace"], labelSelector=selector):
             if any((endpoint.get("conditions") or {}).get("ready") for endpoint in part.get("endpoints") or ()):
                 return READY
         return Verdict(ready=False, why="no ready pod stands behind it")
@@ -122,7 +122,7 @@ class Waits:
     def _binds_later(self, claim: Object) -> bool:
         """Whether the claim waits for its first pod, by its storage class."""
         name = claim["spec"].get("storageClassName")
-        for item in self._api.list("storage.k8s.io/v1", "StorageClass", None):
+        for item in self._api.every("storage.k8s.io/v1", "StorageClass", None):
             meant = item["metadata"]["name"] == name if name is not None else annotation(item, _DEFAULT_CLASS) == "true"
             if meant:
                 return bool(item.get("volumeBindingMode") == "WaitForFirstConsumer")
