@@ -109,6 +109,20 @@ def timeseries(folder: Path, kafka: Kafka, url: str, topics: dict[str, str], dea
     return App("timeseries", folder, env | more)
 
 
+def fleet(folder: Path, mosquitto: Mosquitto, cars: int, interval_s: float) -> App:
+    """Simulated cars."""
+    env = {
+        "FLEET_URI": mosquitto.uri,
+        "FLEET_TOPIC": wiring.CARS_MQTT,
+        "FLEET_CLIENT_ID": wiring.CAR_CLIENT_ID,
+        "FLEET_CARS": str(cars),
+        "FLEET_INTERVAL_S": str(interval_s),
+        "FLEET_USER": "fleet",
+        "FLEET_PASSWORD_FILE": str(password_file(folder, "fleet")),
+    }
+    return App("fleet", folder, env)
+
+
 def canary(folder: Path, mosquitto: Mosquitto, kafka: Kafka, influx: Influx, topic: str, *arguments: str, **more: str) -> App:
     """A canary on this test's topic."""
     series = next(each for each in wiring.SERIES if each.database == wiring.CANARY_DB)

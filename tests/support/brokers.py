@@ -89,11 +89,13 @@ class Kafka(Process):
             "offsets.topic.replication.factor": 1,
             "offsets.topic.num.partitions": 1,
             "group.initial.rebalance.delay.ms": 0,
+            "broker.session.timeout.ms": 3000,  # a killed broker may register again only after this time
+            "broker.heartbeat.interval.ms": 500,
         }
         file = folder / "server.properties"
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        jars = f"{tools.kafka_jars()}/*"
-        log = f"-Dlog4j2.configurationFile={tools.POM.with_name('log4j2.properties')}"
+        jars = f"{tools.kafka_jars()}/*"  # first: it installs a JDK where there is none
+        log = f"-Dlog4j2.configurationFile={tools.KAFKA_LOG}"
         jvm = [tools.java(), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", log, "-cp", jars]
         cluster = ["--cluster-id", "bG9vcGJhY2stdGVzdHMtMA", "--config", str(file)]
         subprocess.run([*jvm, "kafka.tools.StorageTool", "format", *cluster], check=True, capture_output=True)

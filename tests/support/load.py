@@ -43,31 +43,26 @@ class PublishingCar:
 
     def __init__(self, mosquitto: Mosquitto, number: int) -> None:
         """Connects and keeps reconnecting."""
-        self.acknowledged: set[Identity] = set()
-        self.sent: set[Identity] = set()
+        self.sent: dict[int, Identity] = {}  # by packet id
         self.name = wiring.CAR_CLIENT_ID.format(number=number)
         self._number = number
-        self._waiting: dict[int, Identity] = {}
-        self._lock = threading.Lock()
+        self._acked: list[int] = []  # no lock: paho holds its own while it calls back, and publish takes that one
         self.client = Client(CallbackAPIVersion.VERSION2, client_id=self.name, clean_session=False)
         self.client.username_pw_set("fleet", PASSWORDS["fleet"])
         self.client.reconnect_delay_set(1, 1)
-        self.client.on_publish = lambda _c, _d, mid, _r, _p: self._acked(mid)
+        self.client.on_publish = lambda _c, _d, mid, _r, _p: self._acked.append(mid)
         self.client.connect("127.0.0.1", mosquitto.port, 30)
         self.client.loop_start()
 
-    def _acked(self, mid: int) -> None:
-        with self._lock:
-            self.acknowledged.add(self._waiting.pop(mid))
+    def acknowledged(self) -> set[Identity]:
+        """What the broker has promised to keep."""
+        return {self.sent[mid] for mid in list(self._acked) if mid in self.sent}
 
     def publish(self, sequence: int) -> None:
         """Send reading number `sequence`."""
         sent = reading(self._number, sequence)
-        identity = (sent.car, sent.time)
-        with self._lock:
-            told = self.client.publish(f"{wiring.CARS_MQTT}/{self.name}", encode_json(sent), 1)
-            self._waiting[told.mid] = identity
-            self.sent.add(identity)
+        told = self.client.publish(f"{wiring.CARS_MQTT}/{self.name}", encode_json(sent), 1)
+        self.sent[told.mid] = (sent.car, sent.time)
 
     def close(self) -> None:
         """Say goodbye."""
@@ -88,12 +83,12 @@ class Load:
     @property
     def acknowledged(self) -> set[Identity]:
         """What the broker has promised to keep."""
-        return set().union(*(car.acknowledged for car in self._cars))
+        return set().union(*(car.acknowledged() for car in self._cars))
 
     @property
     def sent(self) -> set[Identity]:
         """What was published."""
-        return set().union(*(car.sent for car in self._cars))
+        return set().union(*(car.sent.values() for car in self._cars))
 
     def _publish(self) -> None:
         sequence, next_s = 0, time.monotonic()

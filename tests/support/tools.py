@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 
 import pytest
 
 from infra import versions
+from infra.lab.bundle import jars
 from infra.lab.console import Steps
 from infra.lab.paths import ROOT, Paths
 from infra.lab.toolchain import Toolchain
 from infra.lab.toolchain.debian import DebianPackages, Wrapped
 from infra.lab.toolchain.parts import Part
 
-POM = ROOT / "charts" / "kafka" / "image" / "pom.xml"
+KAFKA_LOG = ROOT / "charts" / "kafka" / "image" / "log4j2.properties"
 
 
 def program(name: str) -> Path:
@@ -31,7 +31,7 @@ def influxd() -> Path:
     paths = Paths.from_environment()
     ours = Paths(paths.cache / "tests", paths.state)
     packages = DebianPackages(("influxdb",), {"influxd": Wrapped("usr/bin/influxd")}, {})
-    part = Part("influxdb", versions.DEBIAN, "download", (packages,), {})
+    part = Part(name="influxdb", version=versions.DEBIAN, lane="download", disk_gb=0.1, recipes=(packages,), checks={})
     Toolchain(ours, Steps(ours), known=(part,)).ensure()
     return ours.bin / "influxd"
 
@@ -45,18 +45,6 @@ def java() -> str:
 
 
 def kafka_jars() -> Path:
-    """The folder of Kafka's jars, fetched once from Maven Central as the image's pom.xml says."""
+    """The folder of Kafka's jars, the same as in the image."""
     paths = Paths.from_environment()
-    pins = POM.read_bytes() + f"{versions.KAFKA} {versions.LOG4J}".encode()
-    folder = paths.cache / "jars" / f"kafka-{versions.KAFKA}-{hashlib.sha256(pins).hexdigest()[:10]}"
-    if folder.is_dir():
-        return folder
-    if shutil.which("mvn") is None:
-        pytest.fail("the program mvn is missing; install Debian's maven")
-    scratch = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(scratch, ignore_errors=True)
-    given = [f"-Dkafka.version={versions.KAFKA}", f"-Dlog4j.version={versions.LOG4J}", f"-DoutputDirectory={scratch}"]
-    words: list[str | Path] = ["mvn", "-q", "-B", "-f", POM, *given, "dependency:copy-dependencies"]
-    Steps(paths).run("Kafka's jars", words, timeout_s=600.0)
-    scratch.rename(folder)
-    return folder
+    return jars.kafka_jars(paths, Steps(paths))
