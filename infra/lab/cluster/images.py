@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tarfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from infra.lab.cluster.layout import CONTAINERD_SOCKET
@@ -27,8 +28,23 @@ def archive_index(archive: Path) -> dict[str, str]:
         raise LabError(f"{archive} is no OCI archive with named images ({broken}); build it again.") from broken
 
 
+def _repository(name: str) -> str:
+    return name.split("@", 1)[0] if "@" in name else name.rsplit(":", 1)[0]
+
+
 def _exact(name: str, digest: str) -> str:
-    return f"{name.rsplit(':', 1)[0]}@{digest}"
+    return f"{_repository(name)}@{digest}"
+
+
+def stale(present: Mapping[str, str], used: Collection[str], wanted: Mapping[str, str]) -> list[str]:
+    """The names that `wanted` has replaced: same repository, another digest, and no container made of it.
+
+    Kubelet is told never to collect images (it would delete what no registry can bring back), so this does it.
+    """
+    repositories = {_repository(name) for name in wanted}
+    kept = set(wanted.values()) | {present[name] for name in used if name in present}
+    old = {digest for name, digest in present.items() if _repository(name) in repositories} - kept
+    return sorted(name for name, digest in present.items() if digest in old)  # the bare ids that kubelet's side adds, too
 
 
 class ImageStore:
@@ -44,13 +60,17 @@ class ImageStore:
             done = subprocess.run([*self._ctr, *words], stdin=source, capture_output=True, check=False)
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-            raise LabError(f"containerd refused «images {words[1]}»: {said[-1]}")
+            raise LabError(f"containerd refused «{words[0]} {words[1]}»: {said[-1]}")
         return done.stdout.decode()
 
     def present(self) -> dict[str, str]:
         """What is there: name to digest."""
         rows = [row.split() for row in self._run("images", "list").splitlines()[1:]]
         return {row[0]: row[2] for row in rows}
+
+    def _used(self) -> set[str]:
+        rows = [row.split() for row in self._run("containers", "list").splitlines()[1:]]
+        return {row[1] for row in rows}
 
     def missing(self, archive: Path) -> dict[str, str]:
         """The names in the archive that aren't there with that digest; each image is also known as repository@digest."""
@@ -60,7 +80,7 @@ class ImageStore:
         return {name: digest for name, digest in wanted.items() if have.get(name) != digest}
 
     def load(self, archive: Path) -> None:
-        """Load what isn't there yet."""
+        """Load what isn't there yet, and remove what it replaces as far as nothing runs of it."""
         new = self.missing(archive)
         if not new:
             return
@@ -68,3 +88,5 @@ class ImageStore:
         for name, digest in archive_index(archive).items():
             if _exact(name, digest) in new:
                 self._run("images", "tag", "--force", name, _exact(name, digest))
+        if gone := stale(self.present(), self._used(), archive_index(archive)):
+            self._run("images", "remove", *gone)

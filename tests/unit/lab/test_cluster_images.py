@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.lab.cluster import addons
-from infra.lab.cluster.images import archive_index
+from infra.lab.cluster.images import archive_index, stale
 from infra.lab.cluster.static_image import StaticImage, write
 from infra.lab.errors import LabError
 
@@ -96,3 +96,20 @@ def test_an_archive_without_an_addon_is_refused_with_its_name(programs: Path, tm
     write([StaticImage("localhost/iotlab/pause:1", {"/pause": programs / "pause"}, ["/pause"], "0:0")], tmp_path / "one.tar")
     with pytest.raises(LabError, match="lacks coredns, local-path-provisioner, volume-folder"):
         addons.image_names(tmp_path / "one.tar")
+
+
+def test_replaced_images_go_unless_something_runs_of_them() -> None:
+    present = {
+        "localhost/kafka:1": "sha256:1",
+        "localhost/kafka@sha256:1": "sha256:1",
+        "localhost/kafka:2": "sha256:2",
+        "localhost/kafka@sha256:2": "sha256:2",
+        "localhost/kafka:3": "sha256:3",
+        "localhost/other:1": "sha256:4",
+        "sha256:1d": "sha256:1",
+    }
+    assert stale(present, {"localhost/kafka@sha256:2"}, {"localhost/kafka:3": "sha256:3"}) == [
+        "localhost/kafka:1",
+        "localhost/kafka@sha256:1",
+        "sha256:1d",
+    ]
