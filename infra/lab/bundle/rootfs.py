@@ -34,6 +34,7 @@ path-exclude=/usr/lib/x86_64-linux-gnu/gconv/*
 """
 TRIMMED = ("usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/lib/x86_64-linux-gnu/gconv")
 OF_THE_HOST = (
+    "dev",
     "etc/apt",
     "var/lib/apt",
     "var/cache",
@@ -77,7 +78,7 @@ def _acquire_options() -> list[str]:
 def make_rootfs(paths: Paths, steps: Steps, into: Path) -> None:
     """Make the tree in `into`."""
     command = [*ALONE, "mmdebstrap", "--mode=root", "--format=directory", "--variant=essential", "--include=usr-is-merged"]
-    command += ["--skip=output/dev", *_acquire_options(), f"--setup-hook={MERGED}"]
+    command += [*_acquire_options(), f"--setup-hook={MERGED}"]
     command += [f'--customize-hook=chroot "$1" dpkg --purge {NOT_NEEDED}', versions.DEBIAN, str(into)]
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH_S), "PATH": f"{paths.bin}:{os.environ['PATH']}", "LC_ALL": "C"}
     APT.run(steps, "Debian base", [*command, *sources()], env=environment)
@@ -94,7 +95,7 @@ def _trim(tree: Path) -> None:
     for document in (tree / "usr/share/doc").glob("*/*"):
         if document.name != "copyright":
             shutil.rmtree(document) if document.is_dir() and not document.is_symlink() else document.unlink()
-    for folder in ("var/cache", "var/log", "usr/share/man/man1"):  # Java's packages write links into the last
+    for folder in ("dev", "var/cache", "var/log", "usr/share/man/man1"):  # Java's packages write links into the last
         (tree / folder).mkdir(parents=True)
     (tree / "etc/dpkg/dpkg.cfg.d/iotlab").write_text(DPKG)
     for file, line in (("etc/passwd", USER), ("etc/group", GROUP)):

@@ -1,0 +1,198 @@
+"""The lab as one file: toolchain and images, each file with its hash, for machines without a network or in a hurry.
+
+The first member, bundle.json, names every other file with its SHA-256. A reader unpacks beside the cache, compares all
+of them, and only then moves anything into place. Who wants to be sure of the origin gives the hash that the export
+printed as `FILE#sha256=…` or `URL#sha256=…`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+from infra.lab.bundle import images
+from infra.lab.bundle.manifest import Manifest
+from infra.lab.console import Steps
+from infra.lab.errors import LabError, UserError
+from infra.lab.paths import Paths
+from infra.lab.toolchain import Toolchain
+
+TABLE = "bundle.json"
+FORMAT = 1
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+CHUNK = 1 << 20
+FETCH_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The file that was written; whoever takes it can check it by its hash."""
+
+    file: Path
+    sha256: str
+    size: int
+
+
+def sha256_of(file: Path) -> str:
+    """The hash of a file's content."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[IO[bytes]]:
+    """A stream into `file`: zstd where the machine has it, unless the name says gzip; then gzip at its fastest."""
+    simple = file.suffix == ".gz" or not shutil.which("zstd")
+    packer = ["gzip", "-1", "-c"] if simple else ["zstd", "-q", "-T0", "-6", "-c"]
+    with file.open("wb") as target, subprocess.Popen(packer, stdin=subprocess.PIPE, stdout=target) as packing:
+        assert packing.stdin is not None  # noqa: S101 - it was asked for as a pipe
+        yield packing.stdin
+        packing.stdin.close()
+        if packing.wait():
+            raise LabError(f"{packer[0]} could not write {file}: is the disk full?")
+
+
+def export_archive(toolchain: Toolchain, manifest: Manifest, steps: Steps, file: Path) -> Exported:
+    """Write toolchain and images into `file`.
+
+    Raises:
+        UserError: the file cannot be written there.
+        LabError: packing failed.
+    """
+    if not file.parent.is_dir():
+        raise UserError(f"there is no folder {file.parent} to write {file.name} into.")
+    folders = {f"parts/{folder.name}": folder for folder in toolchain.folders()}
+    folders[f"images/{manifest.folder.name}"] = manifest.folder
+    with steps.step("Hashes of the bundle"):
+        hashes = {
+            f"{place}/{path.relative_to(folder)}": sha256_of(path) for place, folder in folders.items() for path in _files(folder)
+        }
+    table = json.dumps({"format": FORMAT, "images": manifest.folder.name, "files": hashes}, indent=1).encode()
+    scratch = file.with_name(f".{file.name}.new{file.suffix}")
+    try:
+        with steps.step("Bundle"), _writing(scratch) as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
+            first = tarfile.TarInfo(TABLE)
+            first.size = len(table)
+            tar.addfile(first, BytesIO(table))
+            for place, folder in folders.items():
+                tar.add(folder, place)
+        scratch.replace(file)
+    except OSError as failed:
+        raise UserError(f"{file} cannot be written: {failed.strerror}.") from failed
+    finally:
+        scratch.unlink(missing_ok=True)
+    return Exported(file, sha256_of(file), file.stat().st_size)
+
+
+def import_archive(source: str, toolchain: Toolchain, paths: Paths, steps: Steps) -> Manifest:
+    """Take toolchain and images from a file or URL; what the cache has already stays.
+
+    Raises:
+        UserError: it isn't there, isn't a bundle, isn't the one that was meant, or is of another checkout.
+        LabError: it is damaged.
+    """
+    place, _, wanted = source.partition("#sha256=")
+    paths.cache.mkdir(parents=True, exist_ok=True)
+    scratch = paths.cache / ".bundle"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
+        with steps.step("Bundle: fetch"):
+            file = _local(place, scratch)
+        if wanted and sha256_of(file) != wanted.lower():
+            raise UserError(f"{place} is not the bundle that was meant: its SHA-256 is {sha256_of(file)}.")
+        with steps.step("Bundle: unpack and check"):
+            _unpack(file, scratch / "tree")
+            key = _check(scratch / "tree", place)
+        with steps.step("Bundle: take over"):
+            toolchain.adopt(scratch / "tree/parts")
+            return _take_images(scratch / "tree/images" / key, paths)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _local(place: str, scratch: Path) -> Path:
+    """The bundle as a file on this machine."""
+    if urlsplit(place).scheme not in {"http", "https"}:
+        file = Path(place).expanduser()
+        if not file.is_file():
+            raise UserError(f"there is no bundle {file}.")
+        return file
+    file = scratch / "fetched"
+    try:
+        with urlopen(place, timeout=FETCH_TIMEOUT_S) as answer, file.open("wb") as target:  # noqa: S310 - http(s) only, see above
+            shutil.copyfileobj(answer, target, CHUNK)
+    except (URLError, OSError) as failed:
+        raise UserError(f"the bundle {place} cannot be fetched: {failed}.") from failed
+    return file
+
+
+def _unpack(file: Path, into: Path) -> None:
+    with file.open("rb") as content:
+        packed_by_zstd = content.read(len(ZSTD_MAGIC)) == ZSTD_MAGIC
+    into.mkdir()
+    try:
+        if not packed_by_zstd:
+            with tarfile.open(file, "r:*") as tar:
+                tar.extractall(into, filter="tar")
+            return
+        if not shutil.which("zstd"):
+            raise UserError(
+                f"{file.name} is packed with zstd, which this machine lacks: apt-get install zstd, or export to a .tar.gz."
+            )
+        with subprocess.Popen(["zstd", "-q", "-dc", str(file)], stdout=subprocess.PIPE) as unpacking:
+            with tarfile.open(fileobj=unpacking.stdout, mode="r|") as tar:
+                tar.extractall(into, filter="tar")
+            if unpacking.wait():
+                raise LabError(f"{file.name} is damaged: fetch the bundle again.")
+    except (tarfile.TarError, EOFError, OSError) as broken:
+        raise UserError(f"{file.name} is no bundle, or only a part of one: {broken}.") from broken
+
+
+def _check(tree: Path, place: str) -> str:
+    """Compare every file with the table; returns the key of the images."""
+    try:
+        table = json.loads((tree / TABLE).read_text())
+        hashes: dict[str, str] = table["files"]
+        key = str(table["images"])
+    except (OSError, ValueError, KeyError, TypeError) as broken:
+        raise UserError(f"{place} is no bundle of this lab: it has no valid {TABLE}.") from broken
+    if table.get("format") != FORMAT:
+        raise UserError(f"{place} has the format {table.get('format')}; this lab reads {FORMAT}: export it anew.")
+    if key != images.bundle_key():
+        raise UserError(
+            f"{place} was made from another checkout (images {key}, here {images.bundle_key()}): use the one it came from."
+        )
+    found = {str(path.relative_to(tree)) for path in _files(tree)} - {TABLE}
+    wrong = sorted(found ^ set(hashes)) or [name for name in sorted(hashes) if sha256_of(tree / name) != hashes[name]]
+    if wrong:
+        raise LabError(f"{place} is damaged, first in {wrong[0]}: fetch the bundle again; nothing of it was used.")
+    return key
+
+
+def _take_images(unpacked: Path, paths: Paths) -> Manifest:
+    folder = paths.cache / "images" / unpacked.name
+    if Manifest.read(folder) is None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        unpacked.replace(folder)
+    found = Manifest.read(folder)
+    if found is None:
+        raise LabError("the bundle's images have no valid manifest: export the bundle anew.")
+    return found
