@@ -41,7 +41,7 @@ def test_each_car_publishes_its_own_readings_on_its_own_topic(mosquitto: Mosquit
     cars = {wiring.CAR_CLIENT_ID.format(number=number) for number in range(1, 26)}
     assert {message.topic for message in found} == {f"{wiring.CARS_MQTT}/{car}" for car in cars}
     for message in found:
-        reading = decode_json(message.payload)
+        reading = decode_json(bytes(message.payload))
         assert message.topic.endswith(f"/{reading.car}")
         assert reading.failure_occurred in {"true", "false"}
         assert 450 < len(message.payload) < 620

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -38,15 +40,17 @@ class App(Process):
     def why_not_ready(self) -> str | None:
         """None if `/readyz` says ready, else what it says."""
         status, body = self._get("/readyz")
-        return None if status == 200 else body
+        return None if status == HTTPStatus.OK else body
 
     def wait_until_ready(self, timeout_s: float = 30.0) -> None:
         """Wait for `/readyz`."""
         wait_until(f"{self.name} is ready", lambda: self.why_not_ready() is None, timeout_s)
 
     def metric(self, name: str) -> float:
-        """The sum of a metric's samples over its labels."""
-        _status, body = self._get("/metrics")
+        """The sum of a metric's samples over its labels; NaN, which equals nothing, while the app does not answer."""
+        status, body = self._get("/metrics")
+        if status != HTTPStatus.OK:
+            return math.nan
         samples = [sample for family in text_string_to_metric_families(body) for sample in family.samples]
         return sum(sample.value for sample in samples if sample.name == name)
 
