@@ -126,3 +126,22 @@ pulumi.export("objects", chart.resources.apply(lambda found: len(found)))
     stack.up()
     assert stack.ok("stack", "output", "objects").strip() == "5"
     stack.ok("destroy", "--yes", "--skip-preview")
+
+
+def test_a_chart_that_does_not_become_ready_ends_the_update_in_good_order_while_another_waits(
+    cluster: ApiServer, stack: Stack, namespace: str, tmp_path: Path
+) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: pods\nversion: 0.1.0\n")
+    # without nodes both stay pending: one gives up after 3 s, the other is still waited for then
+    (tmp_path / "templates/pod.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\n"
+        'metadata: {name: {{ .Release.Name }}, annotations: {pulumi.com/timeoutSeconds: "{{ .Values.wait }}"}}\n'
+        "spec: {containers: [{name: main, image: none}]}\n"
+    )
+    charts = {name: inputs(tmp_path, namespace, wait=wait) for name, wait in {"first": 3, "second": 6}.items()}
+    stack.objects(cluster.kubeconfig, {}, charts)
+    said = stack.fails("up", "--yes", "--skip-preview")
+    assert f"Pod {namespace}/first did not become ready within 3 s: the pod is Pending" in said
+    names = {urn.rsplit("::", 1)[-1] for urn in stack.resources()}
+    assert {f"first:{namespace}/first", f"second:{namespace}/second"} <= names

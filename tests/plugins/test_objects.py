@@ -49,6 +49,10 @@ def test_a_second_preview_has_no_diff_and_a_refresh_of_untouched_objects_finds_n
     stack.up()
     assert stack.planned() == {}
     assert stack.planned("--refresh") == {}
+    other_path = cluster.kubeconfig.with_name("same-cluster.kubeconfig")
+    other_path.write_text(cluster.kubeconfig.read_text())
+    stack.objects(other_path, objects)
+    assert stack.planned() == {"cluster": "update"}
 
 
 def test_an_immutable_field_needs_a_new_object_and_a_changeable_one_does_not(
@@ -193,6 +197,16 @@ def test_an_unreachable_cluster_allows_a_preview_and_refuses_an_update_in_a_sent
     stack.objects(cluster.kubeconfig.with_name("not-yet"), {"settings": config(namespace, a="1")})
     assert stack.planned() == {"test-test": "create", "cluster": "create", "settings": "create"}
     assert "No kubeconfig at" in stack.fails("up", "--yes", "--skip-preview")
+
+
+def test_a_kubeconfig_that_only_the_update_will_know_allows_a_preview(stack: Stack) -> None:
+    stack.program("""
+import pulumi_kubernetes as k8s
+from infra.services._password import Password
+options = pulumi.ResourceOptions(provider=k8s.Provider("cluster", kubeconfig=Password("p").value))
+k8s.core.v1.ConfigMap("settings", metadata={"name": "settings"}, data={"a": "1"}, opts=options)
+""")
+    assert stack.planned().keys() == {"test-test", "p", "cluster", "settings"}
 
 
 def test_values_that_come_from_another_resource_stay_unknown_in_a_preview(

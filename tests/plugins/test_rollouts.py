@@ -42,22 +42,41 @@ def test_a_rollout_that_cannot_heal_fails_early_with_the_pods_reason_and_the_nex
     cluster: ApiServer, stack: Stack, namespace: str, status: dict[str, Any], reason: str
 ) -> None:
     stack.objects(cluster.kubeconfig, workload(namespace))
-    with kubelet(cluster.api, namespace, status):
+    with kubelet(cluster.api, namespace, {"none": status}):
         said = stack.fails("up", "--yes", "--skip-preview", timeout_s=60)
     assert f"Deployment {namespace}/web did not become ready: 0 of 1 pods available, 1 of them new; pod web-" in said
     assert reason in said
-    with kubelet(cluster.api, namespace, running()):
+    with kubelet(cluster.api, namespace, {"none": running()}):
         assert "update" in stack.planned()["web"]
     assert stack.resources()
 
 
 def test_a_job_that_failed_is_made_anew_by_the_next_up(cluster: ApiServer, stack: Stack, namespace: str) -> None:
     stack.objects(cluster.kubeconfig, job(namespace))
-    with kubelet(cluster.api, namespace, {"phase": "Failed", "reason": "Evicted"}):
+    with kubelet(cluster.api, namespace, {"none": {"phase": "Failed", "reason": "Evicted"}}):
         said = stack.fails("up", "--yes", "--skip-preview", timeout_s=60)
     assert f"Job {namespace}/once did not become ready: BackoffLimitExceeded" in said
     first = cluster.json("job", "once", "-n", namespace)["metadata"]["uid"]
-    with kubelet(cluster.api, namespace, {"phase": "Succeeded"}):
+    with kubelet(cluster.api, namespace, {"none": {"phase": "Succeeded"}}):
         stack.up()
     assert cluster.json("job", "once", "-n", namespace)["metadata"]["uid"] != first
     assert stack.planned() == {}
+
+
+def test_a_stateful_set_stuck_on_a_broken_version_is_repaired_by_the_next_up(
+    cluster: ApiServer, stack: Stack, namespace: str
+) -> None:
+    labels = {"app": "db"}
+
+    def stateful_set(image: str) -> dict[str, tuple[str, dict[str, Any]]]:
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": image}]}}
+        spec = {"serviceName": "db", "selector": {"matchLabels": labels}, "template": template}
+        return {"db": ("kubernetes:apps/v1:StatefulSet", {"metadata": {"name": "db", "namespace": namespace}, "spec": spec})}
+
+    with kubelet(cluster.api, namespace, {"broken": CRASH, "whole": running()}):
+        stack.objects(cluster.kubeconfig, stateful_set("broken"))
+        said = stack.fails("up", "--yes", "--skip-preview", timeout_s=60)
+        assert f"StatefulSet {namespace}/db did not become ready: 1 of 1 pods new, 0 of 1 ready; pod db-0, container main" in said
+        stack.objects(cluster.kubeconfig, stateful_set("whole"))
+        stack.up()
+    assert cluster.json("pod", "db-0", "-n", namespace)["spec"]["containers"][0]["image"] == "whole"

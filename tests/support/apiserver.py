@@ -6,8 +6,8 @@ import json
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from infra.lab.cluster import pki
+from infra.lab.errors import LabError
 from infra.lab.paths import Paths
 from infra.lab.plugins.kubernetes import kubeconfig
 from infra.lab.plugins.kubernetes.api import Api
@@ -65,15 +66,13 @@ class ApiServer:
         return loaded
 
 
-def until(true: Any, what: str, within_s: float = READY_WITHIN_S) -> None:  # noqa: ANN401 # any callable without arguments
-    """Wait until `true()` holds; an error counts as no."""
+def until(true: Callable[[], bool], what: str, within_s: float = READY_WITHIN_S) -> None:
+    """Wait until `true()` holds; a server that isn't up yet counts as no."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
-        try:
+        with suppress(LabError, OSError):
             if true():
                 return
-        except Exception:  # noqa: BLE001, S110 # it isn't up yet
-            pass
         time.sleep(0.2)
     pytest.fail(f"{what}: not there within {within_s} s")
 

@@ -31,13 +31,14 @@ def _container(state: dict[str, Any], restarts: int) -> dict[str, Any]:
 
 
 @contextmanager
-def kubelet(api: Api, namespace: str, status: dict[str, Any]) -> Iterator[None]:
-    """Keep the status of all pods of `namespace` as given while the block runs."""
+def kubelet(api: Api, namespace: str, status_by_image: dict[str, dict[str, Any]]) -> Iterator[None]:
+    """Keep the status of all pods of `namespace` as given for their image while the block runs."""
     over = threading.Event()
 
     def play() -> None:
         while not over.wait(_EVERY_S):
             for pod in api.every("v1", "Pod", namespace):
+                status = status_by_image[pod["spec"]["containers"][0]["image"]]
                 path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/status"
                 try:
                     api.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
@@ -73,6 +73,29 @@ def _not_ready_status(error: NotReadyError) -> _Status:
     return _Status(grpc.StatusCode.UNKNOWN, str(error), [("grpc-status-details-bin", status.SerializeToString())])
 
 
+class Call(Protocol):
+    """A call under way, as grpc has it; grpc ships no types."""
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+
+    def result(self) -> object:
+        """Return its answer, or raise what went wrong."""
+
+    def add_done_callback(self, callback: Callable[[object], None]) -> None:
+        """Call `callback` when it ends."""
+
+
+class Context(Protocol):
+    """What grpc hands to the answerer of a call."""
+
+    def abort(self, code: object, details: str) -> NoReturn:
+        """End the call with an error."""
+
+    def abort_with_status(self, status: object) -> NoReturn:
+        """End the call with an error that has details."""
+
+
 class Work:
     """What is going on in the plugin, so that a component that waits for its children learns that they won't come.
 
@@ -101,7 +124,7 @@ class Work:
                 self._failed |= failed
                 self._changed.notify_all()
 
-    def wait(self, call: Any) -> bool:  # noqa: ANN401 # grpc ships no types
+    def wait(self, call: Call) -> bool:
         """Wait for a call to the engine; false if it will never end."""
         call.add_done_callback(lambda _: self._wake())
         with self._changed:
@@ -113,10 +136,10 @@ class Work:
             self._changed.notify_all()
 
 
-def _answer(method: Callable[[Any], Any], work: Work | None) -> Callable[[Any, Any], Any]:
+def _answer(method: Callable[[Any], Any], work: Work | None) -> Callable[[object, Context], object]:
     """`method` as grpc calls it; what it raises reaches the engine as a sentence, not as a stack trace."""
 
-    def answer(request: object, context: Any) -> object:  # noqa: ANN401 # grpc ships no types
+    def answer(request: object, context: Context) -> object:
         try:
             with work.one() if work else nullcontext():
                 return method(request)

@@ -80,7 +80,9 @@ class Api:
             **tls_names,
         )
 
-    def _send(self, method: str, path: str, body: Object | None, query: dict[str, str], content_type: str) -> Any:  # noqa: ANN401 # urllib3's response
+    def _send(
+        self, method: str, path: str, body: Object | None, query: dict[str, str], content_type: str
+    ) -> urllib3.BaseHTTPResponse:
         url = f"{self._server}{path}" + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
         headers = {**self._pool.headers, "Accept": "application/json", "Content-Type": content_type}
@@ -143,6 +145,17 @@ class Api:
         """All objects of a kind in a namespace, e.g. with `labelSelector`."""
         found = self.kind(api_version, kind)
         return list(self.request("GET", found.path(namespace), None, **query).get("items") or ()) if found else []
+
+    def delete(self, api_version: str, kind: str, namespace: str | None, name: str, body: Object | None = None) -> None:
+        """Ask for an object's deletion; one that is gone, going or another one by its uid is left alone."""
+        found = self.kind(api_version, kind)
+        if found is None:
+            return
+        try:
+            self.request("DELETE", found.path(namespace, name), body)
+        except ApiError as error:
+            if error.status not in {NOT_FOUND, CONFLICT}:
+                raise
 
     def log(self, namespace: str, pod: str, container: str, *, lines: int, previous: bool) -> str:
         """The last lines a container wrote; nothing if there are none to be had."""

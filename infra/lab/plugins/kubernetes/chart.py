@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 from pulumi.runtime.proto import provider_pb2, resource_pb2, resource_pb2_grpc
@@ -13,7 +13,7 @@ from infra.lab.errors import LabError, UserError
 from infra.lab.plugins.kubernetes import helm, manifest, objects
 from infra.lab.plugins.kubernetes.api import Api
 from infra.lab.plugins.kubernetes.objects import Object, metadata
-from infra.lab.plugins.server import CHANNEL_OPTIONS, Plugin, Work
+from infra.lab.plugins.server import CHANNEL_OPTIONS, Call, Plugin, Work
 from infra.lab.plugins.values import Json, Properties, from_struct, has_unknown, plain, reference, secret, to_struct
 
 TYPE: Final = "kubernetes:helm.sh/v4:Chart"
@@ -151,7 +151,7 @@ def _order(found: list[Object]) -> list[int]:
 
 def _registered(one: Chart, name: str, found: list[Object]) -> list[Properties]:
     """Register every object, all at once but for those that others need, and return references in the chart's order."""
-    calls: dict[int, Any] = {}
+    calls: dict[int, Call] = {}
     done: dict[int, resource_pb2.RegisterResourceResponse] = {}
     for index in _order(found):
         child = _child(one, name, found[index])
@@ -165,11 +165,11 @@ def _registered(one: Chart, name: str, found: list[Object]) -> list[Properties]:
     return [reference(done[index].urn, done[index].id) for index in range(len(found))]
 
 
-def _result(one: Chart, call: Any) -> resource_pb2.RegisterResourceResponse:  # noqa: ANN401 # grpc's stubs have no types
+def _result(one: Chart, call: Call) -> resource_pb2.RegisterResourceResponse:
     if not one.work.wait(call):
         raise ChildError("another resource has failed")
     try:
-        response: resource_pb2.RegisterResourceResponse = call.result()
+        response = call.result()
     except grpc.RpcError as failed:
         raise ChildError("a resource of the chart failed; the engine has shown why") from failed
-    return response
+    return cast("resource_pb2.RegisterResourceResponse", response)

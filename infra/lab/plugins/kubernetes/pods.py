@@ -104,6 +104,35 @@ def pod_troubles(pod: Object) -> Iterator[Trouble]:
     yield from _container_troubles(pod)
 
 
+def stuck(api: Api, obj: Object) -> list[str]:
+    """Pods of a StatefulSet's last version that don't run: its controller waits for them and never makes the new ones.
+
+    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback tells to delete them by hand.
+    """
+    revision = obj.get("status", {}).get("updateRevision")
+    if obj.get("kind") != "StatefulSet" or not revision:
+        return []
+    text = selector_text(obj["spec"]["selector"])
+    return [
+        str(pod["metadata"]["name"])
+        for pod in api.every("v1", "Pod", obj["metadata"]["namespace"], labelSelector=text)
+        if pod["metadata"]["labels"].get("controller-revision-hash") != revision
+        and not pod["metadata"].get("deletionTimestamp")
+        and condition(pod, "Ready").get("status") != "True"
+        and _held_up(pod)
+    ]
+
+
+def _held_up(pod: Object) -> bool:
+    status = pod.get("status") or {}
+    reasons = {
+        str(((item.get("state") or {}).get("waiting") or {}).get("reason"))
+        for item in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    }
+    held = _PULLS | _GRACE_S.keys() | {"CrashLoopBackOff"}
+    return bool(reasons & held) or condition(pod, "PodScheduled").get("status") == "False"
+
+
 def _refused_pods(api: Api, obj: Object) -> Iterator[Trouble]:
     """The reason why a controller could make no pod at all, e.g. Pod Security or a quota."""
     failure = condition(obj, "ReplicaFailure")

@@ -7,9 +7,9 @@ from typing import Any, Final
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import provider_pb2 as messages
 
-from infra.lab.errors import UserError
+from infra.lab.errors import LabError, UserError
 from infra.lab.plugins.kubernetes import apply, chart, diff, objects
-from infra.lab.plugins.kubernetes.api import CONFLICT, NOT_FOUND, Api, ApiError
+from infra.lab.plugins.kubernetes.api import Api, ApiError
 from infra.lab.plugins.kubernetes.connection import Connection
 from infra.lab.plugins.kubernetes.objects import Object, metadata
 from infra.lab.plugins.kubernetes.ready import condition
@@ -133,9 +133,9 @@ class Kubernetes(Connection):
         live = apply.apply(api, obj, objects.field_manager(urn), self.cancelled)
         try:
             live = waits.ready(live, timeout_s)
-        except WaitError as error:
-            state = self._state(error.live, inputs)
-            raise NotReadyError(str(error), objects.resource_id(error.live), state, inputs) from error
+        except LabError as error:  # whatever it is, the object is there and must be recorded
+            live = error.live if isinstance(error, WaitError) else live
+            raise NotReadyError(str(error), objects.resource_id(live), self._state(live, inputs), inputs) from error
         return objects.resource_id(live), self._state(live, inputs)
 
     def create(self, request: messages.CreateRequest) -> messages.CreateResponse:
@@ -192,18 +192,16 @@ class Kubernetes(Connection):
         """Delete the object and wait until it is gone; claims, and namespaces that hold some, stay in the cluster."""
         obj: Object = plain(from_struct(request.properties))
         api = self.api()
-        kind = api.kind(str(obj["apiVersion"]), str(obj["kind"]))
-        if kind is None or self._kept(api, obj, request.urn):
+        if self._kept(api, obj, request.urn):
             return Empty()
         meta = metadata(obj)
         body: dict[str, Any] = {"propagationPolicy": "Foreground" if obj["kind"] in _WORKLOADS else "Background"}
         if meta.get("uid"):
             body["preconditions"] = {"uid": meta["uid"]}
         try:
-            api.request("DELETE", kind.path(meta.get("namespace"), str(meta["name"])), body)
+            api.delete(str(obj["apiVersion"]), str(obj["kind"]), meta.get("namespace"), str(meta["name"]), body)
         except ApiError as error:
-            if error.status not in {NOT_FOUND, CONFLICT}:  # conflict: going already, or another object has its name
-                raise apply.explained(error, obj) from error
+            raise apply.explained(error, obj) from error
         Waits(api, self.cancelled).gone(obj, request.timeout)
         return Empty()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Final
 
 from infra.lab.errors import LabError
-from infra.lab.plugins.kubernetes.api import Api
+from infra.lab.plugins.kubernetes.api import Api, UnreachableError
 from infra.lab.plugins.kubernetes.objects import SKIP_AWAIT, TIMEOUT, Object, annotation, label, metadata
-from infra.lab.plugins.kubernetes.pods import Trouble, last_lines, troubles, unready
+from infra.lab.plugins.kubernetes.pods import Trouble, last_lines, stuck, troubles, unready
 from infra.lab.plugins.kubernetes.ready import READY, Verdict, assess
 
 READY_WITHIN_S: Final = 600.0  # as pulumi-kubernetes
@@ -62,23 +63,32 @@ class Waits:
         allowed_s, started, pause_s = timeout_s(obj, asked_s, READY_WITHIN_S), time.monotonic(), _SHORTEST_S
         first_seen: dict[str, float] = {}
         live = obj
-        while not (verdict := self._verdict(live)).ready:
+        while True:
             waited_s = time.monotonic() - started
-            cause = self._hopeless(live, first_seen) if waited_s >= _FIRST_LOOK_AT_PODS_S else None
+            try:
+                found = self._live(obj)
+                if found is None:
+                    raise WaitError(f"{label(obj)} was deleted by somebody else while it was waited for; run `up` again.", live)
+                live = found
+                if (verdict := self._verdict(live)).ready:
+                    return live
+                cause = None
+                if live.get("kind") in _WORKLOADS and waited_s >= _FIRST_LOOK_AT_PODS_S:
+                    self._unstick(live)
+                    cause = self._hopeless(live, first_seen)
+            except UnreachableError as silent:  # the server may restart meanwhile
+                verdict, cause = Verdict(ready=False, why=str(silent)), None
             if verdict.failed or cause or waited_s >= allowed_s:
                 limit = "" if verdict.failed or cause else f" within {allowed_s:.0f} s"
                 raise self._error(live, verdict, cause, limit)
             pause_s = self._pause(pause_s)
-            found = self._live(obj)
-            if found is None:
-                raise LabError(f"{label(obj)} was deleted by somebody else while it was waited for; run `up` again.")
-            live = found
-        return live
+
+    def _unstick(self, live: Object) -> None:
+        for name in stuck(self._api, live):
+            self._api.delete("v1", "Pod", metadata(live).get("namespace"), name)
 
     def _hopeless(self, live: Object, first_seen: dict[str, float]) -> Trouble | None:
         """The trouble that has lasted longer than it may heal by itself, if any."""
-        if live.get("kind") not in _WORKLOADS:
-            return None
         now = time.monotonic()
         found = troubles(self._api, live)
         for gone in first_seen.keys() - {trouble.key for trouble in found}:
@@ -90,7 +100,8 @@ class Waits:
 
     def _error(self, live: Object, verdict: Verdict, cause: Trouble | None, limit: str) -> WaitError:
         if cause is None and live.get("kind") in _WORKLOADS:
-            cause = next(iter(troubles(self._api, live)), None) or unready(self._api, live)
+            with suppress(UnreachableError):
+                cause = next(iter(troubles(self._api, live)), None) or unready(self._api, live)
         reasons = dict.fromkeys(part.rstrip(".") for part in (verdict.why, cause.why if cause else "") if part)
         why = "; ".join(reasons)
         message = f"{label(live)} did not become ready{limit}: {why}."
