@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.lab import kubernetes_plugin, preflight
-from infra.lab.bundle import Bundle, Manifest
+from infra.lab.bundle import Bundle, Manifest, export_archive, import_archive
 from infra.lab.cluster.cluster import Cluster
 from infra.lab.cluster.layout import Binaries, Folders
 from infra.lab.console import Steps, console
@@ -144,6 +144,17 @@ class Lab:
     def lock(self) -> AbstractContextManager[None]:
         """One long command at a time."""
         return command_lock(self.paths)
+
+    def take_bundle(self, source: str) -> None:
+        """Take toolchain and images from an archive, a file or a URL."""
+        import_archive(source, self.toolchain, self.paths, self.steps)
+
+    def export_bundle(self, file: Path) -> None:
+        """Write toolchain and images into one archive, making what is missing first."""
+        self.toolchain.ensure()
+        written = export_archive(self.toolchain, self.bundle.ensure(), self.steps, file)
+        console.print(f"{written.file} has {written.size / 1e6:.0f} MB. On another machine:", soft_wrap=True)
+        console.print(f"  ./lab up --bundle {written.file.name}#sha256={written.sha256}", soft_wrap=True)
 
     def down(self, *, purge: bool) -> None:
         """Stop everything the lab started; with `purge` also remove cluster data and the stack's state together."""

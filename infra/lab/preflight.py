@@ -13,7 +13,7 @@ from infra.lab.paths import Paths
 from infra.scales import CLUSTER_MB
 from infra.settings import Settings
 
-DISK_COLD_GB = 25  # Go's caches alone reach 12 GB while the toolchain is built, 2026-11
+DISK_COLD_GB = 15  # Go's caches reach 8.6 GB while the toolchain is built, which itself stays with 1.1 GB, 2026-11-22
 DISK_WARM_GB = 5
 CORES = 2
 FILES_BASE = 4_096  # the control plane's own connections and watches

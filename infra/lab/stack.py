@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import yaml
 
 from infra.lab.errors import LabError, UserError
@@ -186,12 +187,21 @@ class Stack:
         return {name: output.value for name, output in self._open().outputs().items()}
 
     def _heal(self, stack: automation.Stack) -> None:
-        """Go on after a killed `up`: end the lock it left, and ask the cluster about what it was making."""
+        """Go on after a killed `up`: end its engine and its lock, and ask the cluster about what it was making."""
+        self._end_orphans()
         locks = self.paths.pulumi / "backend/.pulumi/locks"
         if any(locks.rglob("*.json")):  # the lab's own lock is ours, so no other `up` is at work
             stack.cancel()
         if self._exported().get("pending_operations"):
             stack.refresh(clear_pending_creates=True)
+
+    def _end_orphans(self) -> None:
+        """End engines and plugins of this stack whose `lab` was killed; those that a person started have a parent."""
+        home = str(self.paths.pulumi / "home")
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.ppid() == 1 and process.environ().get("PULUMI_HOME") == home:
+                    process.terminate()
 
     def forget(self) -> None:
         """Drop the stack's state: its cluster's data are gone."""

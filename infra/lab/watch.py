@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 EVERY_S = 2.0
 WINDOW_S = 10.0
-COUNTERS: tuple[tuple[str, str, str, dict[str, str], str], ...] = (  # hop, app that counts, its counter, label that a sample must have, what it means
+COUNTERS: tuple[
+    tuple[str, str, str, dict[str, str], str], ...
+] = (  # hop, app that counts, its counter, label that a sample must have, what it means
     ("fleet → mosquitto", "fleet", "fleet_acked_total", {}, "acknowledged by the broker"),
     ("mosquitto → bridge", "bridge", "bridge_received_total", {}, "received by the bridge"),
     ("bridge → kafka", "bridge", "bridge_delivered_total", {}, "confirmed by Kafka"),
