@@ -76,7 +76,8 @@ def test_a_stateful_set_stuck_on_a_broken_version_is_repaired_by_the_next_up(
     with kubelet(cluster.api, namespace, {"broken": CRASH, "whole": running()}):
         stack.objects(cluster.kubeconfig, stateful_set("broken"))
         said = stack.fails("up", "--yes", "--skip-preview", timeout_s=60)
-        assert f"StatefulSet {namespace}/db did not become ready: 1 of 1 pods new, 0 of 1 ready; pod db-0, container main" in said
+        assert f"StatefulSet {namespace}/db did not become ready" in said
+        assert "pod db-0, container main: CrashLoopBackOff" in said
         stack.objects(cluster.kubeconfig, stateful_set("whole"))
         stack.up()
     assert cluster.json("pod", "db-0", "-n", namespace)["spec"]["containers"][0]["image"] == "whole"
