@@ -19,7 +19,7 @@ def main() -> None:
     settings = from_environment(TimeseriesSettings)
     log_to_stderr(settings.log_level)
     stop = stop_on_signals()
-    heartbeat = Heartbeat()
+    heartbeat = Heartbeat(limit_s=120.0)  # a commit may wait a minute for a Kafka that is away
     timeseries = Timeseries(settings, Metrics(), heartbeat)
     logging.getLogger("timeseries").info("%s", wiring(settings))
     with serving(settings.metrics_port, heartbeat.check, timeseries.ready):

@@ -46,7 +46,9 @@ class Mosquitto(Process):
             "persistence_location": f"{folder}/",
             "autosave_interval": 300,
             "max_inflight_messages": 20_000,
-            "max_queued_messages": 1_000_000,
+            "max_queued_messages": 60_000,
+            "max_packet_size": 262_144,
+            "max_keepalive": 300,
             "set_tcp_nodelay": "true",
             "user": "root",
         }
