@@ -22,7 +22,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 def tracked(*patterns: str) -> list[Path]:
     said = subprocess.run(["git", "ls-files", "-z", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [ROOT / name for name in said.stdout.split("\0") if name]
+    return [path for name in said.stdout.split("\0") if name and (path := ROOT / name).is_file()]  # a link may be to a folder
 
 
 def relative(path: Path) -> str:

@@ -68,8 +68,8 @@ def test_every_image_stands_on_one_that_comes_before_it() -> None:
 
 def _manifest(folder: Path) -> Manifest:
     (folder / ARCHIVE).write_text("")
-    packages = (Package("deb", "libc6", "2.36"), Package("jar", "kafka-clients", "4.1.0"))
-    return Manifest(folder, (ImageRecord("kafka", "0123", DIGEST, "4.1.0", "Apache-2.0", 7, packages),))
+    packages = (Package("deb", "libc6", "2.36"), Package("jar", "kafka-clients", "9.9.9"))
+    return Manifest(folder, (ImageRecord("kafka", "0123", DIGEST, "9.9.9", "Apache-2.0", 7, packages),))
 
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -132,10 +132,10 @@ def test_the_inventory_names_debian_packages_jars_and_python_packages(tmp_path: 
         "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n"
     )
     (tmp_path / "opt/kafka/libs").mkdir(parents=True)
-    (tmp_path / "opt/kafka/libs/kafka_2.13-4.1.0.jar").touch()
-    (tmp_path / "usr/local/lib/python3.11/dist-packages/paho_mqtt-2.2.0.dist-info").mkdir(parents=True)
+    (tmp_path / "opt/kafka/libs/kafka_2.13-9.9.9.jar").touch()
+    (tmp_path / "usr/local/lib/python3.11/dist-packages/paho_mqtt-9.9.9.dist-info").mkdir(parents=True)
     assert list(inventory(tmp_path)) == [
         Package("deb", "libc6", "2.36-9"),
-        Package("jar", "kafka_2.13", "4.1.0"),
-        Package("pypi", "paho_mqtt", "2.2.0"),
+        Package("jar", "kafka_2.13", "9.9.9"),
+        Package("pypi", "paho_mqtt", "9.9.9"),
     ]

@@ -15,7 +15,7 @@ from infra.lab.errors import LabError, UserError
 from infra.lab.paths import Paths
 from infra.lab.toolchain import Toolchain
 
-RECORD = ImageRecord("kafka", "0123", "sha256:" + "ab" * 32, "4.1.0", "Apache-2.0", 7, ())
+RECORD = ImageRecord("kafka", "0123", "sha256:" + "ab" * 32, "9.9.9", "Apache-2.0", 7, ())
 
 
 @dataclass
@@ -102,6 +102,14 @@ def test_a_changed_file_is_named_and_nothing_is_used(here: Lab, there: Lab, tmp_
     with pytest.raises(LabError, match=r"damaged, first in images/.*/images\.tar"):
         there.take(str(tmp_path / "changed.tar.gz"))
     assert not (there.paths.cache / "images").exists()
+
+
+def test_a_name_that_leads_out_of_the_archive_is_refused(there: Lab, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with tarfile.open(tmp_path / "lab.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "file", "images/../../escaped")
+    with pytest.raises(UserError, match="leads out"):
+        there.take(str(tmp_path / "lab.tar.gz"))
 
 
 @pytest.mark.parametrize("text", ["", "hello"])
