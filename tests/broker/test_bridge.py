@@ -91,6 +91,23 @@ def test_killing_kafka_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, fixture
     assert sum(found.values()) == len(found), "a Kafka that was away makes no duplicates"
 
 
+def test_killing_the_bridge_while_kafka_is_dead_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path) -> None:
+    topic, dead = kafka.topic("sensor-data"), kafka.topic("dead-letter", 1)
+    app = bridge(fixture_folder, mosquitto, kafka.address, {"sensor-data": topic}, dead)
+    with running(app), load(mosquitto) as cars:
+        time.sleep(0.5)
+        kafka.kill()
+        time.sleep(1.0)  # some hundred readings lie in the bridge's memory only
+        app.kill()
+        app.start()
+        time.sleep(0.5)
+        kafka.start()
+        app.wait_until_ready()
+        cars.stop()
+        _all_there(kafka, topic, cars)
+    assert len(cars.acknowledged) == len(cars.sent) > 500
+
+
 def test_restarting_mosquitto_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path) -> None:
     topic, dead = kafka.topic("sensor-data"), kafka.topic("dead-letter", 1)
     app = bridge(fixture_folder, mosquitto, kafka.address, {"sensor-data": topic}, dead)
