@@ -110,6 +110,12 @@ def test_what_a_chart_refuses_comes_out_as_a_sentence(
     assert "error: Chart demo: " in said
 
 
+def test_types_that_the_stand_in_does_not_have_are_refused_by_name(cluster: ApiServer, stack: Stack) -> None:
+    release = {"release": ("kubernetes:helm.sh/v3:Release", {"chart": "x"})}
+    stack.objects(cluster.kubeconfig, release)
+    assert "has no kubernetes:helm.sh/v3:Release; use helm.v4.Chart." in stack.fails("preview")
+
+
 def test_an_unmodified_program_with_an_unknown_value_shows_the_chart_without_children(
     cluster: ApiServer, stack: Stack, namespace: str, chart: Path
 ) -> None:

@@ -81,7 +81,9 @@ def test_a_claim_is_never_replaced_and_never_deleted(cluster: ApiServer, stack: 
     said = stack.fails("up", "--yes")
     assert f"PersistentVolumeClaim {namespace}/data: spec.accessModes[0] of a claim can't be changed" in said
     stack.objects(cluster.kubeconfig, {})
-    assert f"PersistentVolumeClaim {namespace}/data stays in the cluster with its data" in stack.ok("up", "--yes")
+    assert f"PersistentVolumeClaim {namespace}/data stays in the cluster with its data" in stack.ok(
+        "up", "--yes", "--skip-preview"
+    )
     assert cluster.json("pvc", "data", "-n", namespace)["metadata"]["uid"] == first
     stack.objects(cluster.kubeconfig, {"data": claim(namespace)})
     stack.up()

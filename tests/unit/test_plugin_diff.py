@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from infra.lab.plugins.kubernetes.diff import Change, changes, same_name, seen, with_string_data
 from infra.lab.plugins.values import UNKNOWN, Secret
 
+BRIEFLY = settings(max_examples=50, deadline=None)  # no deadline: the machine may be busy
 JSON = some.recursive(
     some.booleans() | some.integers(0, 9) | some.text(max_size=3),
     lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(max_size=3), inner, max_size=3),
@@ -23,11 +24,13 @@ def obj(kind: str, **top: Any) -> dict[str, Any]:
     return {"kind": kind, "metadata": {"name": "a", "namespace": "b"}} | top
 
 
+@BRIEFLY
 @given(OBJECTS)
 def test_equal_inputs_have_no_changes(one: dict[str, Any]) -> None:
     assert changes(one, one) == []
 
 
+@BRIEFLY
 @given(OBJECTS, OBJECTS)
 def test_different_inputs_have_a_change(one: dict[str, Any], two: dict[str, Any]) -> None:
     assert bool(changes(one, two)) == (one != two)
@@ -96,6 +99,7 @@ def test_what_the_server_writes_in_its_own_way_is_no_drift_and_what_somebody_cha
     assert seen(inputs, live, intended) == {"cpu": "0.5", "image": "b", "args": ["x", "z"], "dropped": "1"}
 
 
+@BRIEFLY
 @given(OBJECTS, OBJECTS)
 def test_a_live_object_as_intended_leaves_the_inputs_as_they_are(inputs: dict[str, Any], live: dict[str, Any]) -> None:
     assert seen(inputs, live, live) == inputs

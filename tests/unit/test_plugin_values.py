@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from google.protobuf import struct_pb2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from infra.lab.plugins.values import (
@@ -27,6 +27,7 @@ from infra.lab.plugins.values import (
     to_value,
 )
 
+BRIEFLY = settings(max_examples=50, deadline=None)  # no deadline: the machine may be busy
 EXACT = 2**53
 TEXT = some.text(max_size=8)
 LEAVES = (
@@ -50,12 +51,14 @@ VALUES = some.recursive(
 PROPERTIES = some.dictionaries(TEXT, VALUES, max_size=4)
 
 
+@BRIEFLY
 @given(PROPERTIES)
 def test_properties_survive_the_way_to_the_wire_and_back(properties: dict[str, Any]) -> None:
     there = to_struct(properties)
     assert from_struct(struct_pb2.Struct.FromString(there.SerializeToString())) == properties
 
 
+@BRIEFLY
 @given(PROPERTIES)
 def test_opening_secrets_leaves_none_and_changes_nothing_else(properties: dict[str, Any]) -> None:
     opened = plain(properties)
@@ -65,11 +68,13 @@ def test_opening_secrets_leaves_none_and_changes_nothing_else(properties: dict[s
     assert plain(from_struct(to_struct(opened))) == opened
 
 
+@BRIEFLY
 @given(PROPERTIES)
 def test_secrets_can_be_marked_again_after_they_were_opened(properties: dict[str, Any]) -> None:
     assert mark_secrets(plain(properties), properties) == properties
 
 
+@BRIEFLY
 @given(VALUES, VALUES)
 def test_what_is_beside_a_secret_in_a_list_of_another_length_becomes_secret_too(one: Any, two: Any) -> None:
     marked = mark_secrets([plain(one), plain(two)], [secret("hidden")])

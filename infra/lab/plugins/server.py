@@ -19,7 +19,7 @@ from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, status_pb2
 from pulumi.runtime.proto import provider_pb2 as messages
 
-from infra.lab.errors import LabError
+from infra.lab.errors import LabError, UserError
 from infra.lab.plugins.values import Properties, to_struct
 
 _LIMIT_BYTES = 400 * 1024 * 1024  # a chart's objects come in one message; grpc's own limit is 4 MB
@@ -40,6 +40,7 @@ _CALLS: Final[dict[str, tuple[str, Any]]] = {
     "Read": ("read", messages.ReadRequest),
     "Update": ("update", messages.UpdateRequest),
     "Delete": ("delete", messages.DeleteRequest),
+    "Invoke": ("invoke", messages.InvokeRequest),
     "Construct": ("construct", messages.ConstructRequest),
 }
 
@@ -177,6 +178,14 @@ class Plugin:
     def get_schema(self, _: messages.GetSchemaRequest) -> messages.GetSchemaResponse:
         """Return the name and version; programs bring the types with their SDK."""
         return messages.GetSchemaResponse(schema=f'{{"name": "{self.name}", "version": "{self.version}"}}')
+
+    def invoke(self, request: messages.InvokeRequest) -> messages.InvokeResponse:
+        """Refuse every function: there is none."""
+        raise UserError(f"The lab's plugin {self.name} has no function {request.tok}.")
+
+    def construct(self, request: messages.ConstructRequest) -> messages.ConstructResponse:
+        """Refuse every component: there is none."""
+        raise UserError(f"The lab's plugin {self.name} has no component {request.type}.")
 
     def check_config(self, request: messages.CheckRequest) -> messages.CheckResponse:
         """Take the provider's inputs as they are."""

@@ -29,6 +29,7 @@ from infra.lab.plugins.values import (
 )
 
 _WORKLOADS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"})
+_NOT_OBJECTS: Final = frozenset({"helm.sh", "yaml", "kustomize"})  # types of the published plugin that are not the API's
 _CLAIM: Final = "PersistentVolumeClaim"
 _OF_THE_SERVER: Final = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink")
 
@@ -44,6 +45,10 @@ class Kubernetes(Connection):
         inputs: dict[str, Any] = objects.without_nulls(from_struct(request.news))
         if objects.token(api_version, kind) == chart.TYPE:
             raise UserError(str(inputs.get(chart.REFUSAL)))
+        if api_version.split("/")[0] in _NOT_OBJECTS:
+            raise UserError(
+                f"The lab's stand-in for pulumi-kubernetes has no {objects.token(api_version, kind)}; use helm.v4.Chart."
+            )
         failures = [
             messages.CheckFailure(
                 property=key, reason=f"{key} is {plain(inputs[key])!r}, but the resource's type says {right!r}."
@@ -224,5 +229,5 @@ class Kubernetes(Connection):
     def construct(self, request: messages.ConstructRequest) -> messages.ConstructResponse:
         """Render a chart and register its objects as children."""
         if request.type != chart.TYPE:
-            raise UserError(f"The lab's stand-in for pulumi-kubernetes has no component {request.type}, only {chart.TYPE}.")
+            return super().construct(request)
         return chart.construct(request, self.api_or_none(), self.default_namespace(), self)
