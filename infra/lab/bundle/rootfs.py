@@ -14,7 +14,8 @@ from infra.lab.paths import Paths
 from infra.lab.toolchain.debian import APT
 
 EPOCH_S = 1767225600  # 2026-01-01: the time of every file, so that the same content is the same layer
-ALONE = ("unshare", "--mount")  # what is mounted inside is gone with the process, however that ends
+# What is mounted or started inside is gone with the process, and the process with the lab, however that ends.
+ALONE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 USER = "iotlab:x:65532:65532:pods:/tmp:/bin/bash\n"
 GROUP = "iotlab:x:65532:\n"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
