@@ -36,7 +36,7 @@ class Image:
 DEBIAN_LICENCE = "each package's own, in /usr/share/doc/*/copyright"
 IMAGES = (
     Image("base", "", CHARTS / "images/base", (Rootfs(),), versions.DEBIAN, DEBIAN_LICENCE, shipped=False),
-    Image("java", "base", CHARTS / "images/java", (Debs(),), str(versions.JDK), "GPL-2.0 with Classpath exception", shipped=False),
+    Image("java", "base", CHARTS / "images/java", (Debs(),), str(versions.JDK), "GPL-2.0, Classpath exception", shipped=False),
     Image("python", "base", CHARTS / "images/python", (Debs(),), "3.11", "PSF-2.0", shipped=False),
     Image("mosquitto", "base", CHARTS / "mosquitto/image", (Debs(),), versions.MOSQUITTO, "EPL-2.0 or BSD-3-Clause"),
     Image("influxdb", "base", CHARTS / "influxdb/image", (Debs(),), versions.INFLUXDB, "MIT"),
