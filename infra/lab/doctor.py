@@ -104,8 +104,8 @@ def _from_outside(lab: Lab) -> list[Check]:
     port = wiring.node_port("mosquitto")
     tries = (
         ("mosquitto from outside", probes.mqtt_login(port, login["user"], login["password"]), True),
-        ("mosquitto refuses anonymous", probes.mqtt_login(port, None, None), False),
-        ("mosquitto refuses a wrong password", probes.mqtt_login(port, login["user"], "wrong"), False),
+        ("mosquitto from outside refuses anonymous", probes.mqtt_login(port, None, None), False),
+        ("mosquitto from outside refuses a wrong password", probes.mqtt_login(port, login["user"], "wrong"), False),
     )
     return [Check(name, said.accepted is wanted, _why(said, wanted=wanted)) for name, said, wanted in tries]
 

@@ -13,17 +13,15 @@ import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TextIO
 
 import psutil
 import yaml
+from pulumi import automation
 
 from infra.lab.errors import LabError, UserError
 from infra.lab.paths import ROOT, Paths
 from infra.settings import PROJECT, Settings, SettingsError
-
-if TYPE_CHECKING:
-    from pulumi import automation
 
 Report = Callable[[str], None]
 
@@ -151,9 +149,6 @@ class Stack:
         )
 
     def _open(self) -> automation.Stack:
-        # Imported here: the Automation API costs half a second that `lab --help` should not pay.
-        from pulumi import automation  # noqa: PLC0415
-
         os.environ["PATH"] = self._tool_env["PATH"]  # the API looks `pulumi` up in this process's PATH
         options = automation.LocalWorkspaceOptions(env_vars=self.env())
         return automation.select_stack(self.name, work_dir=str(ROOT), opts=options)
@@ -167,8 +162,6 @@ class Stack:
         stack = self._open()
         self._heal(stack)
         watcher = _Watcher(report)
-        from pulumi import automation  # noqa: PLC0415
-
         self.paths.logs.mkdir(parents=True, exist_ok=True)
         log = self.paths.logs / "pulumi-up.log"
         with log.open("w") as file:
@@ -235,7 +228,7 @@ class _Watcher:
         return self._failed[0] if self._failed else ""
 
 
-def _log(file: Any, line: str) -> None:  # noqa: ANN401 - a text stream
+def _log(file: TextIO, line: str) -> None:
     file.write(f"{line}\n")
     file.flush()
 

@@ -26,13 +26,14 @@ def _mark(*, ok: bool) -> str:
 
 def show_diagnosis(diagnosis: Diagnosis) -> None:
     """Hops with their latencies, then services."""
-    table = Table("", "hop", "from → to", "latency", "what to do", box=None, pad_edge=False)
+    hops = Table("", "hop", "from → to", "latency", "what to do", box=None, pad_edge=False)
     for hop in diagnosis.hops:
-        latency = "-" if hop.latency_ms is None else f"{hop.latency_ms:.0f} ms"
-        table.add_row(_mark(ok=hop.ok), hop.name, f"{hop.origin} → {hop.to}", latency, plain(hop.why or ""))
+        latency = "-" if hop.latency_ms is None else f"{hop.latency_ms:.1f} ms"
+        hops.add_row(_mark(ok=hop.ok), hop.name, f"{hop.origin} → {hop.to}", latency, plain(hop.why or ""))
+    if diagnosis.hops:
+        out.print(hops)
     for check in diagnosis.services:
-        table.add_row(_mark(ok=check.ok), check.name, "", "", plain(check.why or ""))
-    out.print(table)
+        out.print(f"{_mark(ok=check.ok)}  {check.name}{plain(f': {check.why}') if check.why else ''}", soft_wrap=True)
 
 
 def show_status(found: LabStatus) -> None:

@@ -98,9 +98,24 @@ def cni(network: Network) -> str:
     return json.dumps({"cniVersion": "0.4.0", "name": "iotlab", "plugins": [plugin]}, indent=1)
 
 
-def kubelet(network: Network) -> str:
-    """Kubelet's configuration: nobody anonymous, absolute eviction limits, images never collected."""
+def _kubelet_doors() -> dict[str, object]:
+    """Who may speak to kubelet, and with what it proves itself: nobody anonymous, the API server decides."""
     pki = HOME / "pki"
+    return {
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": f"{pki}/ca.crt"},
+        },
+        "authorization": {"mode": "Webhook"},
+        "tlsCertFile": f"{pki}/kubelet-serving.crt",
+        "tlsPrivateKeyFile": f"{pki}/kubelet-serving.key",
+        "tlsMinVersion": "VersionTLS12",
+    }
+
+
+def kubelet(network: Network) -> str:
+    """Kubelet's configuration: absolute eviction limits, images never collected."""
     return yaml.safe_dump(
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -109,15 +124,7 @@ def kubelet(network: Network) -> str:
             "port": KUBELET_PORT,
             "readOnlyPort": 0,
             "healthzBindAddress": "127.0.0.1",
-            "authentication": {
-                "anonymous": {"enabled": False},
-                "webhook": {"enabled": True},
-                "x509": {"clientCAFile": f"{pki}/ca.crt"},
-            },
-            "authorization": {"mode": "Webhook"},
-            "tlsCertFile": f"{pki}/kubelet-serving.crt",
-            "tlsPrivateKeyFile": f"{pki}/kubelet-serving.key",
-            "tlsMinVersion": "VersionTLS12",
+            **_kubelet_doors(),
             "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
             "cgroupDriver": "cgroupfs",
             "cgroupRoot": f"/{CGROUP}",

@@ -7,6 +7,7 @@ after the other. So this stands directly on the SDK's generated messages.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from infra.lab.plugins.values import Properties, to_struct
 
 _LIMIT_BYTES = 400 * 1024 * 1024  # a chart's objects come in one message; grpc's own limit is 4 MB
 CHANNEL_OPTIONS: Final = [("grpc.max_receive_message_length", _LIMIT_BYTES), ("grpc.max_send_message_length", _LIMIT_BYTES)]
+_ORPHAN_CHECK_S = 1.0
 _THREADS = 128  # one per waiting object; Pulumi's default is 4 operations a core at once
 
 # The engine's calls, the method that answers each, and what it is given.
@@ -202,7 +204,8 @@ class Plugin:
 
 
 def serve(plugin_class: Callable[[str], Plugin]) -> None:
-    """Serve the plugin on a free port of loopback until the engine ends it; the first line on stdout is the port."""
+    """Serve the plugin on a free port of loopback until the engine ends it, or ends; the first line on stdout is the port."""
+    engine = os.getppid()
     engine_address = next(word for word in sys.argv[1:] if not word.startswith("-"))
     plugin = plugin_class(engine_address)
     handlers = {
@@ -220,4 +223,8 @@ def serve(plugin_class: Callable[[str], Plugin]) -> None:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    server.wait_for_termination()
+    while server.wait_for_termination(timeout=_ORPHAN_CHECK_S):
+        if os.getppid() != engine:  # killed: nobody will end what still waits here
+            plugin.cancel(Empty())
+            server.stop(grace=None)
+            return
