@@ -20,7 +20,7 @@ def test_the_doctor_shows_every_hop_with_its_latency() -> None:
     found = lab_json("doctor")
     assert found["ok"], found
     assert [(hop["from"], hop["to"]) for hop in found["hops"]] == [
-        ("device", "mosquitto"),
+        ("canary", "mosquitto"),
         ("mosquitto", "kafka"),
         ("kafka", "influxdb"),
     ]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra import wiring
+
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "lab"
 UP_WITHIN_S = 45 * 60
@@ -88,7 +90,8 @@ def _rules() -> list[str]:
 
 
 def _listening() -> list[str]:
-    """`address:port` in hexadecimal of every listening TCP socket on the host."""
+    """The lab's own ports on which something listens on the host."""
     listen = "0A"
+    ours = {f"{port.node_port:04X}" for port in wiring.EXPOSED}
     lines = [line.split() for file in ("/proc/net/tcp", "/proc/net/tcp6") for line in Path(file).read_text().splitlines()[1:]]
-    return [words[1] for words in lines if words[3] == listen]
+    return [words[1] for words in lines if words[3] == listen and words[1].rsplit(":", 1)[1] in ours]
