@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.support.apiserver import ApiServer
+from tests.support.apiserver import ApiServer, until
 from tests.support.engine import Stack
 from tests.support.kubelet import kubelet, running, waiting
 
@@ -61,6 +62,18 @@ def test_a_job_that_failed_is_made_anew_by_the_next_up(cluster: ApiServer, stack
         stack.up()
     assert cluster.json("job", "once", "-n", namespace)["metadata"]["uid"] != first
     assert stack.planned() == {}
+
+
+def test_a_killed_engine_leaves_no_plugin_behind(cluster: ApiServer, stack: Stack, namespace: str) -> None:
+    stack.objects(cluster.kubeconfig, workload(namespace))
+    engine = stack.started("up", "--yes", "--skip-preview")
+    until(lambda: cluster.api.get("apps/v1", "Deployment", namespace, "web") is not None, "the Deployment")
+    children = psutil.Process(engine.pid).children(recursive=True)
+    plugins = [child for child in children if any("pulumi-resource-kubernetes" in word for word in child.cmdline())]
+    assert plugins
+    engine.kill()
+    engine.wait()
+    assert psutil.wait_procs(plugins, timeout=10)[1] == []
 
 
 def test_a_stateful_set_stuck_on_a_broken_version_is_repaired_by_the_next_up(

@@ -95,6 +95,13 @@ class Stack:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 
+    def started(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start pulumi and leave it running; the test ends it."""
+        return subprocess.Popen(
+            ["pulumi", *words, "--non-interactive"], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
     def ok(self, *words: str, timeout_s: float = WITHIN_S) -> str:
         """Run pulumi and insist that it succeeds."""
         done = self.run(*words, timeout_s=timeout_s)
