@@ -165,19 +165,11 @@ class Stack:
         self.paths.logs.mkdir(parents=True, exist_ok=True)
         log = self.paths.logs / "pulumi-up.log"
         with log.open("w") as file:
-            try:
-                done = stack.up(on_output=lambda line: _log(file, line), on_event=watcher.see, continue_on_error=False)
+            try:  # asked for secrets, Pulumi's history would write the salt into the checkout's stack file
+                done = stack.up(on_output=lambda line: _log(file, line), on_event=watcher.see, show_secrets=False)
             except automation.CommandError as failed:
                 raise LabError(f"pulumi up: {watcher.why() or _last(str(failed))}\n  log: {log}") from failed
         return {str(kind): int(count) for kind, count in (done.summary.resource_changes or {}).items()}
-
-    def preview(self) -> dict[str, int]:
-        """What `up` would change, by kind; `same` alone means nothing."""
-        return {str(kind): int(count) for kind, count in self._open().preview().change_summary.items()}
-
-    def outputs(self) -> dict[str, Any]:
-        """The program's outputs, secrets included."""
-        return {name: output.value for name, output in self._open().outputs().items()}
 
     def _heal(self, stack: automation.Stack) -> None:
         """Go on after a killed `up`: end its engine and its lock, and ask the cluster about what it was making."""
@@ -186,7 +178,7 @@ class Stack:
         if any(locks.rglob("*.json")):  # the lab's own lock is ours, so no other `up` is at work
             stack.cancel()
         if self._exported().get("pending_operations"):
-            stack.refresh(clear_pending_creates=True)
+            stack.refresh(clear_pending_creates=True, show_secrets=False)
 
     def _end_orphans(self) -> None:
         """End engines and plugins of this stack whose `lab` was killed; those that a person started have a parent."""

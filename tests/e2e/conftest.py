@@ -7,9 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lab import UP_WITHIN_S, HostTraces, lab, lab_json, lab_ok
-
-BEFORE = pytest.StashKey[HostTraces]()
+from tests.support.lab import UP_WITHIN_S, HostTraces, git_status, lab, lab_json, lab_ok
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +32,14 @@ def traces_before(was_up: bool, ours: bool) -> HostTraces | None:
 
 
 @pytest.fixture(scope="session")
-def running(traces_before: HostTraces | None, ours: bool) -> Iterator[None]:
+def _tree_unchanged() -> Iterator[None]:
+    before = git_status()
+    yield
+    assert git_status() == before, "a command of the lab changed the checkout"
+
+
+@pytest.fixture(scope="session")
+def running(traces_before: HostTraces | None, ours: bool, _tree_unchanged: None) -> Iterator[None]:
     """A lab brought to this checkout's state."""
     del traces_before  # it must have been looked at before anything starts
     done = lab("up", timeout_s=UP_WITHIN_S)

@@ -60,6 +60,12 @@ def kubectl(*words: str, timeout_s: float = 60) -> str:
     return done.stdout
 
 
+def git_status() -> str:
+    """What git has to say about the checkout."""
+    said = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return said.stdout
+
+
 @dataclass(frozen=True)
 class HostTraces:
     """What a lab may not leave behind on the host's side."""
