@@ -16,7 +16,9 @@ from infra.services.namespace import Namespace
 from infra.settings import Settings
 
 settings = Settings.load()
-cluster = k8s.Provider("cluster", kubeconfig=settings.kubeconfig)
+cluster = k8s.Provider(
+    "cluster", kubeconfig=settings.kubeconfig, enable_secret_mutable=True, enable_config_map_mutable=True
+)  # a renewed password changes its Secret in place, with either plugin
 lab = Namespace("lab", opts=pulumi.ResourceOptions(providers=[cluster]))
 inside = pulumi.ResourceOptions(providers=[cluster], depends_on=[lab])
 app = AppArgs(settings.image("apps"), settings.scale, settings.rotation)

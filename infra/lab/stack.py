@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import psutil
 import yaml
@@ -156,6 +156,8 @@ class Stack:
     def up(self, report: Report) -> dict[str, int]:
         """Bring the cluster to what the program says; returns how many resources were created, updated, same….
 
+        A preview comes first: it asks the API server about every object, so what it would refuse changes nothing.
+
         Raises:
             LabError: the engine refused or a resource failed; the message names the first one and why.
         """
@@ -165,11 +167,20 @@ class Stack:
         self.paths.logs.mkdir(parents=True, exist_ok=True)
         log = self.paths.logs / "pulumi-up.log"
         with log.open("w") as file:
-            try:  # asked for secrets, Pulumi's history would write the salt into the checkout's stack file
-                done = stack.up(on_output=lambda line: _log(file, line), on_event=watcher.see, show_secrets=False)
+
+            def write(line: str) -> None:
+                file.write(f"{line}\n")
+                file.flush()
+
+            try:
+                planned = stack.preview(on_output=write, on_event=watcher.see).change_summary
+                if set(planned) <= {"same"}:
+                    return _counts(planned)
+                # Asked for secrets, Pulumi's history would write the salt into the checkout's stack file.
+                done = stack.up(on_output=write, on_event=watcher.see, show_secrets=False)
             except automation.CommandError as failed:
-                raise LabError(f"pulumi up: {watcher.why() or _last(str(failed))}\n  log: {log}") from failed
-        return {str(kind): int(count) for kind, count in (done.summary.resource_changes or {}).items()}
+                raise LabError(f"pulumi: {watcher.why() or _last(str(failed))}\n  log: {log}") from failed
+        return _counts(done.summary.resource_changes or {})
 
     def _heal(self, stack: automation.Stack) -> None:
         """Go on after a killed `up`: end its engine and its lock, and ask the cluster about what it was making."""
@@ -220,9 +231,9 @@ class _Watcher:
         return self._failed[0] if self._failed else ""
 
 
-def _log(file: TextIO, line: str) -> None:
-    file.write(f"{line}\n")
-    file.flush()
+def _counts(changes: Mapping[Any, int]) -> dict[str, int]:
+    """Operations by their plain names; the API mixes an enumeration and text."""
+    return {getattr(kind, "value", str(kind)): int(count) for kind, count in changes.items()}
 
 
 def _last(text: str) -> str:
