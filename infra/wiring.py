@@ -136,7 +136,11 @@ class MqttUser:
 
 
 MQTT_USERS = (
-    MqttUser("bridge", tuple(f"read {route.mqtt}" for route in ROUTES), "carries everything to Kafka; may publish nothing"),
+    MqttUser(
+        "bridge",
+        tuple(f"read {route.mqtt}" for route in ROUTES),
+        "carries everything to Kafka; it reads, and could publish only as a car of its own client id (the pattern below)",
+    ),
     MqttUser("fleet", (), "simulated cars; bound to their own topic by the pattern below"),
     MqttUser("canary", (f"readwrite {CANARY_MQTT}/#",), "the doctor"),
     MqttUser("lab", (f"readwrite {IOTKIT_MQTT}/#", f"read {CARS_MQTT}/#"), "people, boards and lessons"),

@@ -11,26 +11,29 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from infra import wiring
 from infra.lab.errors import LabError
 from infra.lab.paths import ROOT, Paths
+from infra.lab.toolchain.official import PATIENCE_S, SEALED, open_https
 from infra.versions import PULUMI_KUBERNETES
 
 STANDIN = ROOT / "infra/lab/plugins/kubernetes"
-FETCH_WITHIN_S = 60
+OURS = "stand-in"
+RELEASES = "https://get.pulumi.com/releases/plugins"
+FETCH_WITHIN_S = 600
 REMADE = "deployments,statefulsets,jobs,services,configmaps,secrets,serviceaccounts,networkpolicies,poddisruptionbudgets"
 
 
 def choose(paths: Paths, env: Mapping[str, str]) -> bool:
     """Fetch the official plugin if it can be had; returns whether the stand-in must do."""
-    home = paths.pulumi / "home"
-    installed = home / "plugins" / f"resource-kubernetes-v{PULUMI_KUBERNETES}"
+    installed = paths.pulumi / "home/plugins" / f"resource-kubernetes-v{PULUMI_KUBERNETES}"
     if installed.is_dir():
         return False
-    if os.environ.get("IOTLAB_SEALED") == "1":
+    if os.environ.get(SEALED) == "1" or not _served():
         return True
     words = ["pulumi", "plugin", "install", "resource", "kubernetes", f"v{PULUMI_KUBERNETES}"]
     try:
@@ -42,10 +45,24 @@ def choose(paths: Paths, env: Mapping[str, str]) -> bool:
     return done.returncode != 0 or not installed.is_dir()
 
 
+def _served() -> bool:
+    """Whether Pulumi's download site answers from here at all; a machine without it should not wait for a time-out."""
+    try:
+        with open_https(f"{RELEASES}/pulumi-resource-kubernetes-v{PULUMI_KUBERNETES}-linux-amd64.tar.gz", PATIENCE_S):
+            return True
+    except (OSError, HTTPException):
+        return False
+
+
+def used(paths: Paths) -> str | None:
+    """Which plugin the last `up` used: `official`, `stand-in`, or None before the first."""
+    marker = _marker(paths)
+    return marker.read_text() if marker.exists() else None
+
+
 def changed(paths: Paths, *, standin: bool) -> bool:
     """Whether the last `up` used the other plugin."""
-    marker = _marker(paths)
-    return marker.exists() and marker.read_text() != _name(standin=standin)
+    return used(paths) not in (None, _name(standin=standin))
 
 
 def remember(paths: Paths, *, standin: bool) -> None:
@@ -97,4 +114,4 @@ def _marker(paths: Paths) -> Path:
 
 
 def _name(*, standin: bool) -> str:
-    return "stand-in" if standin else "official"
+    return OURS if standin else "official"

@@ -137,7 +137,7 @@ class Lab:
 
     def refresh_private_file(self) -> None:
         """Write the stack's private file anew, so that a plain `pulumi` sees what the checkout says now."""
-        if self.standin:
+        if kubernetes_plugin.used(self.paths) == kubernetes_plugin.OURS:
             self.stack.put_on_path(kubernetes_plugin.STANDIN)
         self.stack.prepare(self.bundle.manifest().references())
 

@@ -53,9 +53,11 @@ def settings_of(name: str) -> Settings:
         UserError: the configuration cannot work.
     """
     try:
-        return Settings.parse(config_of(name))
+        settings = Settings.parse(config_of(name))
+        settings.refuse_illegal_pairs()
     except SettingsError as wrong:
         raise UserError(f"Pulumi.{name}.yaml: {wrong}") from wrong
+    return settings
 
 
 class Stack:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from infra.lab import kubernetes_plugin
 from infra.lab.cluster.status import ClusterStatus
 from infra.lab.errors import LabError
 from infra.lab.kube import Pod
@@ -24,7 +25,7 @@ class LabStatus:
     pods: tuple[Pod, ...]
     missing: tuple[str, ...]
     memory_mb: int | None
-    standin: bool
+    kubernetes_plugin: str | None
 
     @property
     def ok(self) -> bool:
@@ -40,7 +41,7 @@ class LabStatus:
             "services": [asdict(pod) for pod in self.pods],
             "missing": list(self.missing),
             "memory_mb": self.memory_mb,
-            "kubernetes_plugin": "stand-in" if self.standin else "official",
+            "kubernetes_plugin": self.kubernetes_plugin,
         }
 
 
@@ -55,7 +56,7 @@ def status_of(lab: Lab) -> LabStatus:
             pods = ()
     missing = tuple(sorted(lab.settings.chosen - {pod.service for pod in pods}))
     memory = memory_mb(cluster.owner.pid) if cluster and cluster.running and cluster.owner else None
-    return LabStatus(cluster, pods, missing, memory, lab.standin)
+    return LabStatus(cluster, pods, missing, memory, kubernetes_plugin.used(lab.paths))
 
 
 def memory_mb(supervisor: int) -> int:

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from infra.lab.kubernetes_plugin import OURS as STANDIN
+
 if TYPE_CHECKING:
     from infra.lab.doctor import Diagnosis
     from infra.lab.status import LabStatus
@@ -55,7 +57,7 @@ def show_status(found: LabStatus) -> None:
     out.print(pods)
     if found.memory_mb:
         out.print(f"Memory of the whole lab: {found.memory_mb} MB")
-    if found.standin:
+    if found.kubernetes_plugin == STANDIN:
         out.print("Kubernetes plugin: the lab's stand-in (the official one could not be fetched)")
 
 

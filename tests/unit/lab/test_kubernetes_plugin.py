@@ -55,3 +55,13 @@ def test_a_sealed_lab_does_not_try_to_fetch(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("IOTLAB_SEALED", "1")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("it tried"))
     assert kubernetes_plugin.choose(Paths(tmp_path, tmp_path), {})
+
+
+def test_a_download_site_that_is_silent_costs_no_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(_url: str, _timeout_s: float) -> None:
+        raise TimeoutError
+
+    monkeypatch.delenv("IOTLAB_SEALED", raising=False)
+    monkeypatch.setattr(kubernetes_plugin, "open_https", silent)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("it tried"))
+    assert kubernetes_plugin.choose(Paths(tmp_path, tmp_path), {})
