@@ -52,5 +52,13 @@ def test_too_little_disk_is_asked_for_by_what_is_still_to_build(paths: Paths, mo
 
 def test_too_few_open_files_are_refused(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1024))
-    with pytest.raises(UserError, match=r"may open 1024 files.*ulimit -n"):
+    with pytest.raises(UserError, match=r"may open 1024 files.*ulimit -Hn"):
         preflight.check_machine(paths, SETTINGS, warm=False)
+
+
+@pytest.mark.parametrize("most", [524_288, resource.RLIM_INFINITY])
+def test_a_login_session_that_may_raise_its_limit_of_open_files_is_accepted(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, most))
+    preflight.check_machine(paths, SETTINGS, warm=False)
