@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from infra.registries import RegistryAddress
 from infra.scales import SCALES, Scale
 
 PROJECT = "iotlab"
@@ -37,6 +38,10 @@ class Settings(BaseModel):
     scale_name: Annotated[str, Field(alias="scale", description="size of the lab, a name of infra/scales.py")] = "S"
     services: Annotated[tuple[str, ...], Field(description="service sets or single services")] = ("core",)
     kubeconfig: Annotated[str, Field(description="path of the cluster's kubeconfig; the embedded cluster if empty")] = ""
+    context: Annotated[str, Field(description="context of that kubeconfig; its current one if empty")] = ""
+    registry: Annotated[
+        str, Field(description="registry that the cluster pulls the images from, host:port/prefix; `lab up` pushes them there")
+    ] = ""
     images: Annotated[dict[str, str], Field(description="image references by name, written by `lab` from the bundle")] = {}
     rotation: Annotated[int, Field(ge=1, description="raise it to replace every generated password")] = 1
     device_cidr: Annotated[
@@ -59,6 +64,13 @@ class Settings(BaseModel):
                 raise ValueError(f"there is no service or set '{name}'; choose from {', '.join(known)}")
         return names
 
+    @field_validator("registry")
+    @classmethod
+    def _registry_is_an_address(cls, text: str) -> str:
+        if text:
+            RegistryAddress.parse(text)
+        return text
+
     @model_validator(mode="after")
     def _needs_are_met(self) -> Settings:
         for service in sorted(self.chosen):
@@ -66,6 +78,24 @@ class Settings(BaseModel):
                 if need not in self.chosen:
                     raise ValueError(f"the service '{service}' needs '{need}'; add it to iotlab:services")
         return self
+
+    def refuse_illegal_pairs(self) -> None:
+        """Refuse what a stack's file can't say together; later `lab` adds the embedded cluster's own kubeconfig to it.
+
+        Raises:
+            SettingsError: the two keys, and which to remove.
+        """
+        if self.kubeconfig and self.device_cidr:
+            raise SettingsError(
+                "iotlab:deviceCidr opens a port of the embedded cluster and does nothing for the cluster of iotlab:kubeconfig: "
+                "remove it; ./lab access says how a board reaches MQTT there."
+            )
+        for key, value in (("registry", self.registry), ("context", self.context)):
+            if value and not self.kubeconfig:
+                raise SettingsError(
+                    f"iotlab:{key} needs iotlab:kubeconfig; the embedded cluster takes its images from this machine: "
+                    "remove it, or name the kubeconfig of the cluster that is meant."
+                )
 
     @property
     def chosen(self) -> frozenset[str]:
