@@ -141,13 +141,17 @@ def _soon_over(certificate: x509.Certificate, now: dt.datetime) -> bool:
     return certificate.not_valid_after_utc - now < dt.timedelta(days=RENEW_DAYS)
 
 
+def _new_authority(common_name: str, days: int) -> Pair:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    extensions = [(x509.BasicConstraints(ca=True, path_length=0), True), (_usage(signs=True), True)]
+    return _sign(subject, days, None, extensions)
+
+
 def _authority(folder: Path, name: str, now: dt.datetime) -> Pair:
     found = _read(folder, name)
     if found and not _soon_over(found.certificate, now):
         return found
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"iotlab {name}")])
-    extensions = [(x509.BasicConstraints(ca=True, path_length=0), True), (_usage(signs=True), True)]
-    return _write(folder, name, _sign(subject, CA_DAYS, None, extensions))
+    return _write(folder, name, _new_authority(f"iotlab {name}", CA_DAYS))
 
 
 def _still_good(found: Pair, leaf: Wanted, issuer: Pair, now: dt.datetime) -> bool:
@@ -164,10 +168,7 @@ def _still_good(found: Pair, leaf: Wanted, issuer: Pair, now: dt.datetime) -> bo
     return names == leaf.alternatives
 
 
-def _leaf(folder: Path, leaf: Wanted, issuer: Pair, now: dt.datetime) -> None:
-    found = _read(folder, leaf.name)
-    if found and _still_good(found, leaf, issuer, now):
-        return
+def _new_leaf(leaf: Wanted, days: int, issuer: Pair) -> Pair:
     usage = [ExtendedKeyUsageOID.SERVER_AUTH if leaf.answers_to else ExtendedKeyUsageOID.CLIENT_AUTH]
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
@@ -176,7 +177,19 @@ def _leaf(folder: Path, leaf: Wanted, issuer: Pair, now: dt.datetime) -> None:
     ]
     if leaf.answers_to:
         extensions.append((x509.SubjectAlternativeName(leaf.alternatives), False))
-    _write(folder, leaf.name, _sign(leaf.subject, LEAF_DAYS, issuer, extensions))
+    return _sign(leaf.subject, days, issuer, extensions)
+
+
+def sole(name: str, answers_to: tuple[str, ...], days: int) -> tuple[Pair, x509.Certificate]:
+    """A server's pair and the authority that signed it; the authority's key is gone, so it will never sign another."""
+    authority = _new_authority(f"{name} ({answers_to[0]})", days)
+    return _new_leaf(Wanted(name, answers_to[0], answers_to=answers_to), days, authority), authority.certificate
+
+
+def _leaf(folder: Path, leaf: Wanted, issuer: Pair, now: dt.datetime) -> None:
+    found = _read(folder, leaf.name)
+    if not (found and _still_good(found, leaf, issuer, now)):
+        _write(folder, leaf.name, _new_leaf(leaf, LEAF_DAYS, issuer))
 
 
 def ensure(folder: Path, leaves: Sequence[Wanted], now: dt.datetime | None = None) -> None:
