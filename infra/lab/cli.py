@@ -51,7 +51,7 @@ def up(
     views.show_diagnosis(diagnosis)
     if not diagnosis.ok:
         raise LabError("the lab is up but not healthy; the red lines above say what to run next.")
-    console.print("The lab is up. Look at it: ./lab watch   Logins: ./lab access   Stop it: ./lab down")
+    console.print("The lab is up. Look at it: ./lab watch   Logins: ./lab access   Stop it: ./lab down", soft_wrap=True)
 
 
 @app.command(epilog="Examples: ./lab down  ·  ./lab down --purge")
