@@ -41,7 +41,7 @@ def object_path(manifest: Mapping[str, Any]) -> str:
 class Api:
     """The API server of the embedded cluster, as its administrator."""
 
-    def __init__(self, address: str, pki: Path, timeout_s: float = 10.0) -> None:
+    def __init__(self, address: str, pki: Path, timeout_s: float = 30.0) -> None:
         """`address` is the node's; `pki` the folder with the administrator's certificate."""
         self._address = address
         self._timeout_s = timeout_s

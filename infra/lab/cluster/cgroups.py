@@ -14,7 +14,8 @@ from infra.lab.cluster.layout import CGROUP
 from infra.lab.errors import LabError
 
 PARTS = "parts"  # the supervisor and the cluster's own programs; pods are in its sibling kubepods
-REMOVE_LIMIT_S = 5.0
+REMOVE_LIMIT_S = 30.0
+WANTED = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")  # by kubelet; nothing else is switched on for the whole machine
 V2 = 2
 
 
@@ -59,7 +60,7 @@ def _is_pure_v2(trees: Iterable[Hierarchy]) -> bool:
 
 def _hand_down(folder: Path) -> None:
     available = (folder / "cgroup.controllers").read_text().split()
-    for name in available:
+    for name in set(WANTED).intersection(available):
         with contextlib.suppress(OSError):  # one that can't be handed down (cpu with realtime tasks) is simply not limited
             (folder / "cgroup.subtree_control").write_text(f"+{name}")
 

@@ -17,7 +17,7 @@ from infra.lab.cluster.layout import LINK, LOCK, Folders
 from infra.lab.errors import LabError
 from infra.lab.paths import Paths
 
-KILL_LIMIT_S = 10.0
+KILL_LIMIT_S = 30.0
 MODULES = ("infra.lab.cluster.outer", "infra.lab.cluster.inner")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from infra.lab.cluster.layout import LOCK
 from infra.lab.paths import ROOT
 
-PATIENCE_S = 1.0  # somebody who only looks who the owner is holds the lock for a moment
+PATIENCE_S = 5.0  # somebody who only looks who the owner is holds the lock for a moment
 
 
 @dataclass(frozen=True, slots=True)

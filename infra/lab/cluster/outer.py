@@ -26,8 +26,8 @@ from infra.lab.cluster.network import Network, join_link, remove_link
 from infra.lab.errors import LabError
 from infra.lab.paths import ROOT
 
-UP_LIMIT_S = 15.0
-STOP_LIMIT_S = 75.0  # the pods' 20 s, and five parts that each may take their time
+UP_LIMIT_S = 60.0
+STOP_LIMIT_S = 150.0  # the pods' 60 s, and seven parts that each may take their time
 
 
 def _forwards(folders: Folders) -> list[Forward]:
