@@ -26,14 +26,25 @@ def program(name: str) -> Path:
     return found
 
 
-def influxd() -> Path:
-    """InfluxDB's server, unpacked from Debian's package into a cache of the tests: the lab itself runs it as an image only."""
+def unpacked(package: str, path: str) -> Path:
+    """A server of Debian's, unpacked into a cache of the tests: the lab itself doesn't run it on the host."""
     paths = Paths.from_environment()
     ours = Paths(paths.cache / "tests", paths.state)
-    packages = DebianPackages(("influxdb",), {"influxd": Wrapped("usr/bin/influxd")}, {})
-    part = Part(name="influxdb", version=versions.DEBIAN, lane="download", disk_gb=0.1, recipes=(packages,), checks={})
+    name = Path(path).name
+    packages = DebianPackages((package,), {name: Wrapped(path)}, {})
+    part = Part(name=package, version=versions.DEBIAN, lane="download", disk_gb=0.1, recipes=(packages,), checks={})
     Toolchain(ours, Steps(ours), known=(part,)).ensure()
-    return ours.bin / "influxd"
+    return ours.bin / name
+
+
+def influxd() -> Path:
+    """InfluxDB's server."""
+    return unpacked("influxdb", "usr/bin/influxd")
+
+
+def docker_registry() -> Path:
+    """A container registry."""
+    return unpacked("docker-registry", "usr/bin/docker-registry")
 
 
 def java() -> str:
