@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from infra.lab import views
-from infra.lab.access import board_hint, logins
+from infra.lab.access import authority_hint, board_hint, logins
 from infra.lab.console import console
 from infra.lab.doctor import examine
 from infra.lab.errors import LabError, UserError
@@ -92,7 +92,7 @@ def access(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     lab = Lab(stack)
     lab.need_up()
     entries = logins(lab)
-    _print_json(entries) if json_ else views.show_access(entries, board_hint(lab))
+    _print_json(entries) if json_ else views.show_access(entries, [board_hint(lab), authority_hint(lab)])
 
 
 @app.command(epilog="Examples: ./lab logs bridge  ·  ./lab logs kafka --follow  ·  ./lab logs kubelet")
@@ -160,7 +160,7 @@ def _print_json(value: object) -> None:
 def main() -> None:
     """Run the command; a failure is one sentence and its exit code, never a traceback."""
     try:
-        app()
+        app(prog_name="./lab")
     except LabError as failed:
         console.print(f"[red]lab: {views.plain(str(failed))}[/]", soft_wrap=True)
         sys.exit(failed.exit_code)
