@@ -1,33 +1,57 @@
-"""The running lab. With CI=true the tests start it from `down` and end with `down`; else a lab that runs goes on running."""
+"""The running lab.
+
+A lab that is up is brought to this checkout's state and otherwise left alone. Where none is up, or with CI=true, the tests
+start one with a state folder of their own, so that nobody's data are touched, and remove it with its data at the end.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from infra.lab.paths import Paths
 from tests.support.lab import UP_WITHIN_S, HostTraces, git_status, lab, lab_json, lab_ok
 
+STATE = "IOTLAB_STATE"
 
-@pytest.fixture(scope="session")
-def was_up() -> bool:
-    """Whether a lab ran before the tests came."""
+
+def _runs() -> bool:
     return bool(lab_json("status")["cluster"]["running"])
 
 
 @pytest.fixture(scope="session")
-def ours(was_up: bool) -> bool:
-    """Whether this run may stop the lab and start it again."""
-    return not was_up or os.environ.get("CI") == "true"
+def ours() -> bool:
+    """Whether this run may stop the lab and start it again: it is its own."""
+    return os.environ.get("CI") == "true" or not _runs()
 
 
 @pytest.fixture(scope="session")
-def traces_before(was_up: bool, ours: bool) -> HostTraces | None:
-    """The host before the lab came; unknown (None) when a lab was up that isn't ours to stop."""
-    if was_up and ours:
-        print("\nan earlier run of this user left a lab running: it is stopped first")
-        lab_ok("down")
+def state(ours: bool) -> Iterator[Path]:
+    """The state folder of the lab under test."""
+    if not ours:
+        yield Paths.from_environment().state
+        return
+    own = Paths.from_environment().cache / "tests/e2e-state"
+    with pytest.MonkeyPatch.context() as patch:
+        if _runs():
+            print("\nan earlier run of this user left a lab running: it is stopped first")
+            lab_ok("down")
+        patch.setenv(STATE, str(own))
+        lab_ok("down", "--purge")
+        shutil.rmtree(own, ignore_errors=True)
+        yield own
+        lab_ok("down", "--purge")
+        shutil.rmtree(own)
+
+
+@pytest.fixture(scope="session")
+def traces_before(state: Path, ours: bool) -> HostTraces | None:
+    """The host before the lab came; unknown (None) in a lab that isn't ours to stop."""
+    del state
     return HostTraces.now() if ours else None
 
 
@@ -39,12 +63,9 @@ def _tree_unchanged() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def running(traces_before: HostTraces | None, ours: bool, _tree_unchanged: None) -> Iterator[None]:
+def running(state: Path, traces_before: HostTraces | None, _tree_unchanged: None) -> None:
     """A lab brought to this checkout's state."""
-    del traces_before  # it must have been looked at before anything starts
+    del state, traces_before  # looked at before anything starts
     done = lab("up", timeout_s=UP_WITHIN_S)
     print(done.stderr)
     assert done.returncode == 0, f"lab up ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    yield
-    if ours:
-        lab_ok("down", timeout_s=300)

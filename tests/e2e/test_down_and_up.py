@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from infra.lab.cluster import leftovers
 from infra.lab.influx import reader
 from infra.lab.lab import Lab
 from infra.lab.paths import Paths
-from tests.support.lab import HostTraces, lab_json, lab_ok
+from tests.support.lab import LAB, ROOT, HostTraces, lab_json, lab_ok
 
 pytestmark = pytest.mark.usefixtures("running")
 
@@ -62,3 +64,22 @@ def _stored_points() -> int:
     lab = Lab()
     with reader(lab) as ask:
         return int(ask(wiring.CARS_DB, COUNT)[0]["count"])
+
+
+def test_an_up_that_was_killed_is_gone_on_with() -> None:
+    lab_ok("down")
+    for after_s in (4.0, 13.0):
+        with subprocess.Popen([str(LAB), "up"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+            time.sleep(after_s)
+            first.kill()
+    lab_ok("up", timeout_s=600)
+    assert lab_json("doctor")["ok"]
+
+
+def test_purge_removes_data_and_stack_state_together_and_up_starts_anew(state: Path) -> None:
+    before = lab_json("access")["mosquitto"]["password"]
+    lab_ok("down", "--purge")
+    assert not (state / "cluster").exists()
+    assert not list((state / "pulumi/backend").rglob("*.json"))
+    lab_ok("up", timeout_s=600)
+    assert lab_json("access")["mosquitto"]["password"] != before
