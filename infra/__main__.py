@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 
 from infra.services.apps import AppArgs, Bridge, Canary, Fleet, Timeseries
 from infra.services.influxdb import InfluxDB, InfluxDBArgs
+from infra.services.ingress import Ingress, IngressArgs
 from infra.services.kafka import Kafka, KafkaArgs
 from infra.services.mosquitto import Mosquitto, MosquittoArgs
 from infra.services.namespace import Namespace
@@ -37,4 +38,10 @@ if settings.has("bridge"):
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
 if settings.has("canary"):
-    Canary("canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.access, influxdb=influxdb.access("canary"), opts=inside)
+    canary = Canary(
+        "canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.access, influxdb=influxdb.access("canary"), opts=inside
+    )
+
+if settings.has("ingress"):
+    behind = [canary.status] if settings.has("canary") else []
+    Ingress("ingress", IngressArgs(settings.image("ingress"), settings.scale, settings.rotation), behind, inside)

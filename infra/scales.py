@@ -44,6 +44,7 @@ _SMALL = {
     "timeseries": Budget(48, 160, 50),
     "fleet": Budget(48, 160, 50),
     "canary": Budget(48, 160, 20),
+    "ingress": Budget(48, 96, 20),
 }
 
 S = Scale("S", 25, 5.0, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)

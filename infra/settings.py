@@ -22,6 +22,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "timeseries": ("kafka", "influxdb"),
     "fleet": ("mosquitto",),
     "canary": ("bridge", "timeseries"),
+    "ingress": (),
 }
 SETS: dict[str, tuple[str, ...]] = {"core": tuple(NEEDS)}
 

@@ -37,6 +37,8 @@ KAFKA = Endpoint("kafka", 9092)
 KAFKA_CONTROLLER = Endpoint("kafka", 9093)
 INFLUXDB = Endpoint("influxdb", 8086, "http")
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
+CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
+INGRESS = Endpoint("ingress", 8443, "https")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class ExposedPort:
 
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
+    ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
 )
 
 
@@ -63,6 +66,23 @@ PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 def node_port(service: str) -> int:
     """The port of `service` on the lab's address."""
     return next(port.node_port for port in EXPOSED if port.service == service)
+
+
+@dataclass(frozen=True, slots=True)
+class WebPath:
+    """A path behind the ingress; whoever has one also has an edge from the ingress below."""
+
+    path: str
+    match: Literal["Prefix", "Exact"]
+    leads_to: Endpoint
+    login: str
+
+
+WEB_PATHS = (WebPath("/readyz", "Exact", CANARY_STATUS, "none: it says ok, or why not"),)
+INGRESS_HOSTS = ("localhost", "iotlab.localhost", "127.0.0.1")  # what the lab's certificate vouches for
+INGRESS_TLS = "ingress-tls"
+CA_KEY = "ca.crt"  # in that Secret: the authority that a browser has to trust
+API_PORTS = (443, 6443, 16443)  # of the Kubernetes API: its service's, its own, microk8s'
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +195,7 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("canary", MOSQUITTO),
     ("canary", KAFKA),
     ("canary", INFLUXDB),
+    ("ingress", CANARY_STATUS),
 )
 
 
@@ -202,3 +223,4 @@ LOGINS = (
     Login("mosquitto", f"mqtt://127.0.0.1:{node_port('mosquitto')}", "lab", "mosquitto-users"),
     Login("influxdb", INFLUXDB.url, "reader", "influxdb-users"),
 )
+INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"

@@ -26,3 +26,10 @@ namespace: {{ $root.Release.Namespace }}
 labels:
   {{- include "common.labels" $root | nindent 2 }}
 {{- end -}}
+
+{{/* Name and labels of an object that belongs to no namespace: the argument is a list of the context and the name. */}}
+{{- define "common.clusterMetadata" -}}
+name: {{ index . 1 }}
+labels:
+  {{- include "common.labels" (first .) | nindent 2 }}
+{{- end -}}

@@ -1,6 +1,11 @@
 {{/* What every pod says: the profile `restricted`, no API token, no service variables (influxd and librdkafka would read them). */}}
 {{- define "common.pod" -}}
 automountServiceAccountToken: false
+{{ include "common.confined" . }}
+{{- end -}}
+
+{{/* The same for the few that speak to the Kubernetes API and say so themselves. */}}
+{{- define "common.confined" -}}
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import ssl
 import threading
+from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -45,3 +49,32 @@ def mqtt_login(port: int, user: str | None, password: str | None) -> Answer:
         client.disconnect()
         client.loop_stop()
     return Answer(reasons[0] == "Success", reasons[0])
+
+
+def https(host: str, port: int, path: str, authority: str) -> Answer:
+    """Ask for a page by TLS, trusting nothing but `authority` (PEM) for `host`; refused is a page that isn't there or red."""
+    try:
+        trusting = ssl.create_default_context(cadata=authority)
+        trusting.minimum_version = ssl.TLSVersion.TLSv1_2
+        return _page(http.client.HTTPSConnection(host, port, timeout=ANSWER_WITHIN_S, context=trusting), path)
+    except ssl.SSLError as wrong:
+        return Answer(None, f"the lab's authority does not vouch for https://{host}:{port}: {wrong.reason or wrong}")
+
+
+def plain_http(host: str, port: int, path: str) -> Answer:
+    """Ask for the same page without TLS; no HTTP answer at all is a refusal."""
+    return _page(http.client.HTTPConnection(host, port, timeout=ANSWER_WITHIN_S), path)
+
+
+def _page(connection: http.client.HTTPConnection, path: str) -> Answer:
+    with closing(connection):
+        try:
+            connection.request("GET", path)
+            status = connection.getresponse().status
+        except ssl.SSLError:
+            raise
+        except http.client.HTTPException as no_page:
+            return Answer(accepted=False, reason=f"{connection.host}:{connection.port} answered no HTTP: {no_page!r}")
+        except OSError as refused:
+            return Answer(None, f"no connection to {connection.host}:{connection.port}: {refused}")
+    return Answer(status == HTTPStatus.OK, f"{path} answered {status}")

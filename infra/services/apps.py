@@ -17,6 +17,7 @@ from infra import wiring
 from infra.scales import Scale
 from infra.services._access import Access
 from infra.services._release import release, resources
+from infra.wiring import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,18 @@ def values(
         "secrets": list(logins),
         "secretVersion": str(args.rotation),
         "strategy": strategy,
+        "clients": wiring.clients_of(_status(name)),
         "egress": [{"app": reached.host, "port": reached.port} for reached in wiring.reached_by(name)],
         "resources": resources(args.scale.budgets[name]),
     }
 
 
+def _status(name: str) -> Endpoint:
+    return Endpoint(name, wiring.METRICS_PORT, "http")
+
+
 class _App(pulumi.ComponentResource):
-    """One app."""
+    """One app; `status` is where it says how it is."""
 
     strategy: Literal["RollingUpdate", "Recreate"] = "RollingUpdate"
     arguments: tuple[str, ...] = ()
@@ -62,7 +68,8 @@ class _App(pulumi.ComponentResource):
         super().__init__(f"iotlab:services:{type(self).__name__}", name, None, opts)
         logins = [access.secret for access in reached if access.secret]
         needs = [resource for access in reached for resource in access.needs]
-        release(name, "app", values(name, args, env, logins, self.strategy, self.arguments), self, needs)
+        made = release(name, "app", values(name, args, env, logins, self.strategy, self.arguments), self, needs)
+        self.status = Access(_status(name), (made,))
         self.register_outputs({})
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 import testinfra
@@ -82,11 +84,35 @@ def test_the_doctor_leaves_no_trace_in_data() -> None:
     assert all(car.startswith("electric-vehicle-") for car in cars)
 
 
-def test_pods_run_restricted_without_a_service_account_token() -> None:
+def test_pods_run_restricted_and_only_the_ingress_has_a_token_of_the_api() -> None:
     for pod in json.loads(kubectl("get", "pods", "-o", "json"))["items"]:
-        assert pod["spec"].get("automountServiceAccountToken") is False, pod["metadata"]["name"]
+        reads_ingresses = pod["metadata"]["labels"]["app.kubernetes.io/name"] == "ingress"
+        assert pod["spec"].get("automountServiceAccountToken") is reads_ingresses, pod["metadata"]["name"]
     namespace = json.loads(kubectl("get", "namespace", wiring.NAMESPACE, "-o", "json"))
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_a_page_comes_by_tls_from_the_labs_own_authority_and_not_without() -> None:
+    authority = json.loads(kubectl("get", "secret", wiring.INGRESS_TLS, "-o", "json"))["data"][wiring.CA_KEY]
+    trusted = base64.b64decode(authority).decode()
+    port, path = wiring.node_port("ingress"), wiring.WEB_PATHS[0].path
+    for host in wiring.INGRESS_HOSTS[::2]:
+        assert probes.https(host, port, path, trusted) == probes.Answer(accepted=True, reason=f"{path} answered 200")
+    assert probes.https("localhost", port, "/metrics", trusted).accepted is False
+    assert probes.plain_http("localhost", port, path).accepted is False
+    assert lab_json("access")["ingress"]["url"] == wiring.INGRESS_URL
+
+
+def test_an_ingress_object_of_a_lesson_is_served_and_taken_away_again() -> None:
+    authority = json.loads(kubectl("get", "secret", wiring.INGRESS_TLS, "-o", "json"))["data"][wiring.CA_KEY]
+    trusted, port = base64.b64decode(authority).decode(), wiring.node_port("ingress")
+    status = wiring.CANARY_STATUS
+    kubectl("create", "ingress", "lesson", f"--rule=/healthz={status.host}:{status.port}")
+    try:
+        _until(lambda: probes.https("localhost", port, "/healthz", trusted).accepted is True)
+    finally:
+        kubectl("delete", "ingress", "lesson")
+    _until(lambda: probes.https("localhost", port, "/healthz", trusted).accepted is False)
 
 
 def test_the_tools_of_the_lessons_are_on_the_pods_paths() -> None:
@@ -106,6 +132,13 @@ def test_a_mistyped_service_is_the_users_fault_and_says_what_there_is() -> None:
     assert done.returncode == 2
     assert "there is no service 'kafak'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def _until(true: Callable[[], bool], within_s: float = 20.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, f"not within {within_s:.0f} s"
+        time.sleep(0.2)
 
 
 def _message_count(topic: str) -> int:

@@ -27,7 +27,9 @@ ALONE = {
     "influxdb": "one server holds all series, as above",
     "kafka": "with one node as above; with three there is a budget",
     "app": "with one pod as above; from two on there is a budget",
+    "ingress": "as above; it starts within seconds and keeps nothing",
 }
+SPEAKS_TO_THE_API = {"Deployment/ingress": "it reads the Ingress objects of its namespace"}
 
 
 @pytest.fixture(params=sorted(cases()))
@@ -37,6 +39,11 @@ def case(request: pytest.FixtureRequest) -> str:
 
 def _containers(template: dict[str, Any]) -> list[dict[str, Any]]:
     return [*template["spec"].get("initContainers", []), *template["spec"]["containers"]]
+
+
+def _volumes(template: dict[str, Any]) -> list[dict[str, Any]]:
+    volumes = template["spec"].get("volumes", [])
+    return [source for volume in volumes for source in (volume["projected"]["sources"] if "projected" in volume else [volume])]
 
 
 def test_it_fits_the_schema_of_the_clusters_version(case: str) -> None:
@@ -61,9 +68,9 @@ def test_every_pod_is_restricted(case: str) -> None:
         assert pod["runAsNonRoot"] is True, name
         assert pod["runAsUser"] > 0, name
         assert pod["seccompProfile"] == {"type": "RuntimeDefault"}, name
-        assert template["spec"]["automountServiceAccountToken"] is False, name
+        assert template["spec"]["automountServiceAccountToken"] is (name in SPEAKS_TO_THE_API), name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(template["spec"]), name
-        assert all({"configMap", "secret", "emptyDir"} & set(volume) for volume in template["spec"].get("volumes", [])), name
+        assert all({"configMap", "secret", "emptyDir"} & set(source) for source in _volumes(template)), name
         for container in _containers(template):
             wanted = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
             assert container["securityContext"] == wanted, f"{name} {container['name']}"
@@ -114,6 +121,18 @@ def test_labels_are_complete_and_no_hook_is_used(case: str) -> None:
     for found in rendered(case):
         assert wanted <= set(found["metadata"]["labels"]), found["metadata"]["name"]
         assert not any(key.startswith("helm.sh/hook") for key in found["metadata"].get("annotations", {}))
+
+
+def test_only_a_pod_that_speaks_to_the_api_has_an_account_and_the_account_may_only_read(case: str) -> None:
+    objects = rendered(case)
+    named = {name: template["spec"].get("serviceAccountName") for name, template in pod_templates(objects)}
+    accounts = {found["metadata"]["name"] for found in objects if found["kind"] == "ServiceAccount"}
+    assert {name for name, account in named.items() if account} == set(named) & set(SPEAKS_TO_THE_API)
+    assert {account for account in named.values() if account} == accounts
+    for kind, rule in ((found["kind"], rule) for found in objects for rule in found.get("rules", [])):
+        assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"]
+        assert set(rule["verbs"]) <= {"get", "list", "watch"} or rule["resources"] == ["ingresses/status"]
+        assert not (kind == "ClusterRole" and "secrets" in rule["resources"])
 
 
 def test_no_secret_is_rendered(case: str) -> None:

@@ -31,6 +31,13 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "a password's variable in small letters": ("app", {"env": {"password": "x"}}, "password"),
     "a number as environment": ("app", {"env": {"PORT": 1}}, "/env/PORT"),
     "a module that is a path": ("app", {"module": "../bridge"}, "/module"),
+    "an Ingress without a certificate": ("ingress", {"tlsSecret": ""}, "/tlsSecret"),
+    "a route without a path": ("ingress", {"routes": [{"service": "a", "port": 1, "paths": []}]}, "/routes/0/paths"),
+    "a path that is none": (
+        "ingress",
+        {"routes": [{"service": "a", "port": 1, "paths": [{"path": "a", "type": "Exact"}]}]},
+        "/routes/0/paths/0/path",
+    ),
     "text for a number": ("app", {"replicas": "two"}, "/replicas"),
 }
 

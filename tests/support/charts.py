@@ -47,6 +47,21 @@ EVERYTHING: dict[str, Object] = {
         "clients": ["timeseries"],
         "storageClass": "fast",
     },
+    "ingress": {
+        "image": IMAGES["ingress"],
+        "tlsSecret": "ingress-tls",
+        "routes": [
+            {
+                "service": "camunda",
+                "port": 8080,
+                "paths": [{"path": "/camunda", "type": "Prefix"}, {"path": "/a", "type": "Exact"}],
+            },
+            {"service": "node-red", "port": 1880, "paths": [{"path": "/", "type": "Prefix"}]},
+        ],
+        "address": "lab.example",
+        "external": {"enabled": True, "nodePort": 30003, "sources": ["192.168.7.0/24"]},
+        "apiServer": {"networks": ["10.0.0.0/8"], "ports": [6443]},
+    },
     "app": {
         "image": IMAGES["apps"],
         "module": "bridge",
@@ -62,6 +77,7 @@ LEAST: dict[str, Object] = {
     "mosquitto": {key: EVERYTHING["mosquitto"][key] for key in ("image", "existingSecret", "users")},
     "kafka": {"image": IMAGES["kafka"]},
     "influxdb": {key: EVERYTHING["influxdb"][key] for key in ("image", "existingSecret")},
+    "ingress": {key: EVERYTHING["ingress"][key] for key in ("image", "tlsSecret")},
     "app": {"image": IMAGES["apps"], "module": "bridge"},
 }
 

@@ -19,8 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = "kubernetes:helm.sh/v4:Chart"
 SECRET = "kubernetes:core/v1:Secret"
 PASSWORD = "iotlab:index:Password"
+CERTIFICATE = "iotlab:index:Certificate"
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
-IMAGES = {name: f"localhost/iotlab/{name}@sha256:{'0123456789abcdef' * 4}" for name in ("mosquitto", "kafka", "influxdb", "apps")}
+IMAGES = {
+    name: f"localhost/iotlab/{name}@sha256:{'0123456789abcdef' * 4}"
+    for name in ("mosquitto", "kafka", "influxdb", "ingress", "apps")
+}
 # the SDK has no types for these two
 _register: Callable[[MockMonitor, Any], Any] = MockMonitor.RegisterResource
 _to_the_end: Callable[[Callable[[], object]], Callable[[], None]] = pulumi.runtime.test
@@ -64,7 +68,8 @@ def whole(value: Any) -> Any:
 
 class _Answers(Mocks):
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        more = {"value": f"generated-for-{args.name}"} if args.typ == PASSWORD else {}
+        outputs = {PASSWORD: ("value",), CERTIFICATE: ("certificate", "key", "ca")}.get(args.typ, ())
+        more = {output: generated(args.name, output) for output in outputs}
         return f"{args.name}-id", dict(args.inputs) | more
 
     def call(self, args: object) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
@@ -83,6 +88,11 @@ class _Recorder(MockMonitor):
             Asked(request.type, request.name, answer.urn, request.parent, inputs, tuple(request.dependencies))
         )
         return answer
+
+
+def generated(name: str, output: str) -> str:
+    """What the mocked plugin makes for the resource `name`."""
+    return f"generated-for-{name}-{output}"
 
 
 def run_program(config: Mapping[str, object] | None = None) -> Recording:

@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.lab.bundle import images
 from infra.lab.bundle.images import BY_NAME, Image
-from infra.lab.bundle.inputs import Making
+from infra.lab.bundle.inputs import Making, Program
 from infra.lab.bundle.manifest import REPOSITORY, Package
 from infra.lab.bundle.rootfs import ALONE, EPOCH_S
 from infra.lab.console import Steps
@@ -104,7 +104,8 @@ class Builder:
 
     def packages(self, image: Image) -> tuple[Package, ...]:
         """Everything that stands in the image, with versions."""
-        return tuple(Package(**package) for package in self._look_into(image)["packages"])
+        programs = [Package("program", made.name, made.version) for made in image.inputs if isinstance(made, Program)]
+        return (*programs, *(Package(**package) for package in self._look_into(image)["packages"]))
 
     def push(self, image: Image, layout: Path) -> None:
         """Add the image to an OCI layout; layers that are there already are shared."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra import versions
-from infra.lab.bundle.inputs import Classes, Debs, Input, Jars, Rootfs, Wheels
+from infra.lab.bundle.inputs import Classes, Debs, Input, Jars, Program, Rootfs, Wheels
 from infra.lab.paths import ROOT
 
 RECIPES = "1"  # raise it when the builder's code makes something else from the same files
@@ -41,6 +41,7 @@ IMAGES = (
     Image("mosquitto", "base", CHARTS / "mosquitto/image", (Debs(),), versions.MOSQUITTO, "EPL-2.0 or BSD-3-Clause"),
     Image("influxdb", "base", CHARTS / "influxdb/image", (Debs(),), versions.INFLUXDB, "MIT"),
     Image("kafka", "java", CHARTS / "kafka/image", (Jars(), Classes()), versions.KAFKA, "Apache-2.0"),
+    Image("ingress", "", CHARTS / "ingress/image", (Program("traefik", versions.TRAEFIK),), versions.TRAEFIK, "MIT"),
     Image("apps", "python", APPS, (Wheels(),), versions.LAB, "Apache-2.0"),
 )
 BY_NAME = {image.name: image for image in IMAGES}

@@ -1,4 +1,4 @@
-"""What is laid beside a Containerfile before its build: a Debian tree, packages, jars, wheels.
+"""What is laid beside a Containerfile before its build: a Debian tree, packages, jars, wheels, a program.
 
 All of it is fetched on the host with the host's own clients and their settings, signatures and hashes checked; so the
 builds need no network, and no address, proxy or key of this machine can get into a layer.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,11 +17,13 @@ from infra import versions
 from infra.lab.bundle.jars import javac, kafka_jars
 from infra.lab.bundle.rootfs import make_rootfs
 from infra.lab.console import Steps
+from infra.lab.errors import LabError
 from infra.lab.paths import ROOT, Paths
 from infra.lab.toolchain.debian import APT, APT_OPTIONS
 from infra.lab.toolchain.registry import Registry
 
 PYPI = Registry("the Python package index", "check pip's settings (`pip config list`)")
+PT_INTERP = 3  # the program header that names a loader
 WHEEL_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
 
@@ -112,6 +115,41 @@ class Classes:
         """Compile against Kafka's jars."""
         sources = sorted((making.folder / "java").glob("*.java"))
         javac(making.steps, sources, kafka_jars(making.paths, making.steps), making.context / "classes")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program of the toolchain, in `bin`; it must be static, for the image has nothing that could load libraries."""
+
+    name: str
+    version: str
+
+    def fingerprint(self) -> str:
+        """The toolchain's program of this version."""
+        return f"{self.name} {self.version}"
+
+    def prepare(self, making: Making) -> None:
+        """Copy it."""
+        source = making.paths.bin / self.name
+        if not source.exists():
+            raise LabError(f"{self.name} is missing in the toolchain ({making.paths.bin}); ./lab up makes it.")
+        if not is_static(source):
+            raise LabError(f"{source} needs shared libraries, so it cannot run alone in the image {making.name}.")
+        (making.context / "bin").mkdir()
+        shutil.copy2(source.resolve(), making.context / "bin" / self.name)
+
+
+def is_static(program: Path) -> bool:
+    """Whether a 64-bit little-endian ELF program runs without a loader: no header of the kind PT_INTERP."""
+    with program.open("rb") as file:
+        head = file.read(64)
+        if head[:6] != b"\x7fELF\x02\x01":
+            return False
+        (table,) = struct.unpack_from("<Q", head, 32)
+        size, count = struct.unpack_from("<HH", head, 54)
+        file.seek(table)
+        headers = file.read(size * count)
+    return all(struct.unpack_from("<I", headers, size * index)[0] != PT_INTERP for index in range(count))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,9 @@ def main(buildah: str, image: str) -> None:
     container = _ask(buildah, "from", "--pull-never", image)
     try:
         tree = Path(_ask(buildah, "mount", container))
-        told = {"packages": [asdict(package) for package in inventory(tree)], "status": (tree / DPKG_STATUS).read_text()}
+        status = tree / DPKG_STATUS  # an image of one program has none
+        debs = status.read_text() if status.exists() else ""
+        told = {"packages": [asdict(package) for package in inventory(tree)], "status": debs}
         _ask(buildah, "umount", container)
     finally:
         _ask(buildah, "rm", container)

@@ -12,8 +12,19 @@ import pytest
 
 from infra import wiring
 from infra.scales import SCALES
-from infra.services import _release, kafka
-from tests.support.program import CHART, IMAGES, PASSWORD, SECRET, SECRET_MARK, Recording, run_program
+from infra.services import _release, ingress, kafka
+from infra.settings import NEEDS
+from tests.support.program import (
+    CERTIFICATE,
+    CHART,
+    IMAGES,
+    PASSWORD,
+    SECRET,
+    SECRET_MARK,
+    Recording,
+    generated,
+    run_program,
+)
 
 NAMESPACE = "kubernetes:core/v1:Namespace"
 
@@ -30,7 +41,7 @@ def _names(urns: tuple[str, ...]) -> set[str]:
 @pytest.mark.parametrize("scale", sorted(SCALES))
 def test_every_service_is_one_release_of_a_chart_that_exists(scale: str) -> None:
     charts = program(scale).of(CHART)
-    assert set(charts) == {"mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary"}
+    assert set(charts) == set(NEEDS)
     for name, chart in charts.items():
         assert chart.inputs["name"] == name
         assert chart.inputs["namespace"] == wiring.NAMESPACE
@@ -46,14 +57,15 @@ def test_no_value_of_a_chart_is_unknown_or_secret() -> None:
 
 def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
     recording = program()
-    passwords = {f"generated-for-{name}" for name in recording.of(PASSWORD)}
+    passwords = {generated(name, "value") for name in recording.of(PASSWORD)}
+    passwords |= {generated(name, output) for name in recording.of(CERTIFICATE) for output in ("certificate", "key", "ca")}
     kept: set[str] = set()
     for secret in recording.of(SECRET).values():
         data = secret.inputs["stringData"]
         assert SECRET_MARK in data, f"{secret.name} is written into the state as plain text"
         kept |= set(data["value"].values())
     assert kept == passwords
-    others = [asked for asked in recording.asked if asked.type not in {SECRET, PASSWORD}]
+    others = [asked for asked in recording.asked if asked.type not in {SECRET, PASSWORD, CERTIFICATE}]
     assert not [asked.name for asked in others if any(password in json.dumps(asked.inputs) for password in passwords)]
 
 
@@ -98,7 +110,7 @@ def test_every_component_comes_after_the_namespace_which_is_restricted() -> None
 def test_a_raised_rotation_restarts_whoever_reads_a_password() -> None:
     before, after = program().charts(), run_program({"rotation": 2}).charts()
     for name, (chart, values) in after.items():
-        if chart != "kafka":
+        if chart not in {"kafka", "ingress"}:  # the one has no login, the other reads a new certificate without a restart
             assert values["secretVersion"] != before[name][1]["secretVersion"], name
 
 
@@ -126,3 +138,25 @@ def test_an_output_among_the_values_is_refused_with_its_place() -> None:
     later = pulumi.Output.__new__(pulumi.Output)
     with pytest.raises(TypeError, match=r"values\.env\.PASSWORD"):
         _release.release("bridge", "app", {"env": {"PASSWORD": later}}, parent)
+
+
+def test_the_certificate_is_for_the_labs_own_hosts_and_renewed_by_the_same_counter() -> None:
+    for rotation in (1, 2):
+        (made,) = run_program({"rotation": rotation}).of(CERTIFICATE).values()
+        assert made.inputs["hosts"] == list(wiring.INGRESS_HOSTS)
+        assert made.inputs["rotation"] == rotation
+    secret = program().of(SECRET)[wiring.INGRESS_TLS]
+    assert secret.inputs["type"] == "kubernetes.io/tls"
+    assert set(secret.inputs["stringData"]["value"]) == {"tls.crt", "tls.key", wiring.CA_KEY}
+
+
+def test_every_path_of_the_wiring_is_routed_over_an_edge_that_is_drawn() -> None:
+    _, values = program().charts()["ingress"]
+    routed = {(route["service"], path["path"]) for route in values["routes"] for path in route["paths"]}
+    assert routed == {(web.leads_to.host, web.path) for web in wiring.WEB_PATHS}
+    assert {web.leads_to for web in wiring.WEB_PATHS} == set(wiring.reached_by("ingress"))
+
+
+def test_an_ingress_without_services_behind_it_has_no_routes() -> None:
+    assert ingress.routes([]) == []
+    assert run_program({"services": ["ingress"]}).charts()["ingress"][1]["routes"] == []

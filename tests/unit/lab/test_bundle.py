@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 from infra.lab.bundle import ImageRecord, Manifest, images
 from infra.lab.bundle.bundle import CONTAINERD_NAME, REFERENCE_NAME, name_images, pack
 from infra.lab.bundle.images import BY_NAME, Image
-from infra.lab.bundle.inputs import Debs
+from infra.lab.bundle.inputs import Debs, Making, Program, is_static
 from infra.lab.bundle.inventory import inventory
 from infra.lab.bundle.manifest import ARCHIVE, Package
+from infra.lab.console import Steps
 from infra.lab.errors import LabError
+from infra.lab.paths import Paths
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -139,3 +142,37 @@ def test_the_inventory_names_debian_packages_jars_and_python_packages(tmp_path: 
         Package("jar", "kafka_2.13", "9.9.9"),
         Package("pypi", "paho_mqtt", "9.9.9"),
     ]
+
+
+def _elf(folder: Path, *kinds: int) -> Path:
+    """The smallest 64-bit program file with these program headers."""
+    head = bytearray(64)
+    head[:6] = b"\x7fELF\x02\x01"
+    struct.pack_into("<Q", head, 32, 64)
+    struct.pack_into("<HH", head, 54, 56, len(kinds))
+    file = folder / "program"
+    file.write_bytes(bytes(head) + b"".join(struct.pack("<I", kind).ljust(56, b"\0") for kind in kinds))
+    return file
+
+
+def test_a_program_that_needs_a_loader_is_not_static(tmp_path: Path) -> None:
+    assert is_static(_elf(tmp_path, 1, 2))
+    assert not is_static(_elf(tmp_path, 1, 3, 2))
+    assert not is_static(Path(__file__))
+
+
+def test_an_image_takes_a_static_program_of_the_toolchain_and_no_other(tmp_path: Path) -> None:
+    paths = Paths(tmp_path / "cache", tmp_path / "state")
+    context = tmp_path / "context"
+    making = Making(paths, Steps(paths), "ingress", tmp_path, context, tmp_path / "status")
+    with pytest.raises(LabError, match="program is missing in the toolchain"):
+        Program("program", "1").prepare(making)
+    paths.bin.mkdir(parents=True)
+    _elf(paths.bin, 3)
+    with pytest.raises(LabError, match="needs shared libraries, so it cannot run alone in the image ingress"):
+        Program("program", "1").prepare(making)
+    static = _elf(paths.bin, 1)
+    context.mkdir()
+    Program("program", "1").prepare(making)
+    assert (context / "bin/program").read_bytes() == static.read_bytes()
+    assert Program("program", "1").fingerprint() != Program("program", "2").fingerprint()

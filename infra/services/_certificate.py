@@ -1,0 +1,28 @@
+"""A generated certificate: made once by the lab's own plugin, renewed before its end, its key only a Pulumi secret."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+
+
+class Certificate(pulumi.CustomResource):
+    """A server's certificate, its secret key and the authority that clients trust, as PEM."""
+
+    certificate: pulumi.Output[str]
+    key: pulumi.Output[str]
+    ca: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        hosts: pulumi.Input[Sequence[pulumi.Input[str]]],
+        rotation: pulumi.Input[int] = 0,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`hosts` are the names and addresses it vouches for; raise `rotation` by one to get a new one at the next `up`."""
+        options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(additional_secret_outputs=["key"]), opts)
+        outputs = dict.fromkeys(("certificate", "key", "ca"))
+        super().__init__("iotlab:index:Certificate", name, {"hosts": hosts, "rotation": rotation} | outputs, options)
