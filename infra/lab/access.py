@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from infra import wiring
+from infra.lab.cluster.exposure import device_address
+from infra.lab.errors import LabError, UserError
 
 if TYPE_CHECKING:
     from infra.lab.lab import Lab
+
+
+INSIDE = {"mosquitto": wiring.Endpoint(wiring.MOSQUITTO.host, wiring.MOSQUITTO.port, "mqtt").url}
 
 
 def logins(lab: Lab) -> dict[str, dict[str, str]]:
@@ -16,16 +22,53 @@ def logins(lab: Lab) -> dict[str, dict[str, str]]:
     for login in wiring.LOGINS:
         if lab.settings.has(login.service):
             password = lab.kube.secret(login.secret)[login.user]
-            entries[login.service] = {"url": login.url, "user": login.user, "password": password}
+            url = login.url if lab.embedded else INSIDE.get(login.service, login.url)
+            entries[login.service] = {"url": url, "user": login.user, "password": password}
+    if lab.settings.has("ingress"):
+        url = wiring.INGRESS_URL if lab.embedded else wiring.INGRESS.url
+        entries["ingress"] = {"url": url, "user": "", "password": ""}  # each page behind it has its own
     return entries
 
 
-def board_hint(lab: Lab) -> str | None:
+def authority_hint(lab: Lab) -> str | None:
+    """What a browser has to trust; the lab's authority is laid into the state folder for it."""
+    if not lab.settings.has("ingress"):
+        return None
+    file = lab.paths.state / "authority.crt"
+    file.write_text(lab.kube.secret(wiring.INGRESS_TLS)[wiring.CA_KEY])
+    return f"Browsers and programs that are to trust {wiring.INGRESS_URL} need {file} (curl --cacert)."
+
+
+def board_hint(lab: Lab, entries: dict[str, dict[str, str]]) -> str | None:
     """What a board on the WLAN needs, where the stack lets one in."""
     network = lab.settings.device_cidr
-    if not network:
+    if not network or not lab.settings.has("mosquitto"):
         return None
+    login = entries["mosquitto"]
+    try:
+        address = device_address(network)
+    except UserError as away:
+        return f"No board reaches MQTT at the moment: {away}"
     return (
-        f"Boards in {network} reach MQTT on this machine's address there, port {wiring.node_port('mosquitto')}, "
-        "with the login of mosquitto above."
+        f"A board in {network} reaches MQTT with\n"
+        f"  address   {address}\n  port      {wiring.node_port('mosquitto')}\n"
+        f"  user      {login['user']}\n  password  {login['password']}\n"
+        f"  topic     {wiring.IOTKIT_MQTT}/sensor, or any other below {wiring.IOTKIT_MQTT}/"
     )
+
+
+def given_hint(lab: Lab) -> str | None:
+    """How a program outside reaches a cluster that isn't the lab's own: through the API server, or at a node's port."""
+    if lab.embedded:
+        return None
+    nodes: list[str] = []
+    with suppress(LabError):  # a login for one namespace may not look at nodes
+        addresses = [address for node in lab.kube.get("nodes")["items"] for address in node["status"].get("addresses") or ()]
+        nodes = [str(address["address"]) for address in addresses if address["type"] in {"InternalIP", "ExternalIP"}]
+    lines = ["The addresses are those inside the cluster. From this machine:", f'  eval "$(./lab env --stack {lab.stack_name})"']
+    for exposed in wiring.EXPOSED:
+        if lab.settings.has(exposed.service):
+            at_nodes = f"   (or port {exposed.node_port} of {', '.join(nodes)}, if you reach it)" if nodes else ""
+            forward = f"kubectl port-forward service/{exposed.service} {exposed.node_port}:{exposed.port}"
+            lines.append(f"  {forward}   # then 127.0.0.1:{exposed.node_port}{at_nodes}")
+    return "\n".join(lines)

@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 
 from infra.lab import views
-from infra.lab.access import authority_hint, board_hint, logins
+from infra.lab.access import authority_hint, board_hint, given_hint, logins
 from infra.lab.console import console
 from infra.lab.doctor import examine
-from infra.lab.errors import LabError, UserError
+from infra.lab.errors import LabError
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
 from infra.lab.status import status_of
@@ -92,7 +92,9 @@ def access(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     lab = Lab(stack)
     lab.need_up()
     entries = logins(lab)
-    _print_json(entries) if json_ else views.show_access(entries, [board_hint(lab), authority_hint(lab)])
+    _print_json(entries) if json_ else views.show_access(
+        entries, [board_hint(lab, entries), given_hint(lab), authority_hint(lab)]
+    )
 
 
 @app.command(epilog="Examples: ./lab logs bridge  ·  ./lab logs kafka --follow  ·  ./lab logs kubelet")
@@ -122,8 +124,7 @@ def watch(
 def env(stack: StackName = LOCAL) -> None:
     """Print what puts pulumi, kubectl, helm and the kubeconfig on a shell's path."""
     lab = Lab(stack)
-    if lab.toolchain.missing():
-        raise UserError("the toolchain is not there yet; ./lab up makes it")
+    lab.need_tools()
     lab.refresh_private_file()
     for name, value in sorted(lab.stack.env().items()):
         typer.echo(f"export {name}={shlex.quote(value)}")
@@ -131,6 +132,14 @@ def env(stack: StackName = LOCAL) -> None:
 
 bundle_app = typer.Typer(help="One archive with toolchain, binaries and images.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
+
+
+@bundle_app.command("images", epilog="Example: ./lab bundle images images.tar && kind load image-archive images.tar")
+def bundle_images(file: Annotated[Path, typer.Argument(help="Where to write the archive.")], stack: StackName = LOCAL) -> None:
+    """Write the images alone, for `kind load image-archive`, `microk8s images import` or `docker load`."""
+    lab = Lab(stack)
+    with lab.lock():
+        lab.write_images(file)
 
 
 @bundle_app.command("export", epilog="Example: ./lab bundle export lab.tar.zst")

@@ -1,7 +1,8 @@
 """The doctor: a reading followed through every hop, and every service asked in its own protocol.
 
 The canary runs inside the cluster (`kafka:9092` means nothing outside of it); what a person uses from outside, MQTT on
-the lab's address, is tried from here with the generated login, without one, and with a wrong one.
+the lab's address, is tried from here with the generated login, without one, and with a wrong one; the ingress with and
+without TLS.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from infra import wiring
 from infra.lab import probes
 from infra.lab.access import logins
 from infra.lab.errors import LabError
+from infra.lab.forwarding import outside_port
 from infra.lab.kube import Pod
 
 if TYPE_CHECKING:
@@ -99,20 +101,49 @@ def _canary(lab: Lab) -> tuple[list[Hop], list[Check]]:
 
 
 def _from_outside(lab: Lab) -> list[Check]:
-    """MQTT on the lab's own address, as a person's program would use it."""
+    """What is open to the outside, as a person's program or browser would use it."""
+    found: list[Check] = []
+    for service, ask in (("mosquitto", _mosquitto_from_outside), ("ingress", _ingress_from_outside)):
+        if lab.settings.has(service):
+            try:
+                with outside_port(lab, service) as port:
+                    found += ask(lab, port)
+            except LabError as failed:
+                found.append(Check(f"{service} from outside", ok=False, why=str(failed)))
+    return found
+
+
+def _mosquitto_from_outside(lab: Lab, port: int) -> list[Check]:
     login = logins(lab)["mosquitto"]
-    port = wiring.node_port("mosquitto")
     tries = (
         ("mosquitto from outside", probes.mqtt_login(port, login["user"], login["password"]), True),
         ("mosquitto from outside refuses anonymous", probes.mqtt_login(port, None, None), False),
         ("mosquitto from outside refuses a wrong password", probes.mqtt_login(port, login["user"], "wrong"), False),
     )
-    return [Check(name, said.accepted is wanted, _why(said, wanted=wanted)) for name, said, wanted in tries]
+    return [_check(name, said, wanted=wanted) for name, said, wanted in tries]
 
 
-def _why(said: probes.Answer, *, wanted: bool) -> str | None:
+def _ingress_from_outside(lab: Lab, port: int) -> list[Check]:
+    """A page by TLS that the lab's own authority vouches for; none without TLS."""
+    authority = lab.kube.secret(wiring.INGRESS_TLS)[wiring.CA_KEY]
+    host = wiring.INGRESS_HOSTS[0]
+    served = [web.path for web in wiring.WEB_PATHS if lab.settings.has(web.leads_to.host)]
+    path = served[0] if served else "/"  # with nothing behind it a refusal is the right answer, and one of the ingress
+    return [
+        _check("ingress from outside", probes.https(host, port, path, authority), wanted=bool(served)),
+        _check("ingress from outside refuses plain HTTP", probes.plain_http(host, port, path), wanted=False),
+    ]
+
+
+def _check(name: str, said: probes.Answer, *, wanted: bool) -> Check:
+    """Whether a server answered as it should; the first word of `name` is the service."""
+    service = name.split(maxsplit=1)[0]
     if said.accepted is wanted:
-        return None
+        return Check(name, ok=True, why=None)
     if said.accepted:
-        return "it let us in; look at ./lab logs mosquitto and at its configuration, then run ./lab up"
-    return f"{said.reason}; is something else on the port? ./lab status"
+        why = f"it let us in; look at ./lab logs {service} and at its configuration, then run ./lab up"
+    elif said.accepted is None:
+        why = f"{said.reason}; is something else on the port? ./lab status"
+    else:
+        why = f"{said.reason}; look at ./lab logs {service}"
+    return Check(name, ok=False, why=why)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,12 +11,12 @@ import urllib3
 from infra import wiring
 from infra.lab.access import logins
 from infra.lab.errors import LabError
+from infra.lab.forwarding import forwarded
 
 if TYPE_CHECKING:
     from infra.lab.lab import Lab
 
 Ask = Callable[[str, str], list[dict[str, Any]]]
-FORWARDED = re.compile(rb"127\.0\.0\.1:(\d+)")
 
 
 @contextmanager
@@ -29,17 +27,10 @@ def reader(lab: Lab) -> Iterator[Ask]:
         LabError: the port could not be forwarded, or InfluxDB refused the query; the message is its own.
     """
     login = logins(lab)["influxdb"]
-    command = ["kubectl", "port-forward", f"service/{wiring.INFLUXDB.host}", f":{wiring.INFLUXDB.port}"]
-    forward = subprocess.Popen(
-        command, env=lab.stack.process_env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    try:
-        found = FORWARDED.search(forward.stdout.readline() if forward.stdout else b"")
-        if not found:
-            raise LabError("InfluxDB's port could not be forwarded; ./lab status says whether it runs")
+    with forwarded(lab, wiring.INFLUXDB) as port:
         http = urllib3.PoolManager(timeout=10, retries=2)
         headers = urllib3.make_headers(basic_auth=f"{login['user']}:{login['password']}")
-        url = f"http://127.0.0.1:{int(found.group(1))}/query"
+        url = f"http://127.0.0.1:{port}/query"
 
         def ask(database: str, query: str) -> list[dict[str, Any]]:
             answer = http.request("GET", url, fields={"db": database, "q": query, "epoch": "ms"}, headers=headers)
@@ -50,9 +41,6 @@ def reader(lab: Lab) -> Iterator[Ask]:
             return [row for part in said["results"] for series in part.get("series", ()) for row in _rows(series)]
 
         yield ask
-    finally:
-        forward.terminate()
-        forward.wait(timeout=10)
 
 
 def _rows(series: dict[str, Any]) -> list[dict[str, Any]]:

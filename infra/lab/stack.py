@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -106,7 +107,7 @@ class Stack:
         if not self._salt():
             self._init()
         config = config_of(self.name)
-        config.setdefault(f"{PROJECT}:kubeconfig", str(self.kubeconfig))
+        config[f"{PROJECT}:kubeconfig"] = str(self.kubeconfig)  # the one context that is meant, under an absolute path
         config[f"{PROJECT}:images"] = dict(images)
         whole = {"encryptionsalt": self._salt(), "config": config}
         scratch = self.private_file.with_suffix(".new")
@@ -202,10 +203,12 @@ class Stack:
                     process.terminate()
 
     def forget(self) -> None:
-        """Drop the stack's state: its cluster's data are gone."""
-        backend = self.paths.pulumi / "backend"
-        for file in sorted(backend.rglob("*"), reverse=True):
-            file.rmdir() if file.is_dir() else file.unlink()
+        """Drop this stack's state, and no other's: its cluster's data are gone."""
+        kept = self.paths.pulumi / "backend/.pulumi"
+        for folder in (*kept.glob(f"*/{PROJECT}/{self.name}"), *kept.glob(f"*/*/{PROJECT}/{self.name}")):
+            shutil.rmtree(folder)
+        for file in kept.glob(f"stacks/{PROJECT}/{self.name}.json*"):
+            file.unlink()
         self.private_file.unlink(missing_ok=True)
 
 

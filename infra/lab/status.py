@@ -47,6 +47,8 @@ class LabStatus:
 
 def status_of(lab: Lab) -> LabStatus:
     """Ask the cluster; a lab that is down has no pods and misses every service."""
+    if not lab.embedded:
+        lab.need_up()
     cluster = lab.cluster.status() if lab.embedded else None
     pods: tuple[Pod, ...] = ()
     if cluster is None or cluster.running:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -61,11 +62,11 @@ def show_status(found: LabStatus) -> None:
         out.print("Kubernetes plugin: the lab's stand-in (the official one could not be fetched)")
 
 
-def show_access(entries: dict[str, dict[str, str]], hint: str | None) -> None:
-    """Addresses and logins."""
+def show_access(entries: dict[str, dict[str, str]], hints: Iterable[str | None]) -> None:
+    """Addresses and logins, then what else there is to say."""
     table = Table("service", "address", "user", "password", box=None, pad_edge=False)
     for service, entry in entries.items():
         table.add_row(service, entry["url"], entry["user"], entry["password"])
     out.print(table)
-    if hint:
-        out.print(plain(hint))
+    for hint in filter(None, hints):
+        out.print(plain(hint), soft_wrap=True)

@@ -19,6 +19,7 @@ from rich.table import Table
 from infra import wiring
 from infra.lab.access import logins
 from infra.lab.errors import LabError
+from infra.lab.forwarding import outside_port
 from infra.lab.influx import Ask, reader
 from infra.lab.probes import LOOPBACK
 from infra.lab.views import out, plain
@@ -91,13 +92,14 @@ def _last_reading(lab: Lab) -> Iterator[dict[str, str]]:
 
     client.on_connect = connected
     client.on_message = seen
-    client.connect(LOOPBACK, wiring.node_port("mosquitto"))
-    client.loop_start()
-    try:
-        yield last
-    finally:
-        client.disconnect()
-        client.loop_stop()
+    with outside_port(lab, wiring.MOSQUITTO.host) as port:
+        client.connect(LOOPBACK, port)
+        client.loop_start()
+        try:
+            yield last
+        finally:
+            client.disconnect()
+            client.loop_stop()
 
 
 def _reading(topic: str, payload: bytes) -> str:

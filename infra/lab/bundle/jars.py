@@ -1,4 +1,4 @@
-"""Kafka's jars from Maven Central, once per version, and the Java compiler."""
+"""Kafka's jars from Maven Central, once per version, and the Java compiler; a JDK and Maven come from Debian."""
 
 from __future__ import annotations
 
@@ -10,20 +10,11 @@ from pathlib import Path
 from infra import versions
 from infra.lab.console import Steps
 from infra.lab.paths import ROOT, Paths
-from infra.lab.toolchain.debian import APT, APT_OPTIONS
+from infra.lab.toolchain import java
 from infra.lab.toolchain.registry import Registry
 
 POM = ROOT / "charts/kafka/image/pom.xml"
 MAVEN = Registry("Maven's repository", "check ~/.m2/settings.xml")
-
-
-def _need(steps: Steps, program: str, packages: Sequence[str]) -> None:
-    """Install a build tool that this machine lacks; unlike a server's package it starts nothing."""
-    if shutil.which(program):
-        return
-    command = ["apt-get", *APT_OPTIONS, "install", "--yes", "--no-install-recommends", *packages]
-    with steps.step(f"Build tool {program}"):
-        APT.run(steps, f"Build tool {program}", command)
 
 
 def kafka_jars(paths: Paths, steps: Steps) -> Path:
@@ -32,7 +23,7 @@ def kafka_jars(paths: Paths, steps: Steps) -> Path:
     folder = paths.cache / "jars" / f"kafka-{versions.KAFKA}-{pins}"
     if folder.is_dir():
         return folder
-    _need(steps, "mvn", ("maven", "openjdk-17-jdk-headless"))
+    java.ensure(steps)
     scratch = folder.with_suffix(".new")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +43,6 @@ def kafka_jars(paths: Paths, steps: Steps) -> Path:
 
 
 def javac(steps: Steps, sources: Sequence[Path], jars: Path, into: Path) -> None:
-    """Compile `sources` for Java 17 against `jars`."""
-    _need(steps, "javac", ("openjdk-17-jdk-headless",))
-    steps.run("Compile Java", ["javac", "--release", "17", "-d", into, "-cp", f"{jars}/*", *sources])
+    """Compile `sources` against `jars`, for the Java that the images have."""
+    java.ensure(steps)
+    steps.run("Compile Java", ["javac", "--release", str(versions.JDK), "-d", into, "-cp", f"{jars}/*", *sources])

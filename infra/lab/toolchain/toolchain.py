@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 import time
@@ -17,7 +16,7 @@ from threading import Event, Lock
 from infra.lab.console import Steps, console
 from infra.lab.errors import LabError, UserError
 from infra.lab.paths import ROOT, Paths
-from infra.lab.toolchain import golang, java, parts
+from infra.lab.toolchain import golang, host, java, parts
 from infra.lab.toolchain.official import Publishers
 from infra.lab.toolchain.parts import PARTS, Check, Part
 from infra.lab.toolchain.store import Marker, Origin, Source, Store
@@ -73,9 +72,9 @@ class Toolchain:
         others = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder not in here]
         return {"PATH": os.pathsep.join(here + others)}
 
-    def missing(self) -> list[str]:
-        """The names of the parts that aren't there, or aren't what they were when they were made."""
-        return [part.name for part in self.known if self.store.fault(self._keys[part.name])]
+    def missing(self, *names: str) -> list[str]:
+        """Which parts, or which of `names`, aren't there or aren't what they were when they were made."""
+        return [part.name for part in self.known if (not names or part.name in names) and self.store.fault(self._keys[part.name])]
 
     def describe(self) -> list[PartInfo]:
         """The table of parts; `sources` has the archives behind each."""
@@ -105,10 +104,14 @@ class Toolchain:
     def adopt(self, unpacked: Path) -> list[str]:
         """Take over, from a folder that holds a bundle's parts, those that are missing here; returns their names.
 
+        A machine that the parts don't run on takes none: their names would hide its own programs.
+
         Raises:
             LabError: a part isn't what its marker says; nothing of it is used.
         """
-        taken = []
+        taken: list[str] = []
+        if not host.fits():
+            return taken
         with self.store.lock():
             for part, _ in self._faults(self.known):
                 key = self._keys[part.name]
@@ -138,11 +141,12 @@ class Toolchain:
                 raise UserError(f"there is no part '{name}': the toolchain has {', '.join(self._keys)}.")
         wanted = [part for part in self.known if not names or part.name in names]
         if self._faults(wanted):
-            _check_system()
+            host.check_fits()
             with self.store.lock():
                 # Another process may have made them while this one waited.
                 if faults := self._faults(wanted):
                     self._make(faults)
+                    self._prune(wanted)
         self._link()
 
     def _faults(self, wanted: Sequence[Part]) -> list[tuple[Part, str]]:
@@ -164,8 +168,6 @@ class Toolchain:
             running = [pool.submit(self._lane, lane) for lane in lanes]
         for lane in running:
             lane.result()
-        if lanes[1]:
-            self._prune()
 
     def _lane(self, lane: Sequence[Part]) -> None:
         for part in lane:
@@ -205,11 +207,13 @@ class Toolchain:
             self._make_part(parts.GO)
         return self.store.folder(key) / "bin" / "go"
 
-    def _prune(self) -> None:
+    def _prune(self, wanted: Sequence[Part]) -> None:
         folder = golang.go_folder(self.paths.cache)
+        if not folder.is_dir():
+            return
         if os.environ.get(golang.KEEP_CACHE) == "1":
             console.print(f"  Go's caches in {folder} take {golang.size_gb(folder):.1f} GB and are kept ({golang.KEEP_CACHE}=1)")
-        elif not self.missing():
+        elif not self._faults(wanted):
             freed = golang.prune(Workshop(self.paths, self.steps, "Prune Go caches", self._go))
             console.print(f"  Go's caches took {freed:.1f} GB and are removed ({golang.KEEP_CACHE}=1 keeps them)")
 
@@ -223,14 +227,6 @@ def _run_check(program: Path, check: Check) -> None:
     if done.returncode != check.exit_code:
         last = ((done.stderr or done.stdout).strip().splitlines() or ["no output"])[-1]
         raise LabError(f"{program.name} was made but does not run: {' '.join(command)} says: {last}")
-
-
-def _check_system() -> None:
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        raise UserError(
-            f"the toolchain is made for Linux on x86_64, this is {platform.system()} on {platform.machine()}: "
-            "use such a machine or VM."
-        )
 
 
 def _check_disk(cache: Path, need_gb: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from infra import wiring
 from infra.lab import doctor, probes
 from infra.lab.errors import LabError
 from infra.lab.kube import Pod
@@ -28,9 +29,13 @@ class Kube:
             raise self._said
         return self._said
 
+    def secret(self, name: str) -> dict[str, str]:
+        assert name == wiring.INGRESS_TLS
+        return {wiring.CA_KEY: "the authority"}
+
 
 def lab(kube: Kube) -> Any:
-    return SimpleNamespace(kube=kube, settings=Settings.parse({}))
+    return SimpleNamespace(kube=kube, embedded=True, settings=Settings.parse({}))
 
 
 def pods(*, broken: str = "") -> list[Pod]:
@@ -43,6 +48,8 @@ def pods(*, broken: str = "") -> list[Pod]:
 def _outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "logins", lambda _: {"mosquitto": {"user": "lab", "password": "secret"}})
     monkeypatch.setattr(probes, "mqtt_login", lambda _port, _user, password: Answer(password == "secret", "Not authorized"))
+    monkeypatch.setattr(probes, "https", lambda *said: Answer(said[-1] == "the authority", "/readyz answered 503"))
+    monkeypatch.setattr(probes, "plain_http", lambda *_: Answer(accepted=False, reason="/readyz answered 404"))
 
 
 def test_all_green_is_ok_and_has_the_contracts_shape() -> None:
@@ -79,3 +86,27 @@ def test_a_broker_that_lets_anybody_in_is_red(monkeypatch: pytest.MonkeyPatch) -
         "mosquitto from outside refuses anonymous",
         "mosquitto from outside refuses a wrong password",
     }
+
+
+@pytest.mark.parametrize(
+    ("probe", "answer", "red", "why"),
+    [
+        ("https", Answer(None, "no connection"), "ingress from outside", "no connection; is something else on the port?"),
+        ("https", Answer(accepted=False, reason="/readyz answered 503"), "ingress from outside", "look at ./lab logs ingress"),
+        (
+            "plain_http",
+            Answer(accepted=True, reason="/readyz answered 200"),
+            "ingress from outside refuses plain HTTP",
+            "it let us in",
+        ),
+    ],
+)
+def test_an_ingress_that_does_not_serve_or_serves_without_tls_is_red(
+    monkeypatch: pytest.MonkeyPatch, probe: str, answer: Answer, red: str, why: str
+) -> None:
+    monkeypatch.setattr(probes, probe, lambda *_: answer)
+    found = doctor.examine(lab(Kube(pods(), json.dumps({"hops": HOPS}))))
+    (check,) = [check for check in found.services if not check.ok]
+    assert check.name == red
+    assert check.why is not None
+    assert why in check.why

@@ -1,0 +1,58 @@
+"""A port of the cluster on this machine's loopback, through the API server.
+
+That is the one way that every cluster has: kind on macOS has no node ports that this machine reaches, a cluster elsewhere
+has a firewall in front of them. The embedded cluster's are on loopback already, and are asked there as a person would.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from infra import wiring
+from infra.lab.errors import LabError
+from infra.wiring import Endpoint
+
+if TYPE_CHECKING:
+    from infra.lab.lab import Lab
+
+FORWARDED = re.compile(rb"127\.0\.0\.1:(\d+)")
+
+
+@contextmanager
+def forwarded(lab: Lab, endpoint: Endpoint) -> Iterator[int]:
+    """Give the port of loopback that leads to `endpoint` while the body runs.
+
+    Raises:
+        LabError: it could not be forwarded.
+    """
+    command = ["kubectl", "port-forward", "--address=127.0.0.1", f"service/{endpoint.host}", f":{endpoint.port}"]
+    forward = subprocess.Popen(
+        command, env=lab.stack.process_env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        found = FORWARDED.search(forward.stdout.readline() if forward.stdout else b"")
+        if not found:
+            raise LabError(f"the port of {endpoint.host} could not be forwarded; ./lab status says whether it runs")
+        yield int(found.group(1))
+    finally:
+        forward.terminate()
+        forward.wait(timeout=10)
+
+
+@contextmanager
+def outside_port(lab: Lab, service: str) -> Iterator[int]:
+    """Give the port of loopback on which this machine reaches a service that is open to the outside.
+
+    Raises:
+        LabError: it could not be forwarded.
+    """
+    if lab.embedded:
+        yield wiring.node_port(service)
+        return
+    inside = next(exposed.port for exposed in wiring.EXPOSED if exposed.service == service)
+    with forwarded(lab, Endpoint(service, inside)) as port:
+        yield port
