@@ -27,6 +27,7 @@ from infra.lab.cluster import pki
 from infra.scales import SCALES
 from tests.support.apiserver import ApiServer, tool
 from tests.support.charts import CHARTS, helm
+from tests.support.engine import Stack
 from tests.support.processes import Process, free_port, wait_until
 from tests.support.program import IMAGES
 
@@ -153,7 +154,7 @@ def ingress(cluster: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         files["traefik.yaml"].replace('":8443"', f'"127.0.0.1:{port}"').replace('":8080"', f'"127.0.0.1:{ping}"')
     )
     budget = SCALES["S"].budgets["ingress"]
-    env = {"KUBECONFIG": str(_account(cluster, folder)), "GOMEMLIMIT": f"{budget.limit_mb // 2}MiB"}
+    env = {"KUBECONFIG": str(_account(cluster, folder)), "GOMEMLIMIT": f"{budget.limit_mb // 4}MiB"}
     process = Process("traefik", [tool("traefik"), f"--configFile={folder / 'traefik.yaml'}"], folder, env)
     server = ThreadingHTTPServer((own_address(), 0), _Backend)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -250,8 +251,25 @@ def test_an_ingress_of_another_namespace_is_not_served_and_its_secrets_are_out_o
 def test_at_rest_it_takes_less_than_its_request(ingress: Ingress, authority: str) -> None:
     for _ in range(200):
         assert accepted(ingress, "/readyz", authority)
-    used = psutil.Process(ingress.process.pid).memory_full_info().uss / 2**20
-    print(f"\ntraefik after 200 pages: {used:.0f} MiB of its own")
     shared = Path(f"/proc/{ingress.process.pid}/smaps_rollup").read_text()
     anonymous = next(int(line.split()[1]) for line in shared.splitlines() if line.startswith("Anonymous:")) / 1024
     assert anonymous < SCALES["S"].budgets["ingress"].request_mb
+
+
+def test_every_object_of_it_is_made_by_the_engine_stays_the_same_and_goes(
+    cluster: ApiServer, stack: Stack, namespace: str
+) -> None:
+    chart = {
+        "chart": str(CHARTS / "ingress"),
+        "name": "ingress",
+        "namespace": namespace,
+        "values": _values() | {"external": {"enabled": False}},
+        "skipAwait": True,  # no pod starts without nodes
+    }
+    stack.objects(cluster.kubeconfig, {}, {"ingress": chart})
+    stack.up()
+    assert stack.planned() == {}
+    kinds = {found["type"].rsplit(":", 1)[1] for found in stack.resources().values()}
+    assert {"Ingress", "IngressClass", "Role", "ClusterRole", "ServiceAccount", "Deployment", "NetworkPolicy"} <= kinds
+    stack.ok("destroy", "--yes", "--skip-preview")
+    assert cluster.json("clusterroles", "--field-selector", f"metadata.name={namespace}-ingress")["items"] == []
