@@ -34,7 +34,7 @@ def authority_hint(lab: Lab) -> str | None:
     """What a browser has to trust; the lab's authority is laid into the state folder for it."""
     if not lab.settings.has("ingress"):
         return None
-    file = lab.paths.state / "authority.crt"
+    file = lab.paths.authority
     file.write_text(lab.kube.secret(wiring.INGRESS_TLS)[wiring.CA_KEY])
     return f"Browsers and programs that are to trust {wiring.INGRESS_URL} need {file} (curl --cacert)."
 

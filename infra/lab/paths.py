@@ -46,6 +46,11 @@ class Paths:
         return self.cluster / "kubeconfig"
 
     @property
+    def authority(self) -> Path:
+        """The certificate of the authority that a browser has to trust, once `lab access` has laid it there."""
+        return self.state / "authority.crt"
+
+    @property
     def pulumi(self) -> Path:
         """Pulumi's file backend, home and passphrase."""
         return self.state / "pulumi"

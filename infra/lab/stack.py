@@ -209,7 +209,8 @@ class Stack:
             shutil.rmtree(folder)
         for file in kept.glob(f"stacks/{PROJECT}/{self.name}.json*"):
             file.unlink()
-        self.private_file.unlink(missing_ok=True)
+        for file in (self.private_file, self.paths.authority):
+            file.unlink(missing_ok=True)
 
 
 class _Watcher:
