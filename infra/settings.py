@@ -91,12 +91,13 @@ class Settings(BaseModel):
                 "iotlab:deviceCidr opens a port of the embedded cluster and does nothing for the cluster of iotlab:kubeconfig: "
                 "remove it; ./lab access says how a board reaches MQTT there."
             )
-        for key, value in (("registry", self.registry), ("context", self.context)):
-            if value and not self.kubeconfig:
-                raise SettingsError(
-                    f"iotlab:{key} needs iotlab:kubeconfig; the embedded cluster takes its images from this machine: "
-                    "remove it, or name the kubeconfig of the cluster that is meant."
-                )
+        reasons = {
+            "registry": "the embedded cluster takes its images from this machine",
+            "context": "it names a context of that file",
+        }
+        for key, reason in reasons.items():
+            if getattr(self, key) and not self.kubeconfig:
+                raise SettingsError(f"iotlab:{key} needs iotlab:kubeconfig: {reason}; remove it, or name the kubeconfig.")
 
     @property
     def chosen(self) -> frozenset[str]:

@@ -30,18 +30,32 @@ def _container(state: dict[str, Any], restarts: int) -> dict[str, Any]:
     return {"name": "main", "ready": "running" in state, "state": state, "restartCount": restarts, "lastState": last, **image}
 
 
+def _binding(pod: str, node: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": pod},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+    }
+
+
 @contextmanager
-def kubelet(api: Api, namespace: str, status_by_image: dict[str, dict[str, Any]]) -> Iterator[None]:
-    """Keep the status of all pods of `namespace` as given for their image while the block runs."""
+def kubelet(api: Api, namespace: str, status_by_image: dict[str, dict[str, Any]], *, node: str | None = None) -> Iterator[None]:
+    """Keep the status of all pods of `namespace` as given for their image while the block runs.
+
+    With `node`, play the scheduler too: a Service has endpoints only for pods that are on a node.
+    """
     over = threading.Event()
 
     def play() -> None:
         while not over.wait(_EVERY_S):
             for pod in api.every("v1", "Pod", namespace):
                 status = status_by_image[pod["spec"]["containers"][0]["image"]]
-                path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/status"
+                path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}"
                 try:
-                    api.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
+                    if node and not pod["spec"].get("nodeName"):
+                        api.request("POST", f"{path}/binding", _binding(pod["metadata"]["name"], node))
+                    api.request("PATCH", f"{path}/status", {"status": status}, content_type="application/merge-patch+json")
                 except ApiError:
                     continue  # the pod went meanwhile
 

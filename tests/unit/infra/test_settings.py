@@ -1,5 +1,7 @@
 """Settings: what can't work is refused with a sentence that says what to do."""
 
+import re
+
 import pytest
 
 from infra.scales import SCALES
@@ -29,6 +31,33 @@ def test_what_cannot_work_is_refused_with_one_sentence(config: dict[str, object]
         Settings.parse(config)
     assert sentence in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        (
+            {"kubeconfig": "~/.kube/config", "deviceCidr": "192.168.1.0/24"},
+            "iotlab:deviceCidr opens a port of the embedded cluster",
+        ),
+        ({"registry": "localhost:5000"}, "iotlab:registry needs iotlab:kubeconfig: the embedded cluster takes its images from"),
+        ({"context": "kind-iotlab"}, "iotlab:context needs iotlab:kubeconfig: it names a context of that file"),
+    ],
+)
+def test_what_cannot_stand_together_in_a_stacks_file_is_refused(config: dict[str, object], sentence: str) -> None:
+    settings = Settings.parse({f"iotlab:{key}": value for key, value in config.items()})
+    with pytest.raises(SettingsError, match=re.escape(sentence)):
+        settings.refuse_illegal_pairs()
+
+
+def test_a_kubeconfig_may_come_with_a_context_and_a_registry() -> None:
+    config = {"iotlab:kubeconfig": "kind.yaml", "iotlab:context": "kind-iotlab", "iotlab:registry": "http://localhost:5000/lab"}
+    Settings.parse(config).refuse_illegal_pairs()
+
+
+def test_a_registry_that_is_none_is_refused_with_one_sentence() -> None:
+    with pytest.raises(SettingsError, match=r"^iotlab:registry: 'nowhere' is no registry: write host:port"):
+        Settings.parse({"iotlab:registry": "nowhere"})
 
 
 def test_keys_of_other_projects_are_not_ours_to_judge() -> None:
