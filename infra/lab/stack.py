@@ -159,7 +159,8 @@ class Stack:
     def up(self, report: Report) -> dict[str, int]:
         """Bring the cluster to what the program says; returns how many resources were created, updated, same….
 
-        A preview comes first: it asks the API server about every object, so what it would refuse changes nothing.
+        The cluster's objects are read first, so what somebody deleted or changed comes back. Then a preview asks the API
+        server about every object, so what it would refuse changes nothing.
 
         Raises:
             LabError: the engine refused or a resource failed; the message names the first one and why.
@@ -176,11 +177,11 @@ class Stack:
                 file.flush()
 
             try:
-                planned = stack.preview(on_output=write, on_event=watcher.see).change_summary
+                planned = stack.preview(refresh=True, on_output=write, on_event=watcher.see).change_summary
                 if set(planned) <= {"same"}:
                     return _counts(planned)
                 # Asked for secrets, Pulumi's history would write the salt into the checkout's stack file.
-                done = stack.up(on_output=write, on_event=watcher.see, show_secrets=False)
+                done = stack.up(refresh=True, on_output=write, on_event=watcher.see, show_secrets=False)
             except automation.CommandError as failed:
                 raise LabError(f"pulumi: {watcher.why() or _last(str(failed))}\n  log: {log}") from failed
         return _counts(done.summary.resource_changes or {})

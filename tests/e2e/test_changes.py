@@ -60,6 +60,12 @@ def test_an_image_that_is_not_there_names_itself_old_pods_serve_on_and_up_repair
     assert lab_json("doctor")["ok"]
 
 
+def test_what_somebody_deleted_in_the_cluster_comes_back() -> None:
+    kubectl("delete", "deployment/bridge", "service/kafka")
+    lab_ok("up", timeout_s=600)
+    assert lab_json("doctor")["ok"]
+
+
 def test_renewed_passwords_reach_every_part_and_data_stay() -> None:
     before = lab_json("access")["mosquitto"]["password"]
     done = pulumi_up(rotation=2)
