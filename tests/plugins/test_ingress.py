@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -221,7 +222,7 @@ def test_an_ingress_that_a_lesson_applies_is_served_with_and_without_a_class(ing
     ingress.serve(SPACE, "with-class", "/one", SPACE)
     ingress.serve(SPACE, "without-class", "/two", None)
     for path in ("/one", "/two"):
-        wait_until(f"{path} is served", lambda path=path: accepted(ingress, path, authority), WITHIN_S)  # type: ignore[misc]
+        wait_until(f"{path} is served", partial(accepted, ingress, path, authority), WITHIN_S)
 
 
 def test_a_header_that_only_looks_like_one_of_the_ingress_does_not_pass(ingress: Ingress, authority: str) -> None:
