@@ -17,6 +17,7 @@ from infra.lab.bundle import Bundle, Manifest, export_archive, import_archive
 from infra.lab.bundle.credentials import login_for
 from infra.lab.bundle.handout import write_images
 from infra.lab.bundle.push import Registry
+from infra.lab.bundle.wheels import wheels
 from infra.lab.cluster.cluster import Cluster
 from infra.lab.cluster.layout import Binaries, Folders
 from infra.lab.console import Steps, console
@@ -233,7 +234,7 @@ class Lab:
     def export_bundle(self, file: Path) -> None:
         """Write toolchain and images into one archive, making what is missing first."""
         self.toolchain.ensure()
-        written = export_archive(self.toolchain, self.bundle.ensure(), self.steps, file)
+        written = export_archive(self.toolchain, self.bundle.ensure(), wheels(self.paths, self.steps), self.steps, file)
         console.print(f"{written.file} has {written.size / 1e6:.0f} MB. On another machine:", soft_wrap=True)
         console.print(f"  ./lab up --bundle {written.file.name}#sha256={written.sha256}", soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""The lab as one file: toolchain and images, each file with its hash, for machines without a network or in a hurry.
+"""The lab as one file: Python packages, toolchain and images, each with its hash, for machines without a network or in a hurry.
 
 The first member, bundle.json, names every other file with its SHA-256. A reader unpacks beside the cache, compares all
 of them, and only then moves anything into place. Who wants to be sure of the origin gives the hash that the export
@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-import urllib3
 from urllib3.exceptions import HTTPError
 
+from infra.lab import web
 from infra.lab.bundle import images
 from infra.lab.bundle.manifest import Manifest
+from infra.lab.bundle.wheels import FOLDER as WHEELS
 from infra.lab.console import Steps
 from infra.lab.errors import LabError, UserError
 from infra.lab.paths import Paths
@@ -35,7 +36,6 @@ TABLE = "bundle.json"
 FORMAT = 1
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 CHUNK = 1 << 20
-FETCH_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ def _writing(file: Path) -> Iterator[IO[bytes]]:
             raise LabError(f"{packer[0]} could not write {file}: is the disk full?")
 
 
-def export_archive(toolchain: Toolchain, manifest: Manifest, steps: Steps, file: Path) -> Exported:
-    """Write toolchain and images into `file`.
+def export_archive(toolchain: Toolchain, manifest: Manifest, wheels: Path, steps: Steps, file: Path) -> Exported:
+    """Write Python packages, toolchain and images into `file`; the door reads the first of them, so they come first.
 
     Raises:
         UserError: the file cannot be written there.
@@ -79,7 +79,8 @@ def export_archive(toolchain: Toolchain, manifest: Manifest, steps: Steps, file:
     """
     if not file.parent.is_dir():
         raise UserError(f"there is no folder {file.parent} to write {file.name} into.")
-    folders = {f"parts/{folder.name}": folder for folder in toolchain.folders()}
+    folders = {f"{WHEELS}/{wheels.name}": wheels}
+    folders |= {f"parts/{folder.name}": folder for folder in toolchain.folders()}
     folders[f"images/{manifest.folder.name}"] = manifest.folder
     with steps.step("Hashes of the bundle"):
         hashes = {
@@ -124,6 +125,7 @@ def import_archive(source: str, toolchain: Toolchain, paths: Paths, steps: Steps
             key = _check(scratch / "tree", place)
         with steps.step("Bundle: take over"):
             toolchain.adopt(scratch / "tree/parts")
+            _take_wheels(scratch / "tree" / WHEELS, paths)
             return _take_images(scratch / "tree/images" / key, paths)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -138,13 +140,13 @@ def _local(place: str, scratch: Path) -> Path:
         return file
     file = scratch / "fetched"
     try:
-        answer = urllib3.PoolManager().request("GET", place, preload_content=False, timeout=FETCH_TIMEOUT_S)
+        answer = web.pool(place).request("GET", place, preload_content=False)
         if answer.status != HTTPStatus.OK:
             raise UserError(f"the bundle {place} cannot be fetched: the server answered {answer.status}.")
         with file.open("wb") as target:
             shutil.copyfileobj(answer, target, CHUNK)
     except (HTTPError, OSError) as failed:
-        raise UserError(f"the bundle {place} cannot be fetched: {failed}.") from failed
+        raise UserError(f"the bundle {place} cannot be fetched: {web.why(failed)}.") from failed
     return file
 
 
@@ -198,6 +200,15 @@ def _check(tree: Path, place: str) -> str:
     if wrong:
         raise LabError(f"{place} is damaged, first in {wrong[0]}: fetch the bundle again; nothing of it was used.")
     return key
+
+
+def _take_wheels(unpacked: Path, paths: Paths) -> None:
+    """Keep the Python packages, so that a bundle can be exported again without a network."""
+    for folder in unpacked.iterdir() if unpacked.is_dir() else ():
+        kept = paths.cache / WHEELS / folder.name
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            folder.replace(kept)
 
 
 def _take_images(unpacked: Path, paths: Paths) -> Manifest:

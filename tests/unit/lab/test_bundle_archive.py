@@ -52,7 +52,10 @@ def _export(lab: Lab, file: Path, key: str = "") -> Exported:
     (folder / ARCHIVE).write_bytes(bytes(range(256)) * 4096)
     manifest = Manifest(folder, (RECORD,))
     manifest.write()
-    return export_archive(lab.toolchain, manifest, lab.steps, file)
+    wheels = lab.paths.cache / "wheels/0123"
+    wheels.mkdir(parents=True, exist_ok=True)
+    (wheels / "one-1-py3-none-any.whl").write_text("wheel")
+    return export_archive(lab.toolchain, manifest, wheels, lab.steps, file)
 
 
 @pytest.mark.parametrize("name", ["lab.tar.gz", "lab.tar.zst"])
@@ -61,7 +64,15 @@ def test_what_was_exported_is_there_after_the_import(here: Lab, there: Lab, tmp_
     taken = there.take(f"{exported.file}#sha256={exported.sha256}")
     assert taken.images == (RECORD,)
     assert taken.archive.read_bytes() == (here.paths.cache / "images" / images.bundle_key() / ARCHIVE).read_bytes()
+    assert (there.paths.cache / "wheels/0123/one-1-py3-none-any.whl").read_text() == "wheel"
     assert not list(there.paths.cache.glob(".bundle*"))
+
+
+def test_the_door_finds_its_python_packages_first(here: Lab, tmp_path: Path) -> None:
+    exported = _export(here, tmp_path / "lab.tar.gz")
+    with tarfile.open(exported.file) as archive:
+        files = [member.name for member in archive if member.isfile()]
+    assert files[:2] == ["bundle.json", "wheels/0123/one-1-py3-none-any.whl"]
 
 
 def test_a_second_import_changes_nothing(here: Lab, there: Lab, tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""The door without a network: `.venv` comes out of the bundle that `up` is given, with nothing but Python's own library."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WHEEL = "tiny-1.0-py3-none-any.whl"
+MAIN = "import sys, tiny\ndef main(): print(tiny.WHERE, sys.argv[1:])\n"
+NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": "/dev/null", "PIP_NO_CACHE_DIR": "1"}
+
+
+def wheel() -> bytes:
+    """A Python package of one line."""
+    files = {
+        "tiny.py": b"WHERE = 'from the bundle'\n",
+        "tiny-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
+        "tiny-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(
+        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b'=').decode()},{len(text)}\n"
+        for name, text in files.items()
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in (files | {"tiny-1.0.dist-info/RECORD": record.encode()}).items():
+            archive.writestr(name, text)
+    return packed.getvalue()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose only requirement is in no index."""
+    folder = tmp_path / "checkout"
+    (folder / "infra/lab").mkdir(parents=True)
+    shutil.copy2(ROOT / "lab", folder / "lab")
+    for package in ("infra", "infra/lab"):
+        (folder / package / "__init__.py").touch()
+    (folder / "infra/lab/cli.py").write_text(MAIN)
+    (folder / "requirements.txt").write_text(f"tiny==1.0 --hash=sha256:{hashlib.sha256(wheel()).hexdigest()}\n")
+    return folder
+
+
+def bundle(file: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(file, "w:gz" if file.suffix == ".gz" else "w") as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return file
+
+
+def door(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the door on a machine whose package index is nowhere."""
+    env = os.environ | NOWHERE | {"IOTLAB_STATE": str(checkout / "state")}
+    command = [str(checkout / "lab"), *words]
+    return subprocess.run(
+        command, cwd=checkout, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("packer", ["gzip", "zstd"])
+def test_the_python_packages_come_from_the_bundle(checkout: Path, tmp_path: Path, packer: str) -> None:
+    if packer == "zstd" and not shutil.which("zstd"):
+        pytest.fail("the program zstd is missing; install Debian's zstd")
+    members = {"bundle.json": b"{}", f"wheels/0123/{WHEEL}": wheel(), "images/0/images.tar": b"x" * 10_000_000}
+    file = bundle(tmp_path / ("lab.tar.gz" if packer == "gzip" else "lab.tar"), members)
+    if packer == "zstd":
+        subprocess.run(["zstd", "-q", "--rm", str(file)], check=True)
+        file = file.with_name("lab.tar.zst")
+    words = ["up", "--bundle", f"{file}#sha256=00"] if packer == "gzip" else ["up", f"--bundle={file}"]
+    done = door(checkout, *words)
+    assert done.returncode == 0, done.stderr + (checkout / "state/logs/python-packages.log").read_text()
+    assert done.stdout.strip() == f"from the bundle {words}"
+
+
+def test_what_is_no_bundle_is_refused_with_one_sentence(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "lab.tar.gz").write_text("hello")
+    done = door(checkout, "up", "--bundle", str(tmp_path / "lab.tar.gz"))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"lab: {tmp_path}/lab.tar.gz is no bundle of the lab: ")
+
+
+def test_a_bundle_of_another_checkout_is_named_as_a_likely_cause(checkout: Path, tmp_path: Path) -> None:
+    other = bundle(tmp_path / "lab.tar.gz", {"bundle.json": b"{}", "wheels/0123/other-1.0-py3-none-any.whl": b"x"})
+    done = door(checkout, "up", "--bundle", str(other))
+    assert done.returncode == 1
+    assert "was the bundle made for another Python than 3." in done.stderr
