@@ -57,3 +57,17 @@ def test_the_private_copy_carries_salt_images_and_kubeconfig_and_the_passphrase_
     }
     assert (paths.pulumi / "passphrase").read_text() == first
     assert stat.S_IMODE((paths.pulumi / "passphrase").stat().st_mode) == 0o600
+
+
+def test_forgetting_a_stack_leaves_the_others_state(tmp_path: Path) -> None:
+    paths = Paths(tmp_path / "cache", tmp_path / "state")
+    kept = paths.pulumi / "backend/.pulumi"
+    names = ("stacks/iotlab/{0}.json", "stacks/iotlab/{0}.json.bak", "history/iotlab/{0}/1", "locks/organization/iotlab/{0}/1")
+    for stack in ("local", "kind"):
+        for name in names:
+            file = kept / name.format(stack)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    Stack("local", paths, {"PATH": ""}, tmp_path / "kubeconfig").forget()
+    left = sorted(str(file.relative_to(kept)) for file in kept.rglob("*") if file.is_file())
+    assert left == sorted(name.format("kind") for name in names)
