@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
 import grpc
@@ -223,8 +223,9 @@ def serve(plugin_class: Callable[[str], Plugin]) -> None:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    while server.wait_for_termination(timeout=_ORPHAN_CHECK_S):
-        if os.getppid() != engine:  # killed: nobody will end what still waits here
-            plugin.cancel(Empty())
-            server.stop(grace=None)
-            return
+    # The engine ends its plugins by SIGINT; an engine that was killed ends nobody, so its absence is noticed.
+    with suppress(KeyboardInterrupt):
+        while server.wait_for_termination(timeout=_ORPHAN_CHECK_S) and os.getppid() == engine:
+            pass
+    plugin.cancel(Empty())
+    server.stop(grace=None)
