@@ -21,6 +21,8 @@ from infra.lab.kube import Pod
 if TYPE_CHECKING:
     from infra.lab.lab import Lab
 
+CANARY_WITHIN_S = 240  # three hops and five refusals at their own limits, and Python's start on a slow machine
+
 
 @dataclass(frozen=True, slots=True)
 class Hop:
@@ -93,7 +95,7 @@ def _pods_ready(service: str, pods: list[Pod]) -> Check:
 def _canary(lab: Lab) -> tuple[list[Hop], list[Check]]:
     command = ("exec", "deployment/canary", "--", "python", "-m", "canary", "once", "--json")
     try:
-        said = json.loads(lab.kube.run(*command, timeout_s=60))
+        said = json.loads(lab.kube.run(*command, timeout_s=CANARY_WITHIN_S))
     except (LabError, ValueError) as failed:
         return [], [Check("canary", ok=False, why=f"the canary gave no answer ({failed}); look at ./lab logs canary")]
     hops = [Hop(hop["name"], hop["from"], hop["to"], hop["latency_ms"], hop["ok"], hop["why"]) for hop in said["hops"]]

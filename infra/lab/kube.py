@@ -34,7 +34,7 @@ class Kube:
         """`env` holds PATH and KUBECONFIG."""
         self._env = dict(env)
 
-    def run(self, *words: str, timeout_s: float = 30, stdin: str | None = None) -> str:
+    def run(self, *words: str, timeout_s: float = 60, stdin: str | None = None) -> str:
         """Run kubectl and return what it prints.
 
         Raises:
