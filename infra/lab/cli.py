@@ -11,13 +11,14 @@ from typing import Annotated
 
 import typer
 
-from infra.lab import views
+from infra.lab import bringup, views
 from infra.lab.access import authority_hint, board_hint, given_hint, logins
 from infra.lab.console import console
-from infra.lab.doctor import examine
+from infra.lab.doctor import examine, settle
 from infra.lab.errors import LabError
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
+from infra.lab.packing import export_bundle, take_bundle, write_images
 from infra.lab.status import status_of
 from infra.lab.testing import run_tests
 from infra.lab.watch import run_watch
@@ -44,10 +45,10 @@ def up(
     lab = Lab(stack)
     with lab.lock():
         if bundle:
-            lab.take_bundle(bundle)
-        lab.up()
+            take_bundle(lab, bundle)
+        bringup.up(lab)
     with lab.steps.step("Doctor"):
-        diagnosis = lab.settle(lambda: examine(lab))
+        diagnosis = settle(lab)
     views.show_diagnosis(diagnosis)
     if not diagnosis.ok:
         raise LabError("the lab is up but not healthy; the red lines above say what to run next.")
@@ -62,7 +63,7 @@ def down(
     """Stop the lab and check that nothing of it is left; data and caches stay."""
     lab = Lab(stack)
     with lab.lock():
-        lab.down(purge=purge)
+        bringup.down(lab, purge=purge)
 
 
 @app.command()
@@ -139,7 +140,7 @@ def bundle_images(file: Annotated[Path, typer.Argument(help="Where to write the 
     """Write the images alone, for `kind load image-archive`, `microk8s images import` or `docker load`."""
     lab = Lab(stack)
     with lab.lock():
-        lab.write_images(file)
+        write_images(lab, file)
 
 
 @bundle_app.command("export", epilog="Example: ./lab bundle export lab.tar.zst")
@@ -147,7 +148,7 @@ def bundle_export(file: Annotated[Path, typer.Argument(help="Where to write the 
     """Write the archive that `./lab up --bundle FILE` needs on a machine without a network."""
     lab = Lab(stack)
     with lab.lock():
-        lab.export_bundle(file)
+        export_bundle(lab, file)
 
 
 @app.command(

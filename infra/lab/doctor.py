@@ -8,6 +8,7 @@ without TLS.
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from infra.lab.kube import Pod
 if TYPE_CHECKING:
     from infra.lab.lab import Lab
 
+SETTLE_S = 90  # the first reading may wait for a consumer group to form
+AGAIN_AFTER_S = 3
 CANARY_WITHIN_S = 240  # three hops and five refusals at their own limits, and Python's start on a slow machine
 
 
@@ -149,3 +152,13 @@ def _check(name: str, said: probes.Answer, *, wanted: bool) -> Check:
     else:
         why = f"{said.reason}; look at ./lab logs {service}"
     return Check(name, ok=False, why=why)
+
+
+def settle(lab: Lab) -> Diagnosis:
+    """Examine until green, for at most SETTLE_S: pods that are ready still have to find each other."""
+    until = time.monotonic() + SETTLE_S
+    while True:
+        diagnosis = examine(lab)
+        if diagnosis.ok or time.monotonic() > until:
+            return diagnosis
+        time.sleep(AGAIN_AFTER_S)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from infra import wiring
+from infra.lab import bringup
 from infra.lab import lab as lab_module
 from infra.lab import stack as stack_module
 from infra.lab.access import given_hint, logins
@@ -96,7 +97,7 @@ def storage(cluster: ApiServer) -> Iterator[None]:
 def test_a_cluster_without_a_default_storage_class_is_refused_before_anything_is_sent(lab: Lab, registry: DockerRegistry) -> None:
     before = registry.log.read_text().count("PUT")
     with pytest.raises(UserError, match="no default storage class"):
-        lab.up()
+        bringup.up(lab)
     assert registry.log.read_text().count("PUT") == before
     assert not lab.stack.private_file.exists()
 
@@ -108,9 +109,9 @@ def test_up_fills_it_looks_into_it_and_leaves_it_standing(
     images = dict.fromkeys(lab.references(lab.bundle.manifest()).values(), READY)
     assert all(reference.startswith(f"{registry.address}/class/") for reference in images)
     with kubelet(cluster.api, wiring.NAMESPACE, images, node="given"):
-        changes = lab.up()
+        changes = bringup.up(lab)
         assert changes["create"] > 5
-        assert set(lab.up()) == {"same"}
+        assert set(bringup.up(lab)) == {"same"}
         found = status_of(lab)
         assert found.ok, found
         assert {pod.service for pod in found.pods} == {"mosquitto", "fleet"}
@@ -122,9 +123,9 @@ def test_up_fills_it_looks_into_it_and_leaves_it_standing(
     assert f"--stack {STACK}" in hint
     assert "port 31883 of 10.1.0.1" in hint
     with pytest.raises(UserError, match=r"not the lab's to stop.*pulumi destroy -s given"):
-        lab.down(purge=False)
+        bringup.down(lab, purge=False)
     with pytest.raises(UserError, match="not the lab's to stop"):
-        lab.down(purge=True)
+        bringup.down(lab, purge=True)
     said = " ".join(capfd.readouterr().err.split())
     assert "the cluster's nodes are arm64, the images are made for amd64" in said
     assert "nothing changed" in said
@@ -135,8 +136,8 @@ def test_up_fills_it_looks_into_it_and_leaves_it_standing(
 def _a_recreated_cluster_is_noticed(lab: Lab) -> None:
     lab.given.marker.write_text("the id of a cluster that is gone")
     with pytest.raises(UserError, match=r"filled another cluster .* ./lab down --purge --stack given"):
-        lab.up()
-    lab.down(purge=True)
+        bringup.up(lab)
+    bringup.down(lab, purge=True)
     assert not lab.stack.private_file.exists()
     assert not list((lab.paths.pulumi / "backend").rglob(f"{STACK}.json*"))
 
@@ -146,6 +147,11 @@ def test_a_cluster_that_does_not_answer_is_named(lab: Lab, config: dict[str, obj
     silent["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     (tmp_path / "silent.kubeconfig").write_text(yaml.safe_dump(silent))
     config["iotlab:kubeconfig"] = str(tmp_path / "silent.kubeconfig")
-    for act in (lab.up, lambda: status_of(lab), lab.need_up, lambda: show_logs(lab, "mosquitto", follow=False, tail=1)):
+    for act in (
+        lambda: bringup.up(lab),
+        lambda: status_of(lab),
+        lab.need_up,
+        lambda: show_logs(lab, "mosquitto", follow=False, tail=1),
+    ):
         with pytest.raises(UserError, match=r"the cluster of the current context of .*silent\.kubeconfig gives no answer"):
             act()

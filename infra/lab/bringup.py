@@ -1,0 +1,122 @@
+"""The long verbs: `up` fills a cluster with what the checkout says, `down` stops what the lab started."""
+
+from __future__ import annotations
+
+import os
+
+from rich.markup import escape
+
+from infra.lab import kubernetes_plugin, preflight
+from infra.lab.bundle import Manifest
+from infra.lab.bundle.credentials import login_for
+from infra.lab.bundle.push import Registry
+from infra.lab.console import console
+from infra.lab.errors import LabError, UserError
+from infra.lab.lab import Lab
+from infra.lab.toolchain import host, parts
+from infra.registries import RegistryAddress
+
+
+def up(lab: Lab) -> dict[str, int]:
+    """Bring the lab to what this checkout says; resumable at any point. Returns the changes by kind."""
+    if not lab.embedded:
+        return _up_given(lab)
+    preflight.check_machine(lab.paths, lab.settings, warm=not lab.toolchain.missing())
+    lab.toolchain.ensure()
+    manifest = lab.bundle.ensure()
+    lab.cluster.start()
+    lab.cluster.load_images(manifest.archive)
+    return _fill(lab, manifest)
+
+
+def _up_given(lab: Lab) -> dict[str, int]:
+    """Fill a cluster that isn't the lab's: what can be refused is refused before anything is built or sent."""
+    lab.given.copied()
+    if host.fits():
+        lab.toolchain.ensure(parts.KUBECTL_HELM.name)
+    else:
+        lab.need_tools()
+    lab.given.check(lab.kube, lab.stack_name)
+    manifest = _images_for_given(lab)
+    if host.fits():
+        lab.toolchain.ensure(*lab.tools)
+    if lab.registry:
+        _push(lab, manifest, lab.registry)
+    references = lab.references(manifest)
+    for warning in lab.given.warnings(lab.kube, references, from_registry=lab.registry is not None):
+        console.print(f"  [yellow]{escape(warning)}[/]", soft_wrap=True)
+    changes = _fill(lab, manifest)
+    lab.given.remember(lab.kube)
+    return changes
+
+
+def _images_for_given(lab: Lab) -> Manifest:
+    """The images; building them takes root on Linux, a bundle brings them anywhere."""
+    if Manifest.read(lab.bundle.folder) is None:
+        if not host.fits() or os.geteuid() != 0:
+            raise UserError(
+                "the images can be built on Linux (x86_64) and as root only, and no bundle has brought them: make one there "
+                "(./lab bundle export lab.tar.gz), then ./lab up --bundle lab.tar.gz here."
+            )
+        lab.toolchain.ensure(parts.DEBIAN.name)
+    return lab.bundle.ensure()
+
+
+def _push(lab: Lab, manifest: Manifest, address: RegistryAddress) -> None:
+    with lab.steps.step(f"Images to {address.host}"):
+        done = Registry(address, login_for(address.host)).push(manifest)
+    if done.sent:
+        console.print(f"  {done.sent} files sent, {done.sent_bytes / 1e6:.0f} MB; {done.there} were there")
+
+
+def _fill(lab: Lab, manifest: Manifest) -> dict[str, int]:
+    lab.stack.prepare(lab.references(manifest))
+    _choose_plugin(lab)
+    filling = f"Services of the stack {lab.stack_name}"
+    with lab.steps.step(filling):
+        changes = lab.stack.up(lambda detail: lab.steps.say(filling, detail))
+    kubernetes_plugin.remember(lab.paths, standin=lab.standin)
+    changed = {kind: count for kind, count in changes.items() if kind != "same"}
+    told = ", ".join(f"{count} {kind}" for kind, count in sorted(changed.items())) or "nothing changed"
+    console.print(f"  {told}")
+    return changes
+
+
+def _choose_plugin(lab: Lab) -> None:
+    if lab.standin:
+        lab.stack.put_on_path(kubernetes_plugin.STANDIN)
+        console.print("  Pulumi's Kubernetes plugin could not be fetched: the lab's stand-in serves")
+    if kubernetes_plugin.changed(lab.paths, standin=lab.standin):
+        with lab.steps.step("Kubernetes plugin changed: its objects are made anew, data stay"):
+            kubernetes_plugin.hand_over(lab.stack.process_env(), lab.stack_name)
+
+
+def down(lab: Lab, *, purge: bool) -> None:
+    """Stop everything the lab started; with `purge` also remove cluster data and the stack's state together."""
+    if not lab.embedded:
+        _leave_given(lab, purge=purge)
+        return
+    lab.cluster.stop()
+    if purge:
+        try:
+            lab.cluster.purge()
+        except OSError as stuck:
+            raise LabError(f"cluster data could not be removed: {stuck}") from stuck
+        lab.stack.forget()
+
+
+def _leave_given(lab: Lab, *, purge: bool) -> None:
+    """Forget a given cluster that is gone; one that is there is not the lab's to stop.
+
+    Raises:
+        UserError: what to run instead.
+    """
+    if purge and lab.given.left(lambda: lab.kube):
+        lab.stack.forget()
+        lab.given.marker.unlink()
+        console.print(f"The cluster that the stack {lab.stack_name} filled is gone: its state is forgotten.")
+        return
+    raise UserError(
+        f"the cluster of {lab.given.file} is not the lab's to stop. To take the lab out of it, data included: "
+        f'eval "$(./lab env --stack {lab.stack_name})" && pulumi destroy -s {lab.stack_name}'
+    )
