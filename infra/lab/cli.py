@@ -19,6 +19,7 @@ from infra.lab.errors import LabError
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
 from infra.lab.packing import export_bundle, take_bundle, write_images
+from infra.lab.stack import FOREIGN
 from infra.lab.status import status_of
 from infra.lab.testing import run_tests
 from infra.lab.watch import run_watch
@@ -129,6 +130,7 @@ def env(stack: StackName = LOCAL) -> None:
     lab.refresh_private_file()
     for name, value in sorted(lab.stack.env().items()):
         typer.echo(f"export {name}={shlex.quote(value)}")
+    typer.echo(f"unset {FOREIGN}")
 
 
 bundle_app = typer.Typer(help="One archive with toolchain, binaries and images.", no_args_is_help=True)

@@ -15,16 +15,20 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import yaml
 from pulumi import automation
 
+from infra.lab.cluster.pki import write_private
 from infra.lab.errors import LabError, UserError
 from infra.lab.paths import ROOT, Paths
 from infra.settings import PROJECT, Settings, SettingsError
 
 Report = Callable[[str], None]
+# Pulumi takes this one before the file, even empty: with a person's own, the lab's secrets could not be read.
+FOREIGN = "PULUMI_CONFIG_PASSPHRASE"
 
 
 def config_of(name: str) -> dict[str, object]:
@@ -39,7 +43,9 @@ def config_of(name: str) -> dict[str, object]:
     except FileNotFoundError as missing:
         known = ", ".join(sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")))
         raise UserError(f"there is no stack '{name}': {file.name} does not exist; stacks are {known}.") from missing
-    except yaml.YAMLError as broken:
+    except OSError as failed:
+        raise UserError(f"{file} cannot be read: {failed.strerror}.") from failed
+    except (UnicodeDecodeError, yaml.YAMLError) as broken:
         raise UserError(f"{file.name} is not valid YAML: {' '.join(str(broken).split())}.") from broken
     config = loaded.get("config") if isinstance(loaded, dict) else None
     if not isinstance(config, dict):
@@ -86,11 +92,24 @@ class Stack:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
             "KUBECONFIG": str(self.kubeconfig),
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), self._no_proxy()),
         }
+
+    def _no_proxy(self) -> str:
+        """What a shell's proxy must not get: Pulumi's own traffic on loopback, and the API of the lab's own cluster.
+
+        A given cluster is asked as the person's own kubectl asks it: it may well be reached through the proxy only.
+        """
+        told = ",".join(os.environ.get(name, "") for name in ("NO_PROXY", "no_proxy"))
+        hosts = [host.strip() for host in told.split(",") if host.strip()] + ["127.0.0.1", "localhost"]
+        if self.kubeconfig == self.paths.kubeconfig and self.kubeconfig.is_file():
+            loaded = yaml.safe_load(self.kubeconfig.read_text())
+            hosts += [urlsplit(entry["cluster"]["server"]).hostname or "" for entry in loaded["clusters"]]
+        return ",".join(dict.fromkeys(hosts))
 
     def process_env(self) -> dict[str, str]:
         """This process's environment with `env` laid over it, for programs started from here."""
-        return os.environ | self.env()
+        return {name: value for name, value in (os.environ | self.env()).items() if name != FOREIGN}
 
     def put_on_path(self, folder: Path) -> None:
         """Let the engine find a plugin in `folder`; every pulumi-resource-* on PATH is loaded, used or not."""
@@ -101,9 +120,8 @@ class Stack:
         for folder in (self.paths.pulumi, self.paths.pulumi / "backend", self.paths.pulumi / "home"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         passphrase = self.paths.pulumi / "passphrase"
-        if not passphrase.exists():
-            with os.fdopen(os.open(passphrase, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(32))
+        if not passphrase.exists() or not passphrase.stat().st_size:
+            write_private(passphrase, secrets.token_urlsafe(32).encode())
         if not self._salt():
             self._init()
         config = config_of(self.name)
@@ -153,6 +171,7 @@ class Stack:
 
     def _open(self) -> automation.Stack:
         os.environ["PATH"] = self._tool_env["PATH"]  # the API looks `pulumi` up in this process's PATH
+        os.environ.pop(FOREIGN, None)  # and lays its variables over this process's
         options = automation.LocalWorkspaceOptions(env_vars=self.env())
         return automation.select_stack(self.name, work_dir=str(ROOT), opts=options)
 

@@ -1,13 +1,16 @@
 """The stack's files: the checkout is read, never written; bad ones are the user's fault."""
 
+import os
 import stat
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
+from pulumi import automation
 
 from infra.lab import stack as module
-from infra.lab.errors import UserError
+from infra.lab.errors import LabError, UserError
 from infra.lab.paths import Paths
 from infra.lab.stack import Stack, config_of, settings_of
 
@@ -57,6 +60,65 @@ def test_the_private_copy_carries_salt_images_and_kubeconfig_and_the_passphrase_
     }
     assert (paths.pulumi / "passphrase").read_text() == first
     assert stat.S_IMODE((paths.pulumi / "passphrase").stat().st_mode) == 0o600
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """A stack of the embedded cluster, whose kubeconfig is there."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    paths = Paths(tmp_path / "cache", tmp_path / "state")
+    paths.cluster.mkdir(parents=True)
+    paths.kubeconfig.write_text("clusters: [{name: iotlab, cluster: {server: 'https://10.213.0.2:6443'}}]")
+    return Stack("local", paths, {"PATH": ""}, paths.kubeconfig)
+
+
+def test_a_proxy_in_the_shell_gets_neither_pulumis_own_traffic_nor_the_labs_api(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "intranet.example, 127.0.0.1")
+    for env in (stack.env(), stack.process_env()):
+        assert env["NO_PROXY"] == env["no_proxy"] == "intranet.example,127.0.0.1,localhost,10.213.0.2"
+
+
+def test_a_given_cluster_is_asked_through_the_proxy_that_the_shell_names(stack: Stack, tmp_path: Path) -> None:
+    given = Stack("kind", stack.paths, {"PATH": ""}, tmp_path / "kind.kubeconfig")
+    given.kubeconfig.write_text(stack.kubeconfig.read_text())
+    assert given.env()["NO_PROXY"] == "127.0.0.1,localhost"
+
+
+def test_a_persons_own_passphrase_does_not_reach_pulumi(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another")
+    assert "PULUMI_CONFIG_PASSPHRASE" not in stack.process_env()
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.setattr(automation, "select_stack", Mock(side_effect=LabError("opened")))
+    with pytest.raises(LabError, match="opened"):
+        stack.up(print)
+    assert "PULUMI_CONFIG_PASSPHRASE" not in os.environ
+
+
+def test_an_empty_passphrase_file_is_a_missing_one(stack: Stack, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    del checkout
+    monkeypatch.setattr(stack, "_init", lambda: stack.private_file.write_text("encryptionsalt: v1:salt\n"))
+    stack.paths.pulumi.mkdir()
+    file = stack.paths.pulumi / "passphrase"
+    file.touch()
+    stack.prepare({})
+    assert len(file.read_text()) == 43
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_stack_file_that_is_no_text_is_refused(checkout: Path) -> None:
+    (checkout / "Pulumi.local.yaml").write_bytes(b"config: {\xff}")
+    with pytest.raises(UserError, match=r"Pulumi\.local\.yaml is not valid YAML"):
+        config_of("local")
+
+
+def test_a_folder_in_place_of_a_stack_file_is_refused(checkout: Path) -> None:
+    (checkout / "Pulumi.other.yaml").mkdir()
+    with pytest.raises(UserError, match=r"Pulumi\.other\.yaml cannot be read: Is a directory"):
+        config_of("other")
 
 
 def test_forgetting_a_stack_leaves_the_others_state(tmp_path: Path) -> None:
