@@ -75,7 +75,7 @@ def _fill(lab: Lab, manifest: Manifest) -> dict[str, int]:
     filling = f"Services of the stack {lab.stack_name}"
     with lab.steps.step(filling):
         changes = lab.stack.up(lambda detail: lab.steps.say(filling, detail))
-    kubernetes_plugin.remember(lab.paths, standin=lab.standin)
+    kubernetes_plugin.remember(lab.paths, lab.stack_name, standin=lab.standin)
     changed = {kind: count for kind, count in changes.items() if kind != "same"}
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(changed.items())) or "nothing changed"
     console.print(f"  {told}")
@@ -86,7 +86,7 @@ def _choose_plugin(lab: Lab) -> None:
     if lab.standin:
         lab.stack.put_on_path(kubernetes_plugin.STANDIN)
         console.print("  Pulumi's Kubernetes plugin could not be fetched: the lab's stand-in serves")
-    if kubernetes_plugin.changed(lab.paths, standin=lab.standin):
+    if kubernetes_plugin.changed(lab.paths, lab.stack_name, standin=lab.standin):
         with lab.steps.step("Kubernetes plugin changed: its objects are made anew, data stay"):
             kubernetes_plugin.hand_over(lab.stack.process_env(), lab.stack_name)
 
@@ -102,7 +102,12 @@ def down(lab: Lab, *, purge: bool) -> None:
             lab.cluster.purge()
         except OSError as stuck:
             raise LabError(f"cluster data could not be removed: {stuck}") from stuck
-        lab.stack.forget()
+        _forget(lab)
+
+
+def _forget(lab: Lab) -> None:
+    lab.stack.forget()
+    kubernetes_plugin.forget(lab.paths, lab.stack_name)
 
 
 def _leave_given(lab: Lab, *, purge: bool) -> None:
@@ -112,8 +117,8 @@ def _leave_given(lab: Lab, *, purge: bool) -> None:
         UserError: what to run instead.
     """
     if purge and lab.given.left(lambda: lab.kube):
-        lab.stack.forget()
-        lab.given.marker.unlink()
+        _forget(lab)
+        lab.given.marker.unlink(missing_ok=True)
         console.print(f"The cluster that the stack {lab.stack_name} filled is gone: its state is forgotten.")
         return
     raise UserError(

@@ -58,7 +58,7 @@ def status_of(lab: Lab) -> LabStatus:
             pods = ()
     missing = tuple(sorted(lab.settings.chosen - {pod.service for pod in pods}))
     memory = memory_mb(cluster.owner.pid) if cluster and cluster.running and cluster.owner else None
-    return LabStatus(cluster, pods, missing, memory, kubernetes_plugin.used(lab.paths))
+    return LabStatus(cluster, pods, missing, memory, kubernetes_plugin.used(lab.paths, lab.stack_name))
 
 
 def memory_mb(supervisor: int) -> int:
