@@ -1,4 +1,4 @@
-"""`python -m canary once [--json]` flies once and reports; `python -m canary serve` stands and flies every interval."""
+"""`python -m canary once [--json]` flies once and reports, `topics` looks at Kafka's topics only; `serve` flies all the time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from runtime.process import exit_code_of, log_to_stderr, stop_on_signals
 from runtime.settings import from_environment
 from runtime.status import Heartbeat, serving
 
-from canary.flight import fly, logins
+from canary.flight import fly, logins, look_at_topics
+from canary.report import Report
 from canary.serve import Metrics, serve
 from canary.settings import CanarySettings
 
 
-def _once(settings: CanarySettings, *, as_json: bool) -> int:
-    report = fly(settings, logins(settings))
+def _tell(report: Report, *, as_json: bool) -> int:
     if as_json:  # the answer is in the object, so that whoever runs us remotely gets it in every case
         sys.stdout.write(json.dumps(report.as_json()) + "\n")
         return 0
@@ -39,13 +39,15 @@ def _serve(settings: CanarySettings) -> None:
 def main() -> int:
     """Run what the command line asks for."""
     options = argparse.ArgumentParser(prog="canary", description="Sends a reading through every hop.")
-    options.add_argument("mode", choices=("once", "serve"))
-    options.add_argument("--json", action="store_true", help="once: print one JSON object, exit code 0 whatever it says")
+    options.add_argument("mode", choices=("once", "topics", "serve"))
+    options.add_argument("--json", action="store_true", help="once, topics: print one JSON object, exit code 0 whatever it says")
     chosen = options.parse_args()
     settings = from_environment(CanarySettings)
     log_to_stderr(settings.log_level)
     if chosen.mode == "once":
-        return _once(settings, as_json=chosen.json)
+        return _tell(fly(settings, logins(settings)), as_json=chosen.json)
+    if chosen.mode == "topics":
+        return _tell(look_at_topics(settings), as_json=chosen.json)
     _serve(settings)
     return 0
 

@@ -11,7 +11,7 @@ from telemetry.car import CarReading, encode_json
 
 from canary import influx, mqtt
 from canary.influx import InfluxError, InfluxProbe
-from canary.kafka import KafkaWatch, WatchError
+from canary.kafka import KafkaWatch, WatchError, topics_lacking
 from canary.mqtt import MqttError, MqttProbe
 from canary.report import INFLUXDB, KAFKA, MQTT, NOT_SEEN, NOT_TRIED, Check, Hop, Report
 from canary.settings import CanarySettings
@@ -133,4 +133,10 @@ def _checks(settings: CanarySettings, who: Logins) -> list[Check]:
 
 def fly(settings: CanarySettings, who: Logins) -> Report:
     """Send one reading and report."""
-    return Report(_follow(settings, who, new_name(settings.device)), _checks(settings, who))
+    hops = _follow(settings, who, new_name(settings.device))
+    return Report(hops, [*look_at_topics(settings).checks, *_checks(settings, who)])
+
+
+def look_at_topics(settings: CanarySettings) -> Report:
+    """Report on Kafka's topics alone; that takes no reading and no login."""
+    return Report((), [Check("topics", topics_lacking(settings.brokerlist, settings.topics, settings.hop_timeout_s))])

@@ -1,10 +1,12 @@
-"""The canary's Kafka side: watch a topic from its end for one reading. No group, no commit: no trace."""
+"""The canary's Kafka side: watch a topic from its end for one reading, and count topics. No group, no commit: no trace."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 
 class WatchError(Exception):
@@ -56,3 +58,22 @@ class KafkaWatch:
     def close(self) -> None:
         """Stop watching."""
         self._consumer.close()
+
+
+def lacking(wanted: Mapping[str, int], found: Mapping[str, int]) -> str | None:
+    """None if every wanted topic is found with at least its partitions, else which is not and the next command."""
+    missing = [name for name in wanted if not found.get(name)]
+    narrow = [
+        f"{name} has {found[name]} of {wanted[name]} partitions" for name in wanted if 0 < found.get(name, 0) < wanted[name]
+    ]
+    told = [f"kafka has no topic {', '.join(missing)}"] if missing else []
+    return f"{'; '.join([*told, *narrow])}; run ./lab up" if missing or narrow else None
+
+
+def topics_lacking(brokerlist: str, wanted: Mapping[str, int], timeout_s: float) -> str | None:
+    """Ask Kafka for its topics and compare them with the wanted ones."""
+    try:
+        known = AdminClient({"bootstrap.servers": brokerlist, "log_level": 2}).list_topics(timeout=timeout_s).topics
+    except KafkaException as failed:
+        return f"kafka cannot be asked: {failed.args[0].str()}; run ./lab logs kafka"
+    return lacking(wanted, {name: len(topic.partitions) for name, topic in known.items()})

@@ -24,14 +24,14 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something that has to be refused, and whether it was."""
+    """Something that has to hold besides the hops: a refusal, or Kafka's topics."""
 
     name: str
     error: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether it was refused."""
+        """Whether it holds."""
         return self.error is None
 
 

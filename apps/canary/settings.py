@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
 from runtime.settings import AppSettings
 
@@ -21,6 +21,7 @@ class CanarySettings(AppSettings):
     mqtt_password_file: Path = Field(description="file with the MQTT user's password")
     brokerlist: str = Field(description="Kafka's bootstrap brokers, host:port with commas between")
     kafka_topic: str = Field(min_length=1, description="Kafka topic of the canaries")
+    topics: dict[str, PositiveInt] = Field(default={}, description="JSON: the topics that must be there, with their partitions")
     influx_url: str = Field(pattern=r"^https?://", description="InfluxDB, http://host:port")
     influx_user: str = Field(description="InfluxDB user")
     influx_password_file: Path = Field(description="file with the InfluxDB user's password")

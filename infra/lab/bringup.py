@@ -6,15 +6,21 @@ import os
 
 from rich.markup import escape
 
+from infra import wiring
 from infra.lab import kubernetes_plugin, preflight
 from infra.lab.bundle import Manifest
 from infra.lab.bundle.credentials import login_for
 from infra.lab.bundle.push import Registry
 from infra.lab.console import console
+from infra.lab.doctor import topics_lacking
 from infra.lab.errors import LabError, UserError
+from infra.lab.kube import SERVICE_LABEL
 from infra.lab.lab import Lab
+from infra.lab.stack import Report
 from infra.lab.toolchain import host, parts
 from infra.registries import RegistryAddress
+
+JOB_GONE_WITHIN_S = 120
 
 
 def up(lab: Lab) -> dict[str, int]:
@@ -26,7 +32,7 @@ def up(lab: Lab) -> dict[str, int]:
     manifest = lab.bundle.ensure()
     lab.cluster.start()
     lab.cluster.load_images(manifest.archive)
-    return _fill(lab, manifest)
+    return fill(lab, manifest)
 
 
 def _up_given(lab: Lab) -> dict[str, int]:
@@ -45,7 +51,7 @@ def _up_given(lab: Lab) -> dict[str, int]:
     references = lab.references(manifest)
     for warning in lab.given.warnings(lab.kube, references, from_registry=lab.registry is not None):
         console.print(f"  [yellow]{escape(warning)}[/]", soft_wrap=True)
-    changes = _fill(lab, manifest)
+    changes = fill(lab, manifest)
     lab.given.remember(lab.kube)
     return changes
 
@@ -69,17 +75,26 @@ def _push(lab: Lab, manifest: Manifest, address: RegistryAddress) -> None:
         console.print(f"  {done.sent} files sent, {done.sent_bytes / 1e6:.0f} MB; {done.there} were there")
 
 
-def _fill(lab: Lab, manifest: Manifest) -> dict[str, int]:
+def fill(lab: Lab, manifest: Manifest) -> dict[str, int]:
+    """Bring a cluster that has the images to what the checkout says; returns the changes by kind."""
     lab.stack.prepare(lab.references(manifest))
     _choose_plugin(lab)
     filling = f"Services of the stack {lab.stack_name}"
     with lab.steps.step(filling):
         changes = lab.stack.up(lambda detail: lab.steps.say(filling, detail))
+        if topics_lacking(lab):
+            changes = _made_again(lab, lambda detail: lab.steps.say(filling, detail))
     kubernetes_plugin.remember(lab.paths, lab.stack_name, standin=lab.standin)
     changed = {kind: count for kind, count in changes.items() if kind != "same"}
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(changed.items())) or "nothing changed"
     console.print(f"  {told}")
     return changes
+
+
+def _made_again(lab: Lab, report: Report) -> dict[str, int]:
+    """Let the job that makes Kafka's topics run again: it is done for good otherwise, whatever becomes of a topic."""
+    lab.kube.run("delete", "jobs", "-l", f"{SERVICE_LABEL}={wiring.KAFKA.host}", timeout_s=JOB_GONE_WITHIN_S)
+    return lab.stack.up(report)
 
 
 def _choose_plugin(lab: Lab) -> None:
@@ -111,17 +126,20 @@ def _forget(lab: Lab) -> None:
 
 
 def _leave_given(lab: Lab, *, purge: bool) -> None:
-    """Forget a given cluster that is gone; one that is there is not the lab's to stop.
+    """Forget a given cluster in whose place another one answers; one that is there is not the lab's to stop.
 
     Raises:
-        UserError: what to run instead.
+        UserError: what to run instead, or none answers.
     """
+    if purge and lab.given.marker.exists():
+        lab.need_tools()
     if purge and lab.given.left(lambda: lab.kube):
         _forget(lab)
         lab.given.marker.unlink(missing_ok=True)
         console.print(f"The cluster that the stack {lab.stack_name} filled is gone: its state is forgotten.")
         return
     raise UserError(
-        f"the cluster of {lab.given.file} is not the lab's to stop. To take the lab out of it, data included: "
-        f'eval "$(./lab env --stack {lab.stack_name})" && pulumi destroy -s {lab.stack_name}'
+        f"the cluster of {lab.given.file} is not the lab's to stop. To take the lab out of it: "
+        f'eval "$(./lab env --stack {lab.stack_name})" && pulumi destroy -s {lab.stack_name}; '
+        f"the data go with the namespace: kubectl delete namespace {wiring.NAMESPACE}"
     )

@@ -2,7 +2,7 @@
 
 The canary runs inside the cluster (`kafka:9092` means nothing outside of it); what a person uses from outside, MQTT on
 the lab's address, is tried from here with the generated login, without one, and with a wrong one; the ingress with and
-without TLS.
+without TLS. Only what the stack has chosen is asked: without a canary there are pods and what is open to the outside.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra import wiring
 from infra.lab import probes
@@ -22,6 +22,8 @@ from infra.lab.kube import Pod
 if TYPE_CHECKING:
     from infra.lab.lab import Lab
 
+CANARY = wiring.CANARY_STATUS.host
+NO_CANARY = "This stack has no canary: only pods and what is open to the outside were looked at."
 SETTLE_S = 90  # the first reading may wait for a consumer group to form
 AGAIN_AFTER_S = 3
 CANARY_WITHIN_S = 240  # three hops and five refusals at their own limits, and Python's start on a slow machine
@@ -58,11 +60,12 @@ class Diagnosis:
 
     hops: tuple[Hop, ...]
     services: tuple[Check, ...]
+    note: str | None = None  # what could not be looked at in this stack
 
     @property
     def ok(self) -> bool:
-        """Whether everything is green; a lab without hops is not."""
-        return bool(self.hops) and all(hop.ok for hop in self.hops) and all(check.ok for check in self.services)
+        """Whether everything is green; a lab without hops is not, unless its stack has none."""
+        return bool(self.hops or self.note) and all(hop.ok for hop in self.hops) and all(check.ok for check in self.services)
 
     def as_json(self) -> dict[str, object]:
         """`{"ok", "hops", "services"}`."""
@@ -77,12 +80,30 @@ def examine(lab: Lab) -> Diagnosis:
     """Ask every hop and every service of a running lab."""
     pods = lab.kube.pods()
     services = [_pods_ready(name, pods) for name in sorted(lab.settings.chosen)]
-    if not all(check.ok for check in services):
-        return Diagnosis((), tuple(services))
-    hops, refusals = _canary(lab)
-    services.extend(refusals)
-    services.extend(_from_outside(lab))
-    return Diagnosis(tuple(hops), tuple(services))
+    ready = {check.name for check in services if check.ok}
+    hops: list[Hop] = []
+    if CANARY in ready:
+        hops, more = _canary(lab)
+        services.extend(more)
+    services.extend(_from_outside(lab, ready))
+    return Diagnosis(tuple(hops), tuple(services), None if lab.settings.has(CANARY) else NO_CANARY)
+
+
+def topics_lacking(lab: Lab) -> bool:
+    """Whether the canary finds that Kafka lacks topics or partitions; why a canary can't say is `examine`'s to tell."""
+    if not lab.settings.has(CANARY):
+        return False
+    try:
+        said = _ask_canary(lab, "topics")
+    except (LabError, ValueError):
+        return False
+    return any(check["name"] == "topics" and not check["ok"] for check in said["checks"])
+
+
+def _ask_canary(lab: Lab, mode: str) -> dict[str, Any]:
+    command = ("exec", f"deployment/{CANARY}", "--", "python", "-m", "canary", mode, "--json")
+    said: dict[str, Any] = json.loads(lab.kube.run(*command, timeout_s=CANARY_WITHIN_S))
+    return said
 
 
 def _pods_ready(service: str, pods: list[Pod]) -> Check:
@@ -96,29 +117,28 @@ def _pods_ready(service: str, pods: list[Pod]) -> Check:
 
 
 def _canary(lab: Lab) -> tuple[list[Hop], list[Check]]:
-    command = ("exec", "deployment/canary", "--", "python", "-m", "canary", "once", "--json")
     try:
-        said = json.loads(lab.kube.run(*command, timeout_s=CANARY_WITHIN_S))
+        said = _ask_canary(lab, "once")
     except (LabError, ValueError) as failed:
-        return [], [Check("canary", ok=False, why=f"the canary gave no answer ({failed}); look at ./lab logs canary")]
+        return [], [Check(CANARY, ok=False, why=f"the canary gave no answer ({failed}); look at ./lab logs canary")]
     hops = [Hop(hop["name"], hop["from"], hop["to"], hop["latency_ms"], hop["ok"], hop["why"]) for hop in said["hops"]]
     return hops, [Check(check["name"], check["ok"], check["why"]) for check in said.get("checks", ())]
 
 
-def _from_outside(lab: Lab) -> list[Check]:
-    """What is open to the outside, as a person's program or browser would use it."""
+def _from_outside(lab: Lab, ready: set[str]) -> list[Check]:
+    """What is open to the outside and ready, as a person's program or browser would use it."""
     found: list[Check] = []
     for service, ask in (("mosquitto", _mosquitto_from_outside), ("ingress", _ingress_from_outside)):
-        if lab.settings.has(service):
+        if service in ready:
             try:
                 with outside_port(lab, service) as port:
-                    found += ask(lab, port)
+                    found += ask(lab, port, ready)
             except LabError as failed:
                 found.append(Check(f"{service} from outside", ok=False, why=str(failed)))
     return found
 
 
-def _mosquitto_from_outside(lab: Lab, port: int) -> list[Check]:
+def _mosquitto_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
     login = logins(lab)["mosquitto"]
     tries = (
         ("mosquitto from outside", probes.mqtt_login(port, login["user"], login["password"]), True),
@@ -128,11 +148,11 @@ def _mosquitto_from_outside(lab: Lab, port: int) -> list[Check]:
     return [_check(name, said, wanted=wanted) for name, said, wanted in tries]
 
 
-def _ingress_from_outside(lab: Lab, port: int) -> list[Check]:
+def _ingress_from_outside(lab: Lab, port: int, ready: set[str]) -> list[Check]:
     """A page by TLS that the lab's own authority vouches for; none without TLS."""
     authority = lab.kube.secret(wiring.INGRESS_TLS)[wiring.CA_KEY]
     host = wiring.INGRESS_HOSTS[0]
-    served = [web.path for web in wiring.WEB_PATHS if lab.settings.has(web.leads_to.host)]
+    served = [web.path for web in wiring.WEB_PATHS if web.leads_to.host in ready]
     path = served[0] if served else "/"  # with nothing behind it a refusal is the right answer, and one of the ingress
     return [
         _check("ingress from outside", probes.https(host, port, path, authority), wanted=bool(served)),

@@ -28,7 +28,7 @@ def _mark(*, ok: bool) -> str:
 
 
 def show_diagnosis(diagnosis: Diagnosis) -> None:
-    """Hops with their latencies, then services."""
+    """Hops with their latencies, then services, then what was not looked at."""
     hops = Table("", "hop", "from → to", "latency", "what to do", box=None, pad_edge=False)
     for hop in diagnosis.hops:
         latency = "-" if hop.latency_ms is None else f"{hop.latency_ms:.1f} ms"
@@ -37,6 +37,8 @@ def show_diagnosis(diagnosis: Diagnosis) -> None:
         out.print(hops)
     for check in diagnosis.services:
         out.print(f"{_mark(ok=check.ok)}  {check.name}{plain(f': {check.why}') if check.why else ''}", soft_wrap=True)
+    if diagnosis.note:
+        out.print(diagnosis.note)
 
 
 def show_status(found: LabStatus) -> None:

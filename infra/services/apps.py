@@ -17,6 +17,7 @@ from infra import wiring
 from infra.scales import Scale
 from infra.services._access import Access
 from infra.services._release import release, resources
+from infra.services.kafka import topics
 from infra.wiring import Endpoint
 
 
@@ -162,6 +163,7 @@ class Canary(_App):
             "MQTT_PASSWORD_FILE": mqtt.password_file,
             "BROKERLIST": kafka.endpoint.address,
             "KAFKA_TOPIC": wiring.CANARY.name,
+            "TOPICS": json.dumps({topic["name"]: topic["partitions"] for topic in topics(args.scale)}),
             "INFLUX_URL": influxdb.endpoint.url,
             "INFLUX_USER": influxdb.user,
             "INFLUX_PASSWORD_FILE": influxdb.password_file,

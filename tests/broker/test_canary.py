@@ -28,7 +28,8 @@ def test_a_reading_is_followed_through_every_hop(
     carrier = bridge(fixture_folder, mosquitto, kafka.address, topics, dead)
     writer = timeseries(fixture_folder, kafka, influx.url, topics, dead)
     with running(carrier), running(writer):
-        found = _once(canary(fixture_folder, mosquitto, kafka, influx, topic, "once", "--json"))
+        wanted = json.dumps({topic: 1, data: 3})
+        found = _once(canary(fixture_folder, mosquitto, kafka, influx, topic, "once", "--json", CANARY_TOPICS=wanted))
         assert found["ok"], found
         hops = found["hops"]
         assert [(hop["name"], hop["from"], hop["to"]) for hop in hops] == [
@@ -37,7 +38,7 @@ def test_a_reading_is_followed_through_every_hop(
             ("influxdb", "kafka", "influxdb"),
         ]
         assert all(hop["ok"] and hop["why"] is None and 0 <= hop["latency_ms"] < 5000 for hop in hops)
-        assert [check["ok"] for check in found["checks"]] == [True, True, True]
+        assert [check["ok"] for check in found["checks"]] == [True, True, True, True]
     assert contents(kafka, data) == contents(kafka, dead) == []
     assert not any(wiring.RESERVED_DEVICE in str(row) for row in influx.ask("SHOW SERIES", wiring.CARS_DB))
 
@@ -55,3 +56,11 @@ def test_a_dead_bridge_is_named_with_its_likely_cause(
     assert "bridge" in carried["why"]
     assert "./lab logs bridge" in carried["why"]
     assert not stored["ok"]
+
+
+def test_a_deleted_topic_is_named(mosquitto: Mosquitto, kafka: Kafka, influx: Influx, fixture_folder: Path) -> None:
+    topic, lost = kafka.topic("lab-canary", 1), kafka.topic("sensor-data")
+    kafka.admin.delete_topics([lost])[lost].result(30.0)
+    wanted = json.dumps({topic: 1, lost: 3})
+    found = _once(canary(fixture_folder, mosquitto, kafka, influx, topic, "topics", "--json", CANARY_TOPICS=wanted))
+    assert found["checks"] == [{"name": "topics", "ok": False, "why": f"kafka has no topic {lost}; run ./lab up"}]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from canary.flight import new_name, reading
+from canary.kafka import lacking
 from canary.report import HOPS, INFLUXDB, KAFKA, MQTT, NOT_SEEN, NOT_TRIED, Check, Report, why
 from canary.serve import Metrics
 from prometheus_client import CollectorRegistry
@@ -61,3 +62,12 @@ def test_failures_and_latencies_are_metrics() -> None:
     assert registry.get_sample_value("canary_failures_total", {"name": "kafka"}) == 1
     assert registry.get_sample_value("canary_failures_total", {"name": "influxdb refuses anonymous"}) == 1
     assert registry.get_sample_value("canary_ok", {"name": "mqtt"}) == 1
+
+
+def test_a_topic_that_is_missing_or_too_narrow_is_named_with_the_next_command() -> None:
+    wanted = {"sensor-data": 3, "dead-letter": 1}
+    assert lacking(wanted, {"sensor-data": 4, "dead-letter": 1, "of-a-lesson": 1}) is None
+    assert lacking(wanted, {"dead-letter": 1}) == "kafka has no topic sensor-data; run ./lab up"
+    assert lacking(wanted, {"sensor-data": 2}) == (
+        "kafka has no topic dead-letter; sensor-data has 2 of 3 partitions; run ./lab up"
+    )

@@ -34,8 +34,9 @@ class Kube:
         return {wiring.CA_KEY: "the authority"}
 
 
-def lab(kube: Kube) -> Any:
-    return SimpleNamespace(kube=kube, embedded=True, settings=Settings.parse({}))
+def lab(kube: Kube, *services: str) -> Any:
+    chosen = {"iotlab:services": list(services)} if services else {}
+    return SimpleNamespace(kube=kube, embedded=True, settings=Settings.parse(chosen))
 
 
 def pods(*, broken: str = "") -> list[Pod]:
@@ -61,10 +62,48 @@ def test_all_green_is_ok_and_has_the_contracts_shape() -> None:
 
 
 def test_a_pod_that_is_not_ready_names_its_reason_and_the_next_command() -> None:
-    found = doctor.examine(lab(Kube(pods(broken="kafka"), "")))
+    found = doctor.examine(lab(Kube(pods(broken="kafka"), json.dumps({"hops": HOPS}))))
     assert not found.ok
     (red,) = [check for check in found.services if not check.ok]
     assert red.why == "kafka-0 is not ready: kafka: CrashLoopBackOff; look at ./lab logs kafka"
+
+
+def test_the_hops_are_shown_while_another_pod_is_not_ready() -> None:
+    found = doctor.examine(lab(Kube(pods(broken="timeseries"), json.dumps({"hops": HOPS}))))
+    assert [hop.name for hop in found.hops] == ["mqtt"]
+    assert not found.ok
+
+
+def test_a_canary_that_is_not_ready_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "https", lambda *said: Answer(said[2] != "/", "/ answered 404"))
+    found = doctor.examine(lab(Kube(pods(broken="canary"), LabError("it must not be asked"))))
+    assert found.hops == ()
+    assert [check.name for check in found.services if not check.ok] == ["canary"]
+
+
+@pytest.mark.parametrize("services", [["kafka"], ["mosquitto", "fleet"], ["ingress"]])
+def test_a_stack_without_a_canary_is_green_on_what_it_has_and_says_what_was_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch, services: list[str]
+) -> None:
+    monkeypatch.setattr(probes, "https", lambda *said: Answer(said[2] != "/", "/ answered 404"))
+    chosen = lab(Kube([pod for pod in pods() if pod.service in services], LabError("nobody to ask")), *services)
+    found = doctor.examine(chosen)
+    assert found.ok, found.services
+    assert found.note == doctor.NO_CANARY
+    assert not doctor.topics_lacking(chosen)
+
+
+def test_a_missing_topic_is_a_red_line_of_the_doctor() -> None:
+    topics = {"name": "topics", "ok": False, "why": "kafka has no topic sensor-data; run ./lab up"}
+    ill = lab(Kube(pods(), json.dumps({"ok": False, "hops": HOPS, "checks": [topics]})))
+    (red,) = [check for check in doctor.examine(ill).services if not check.ok]
+    assert (red.name, red.why) == ("topics", "kafka has no topic sensor-data; run ./lab up")
+    assert doctor.topics_lacking(ill)
+
+
+@pytest.mark.parametrize("said", ["", LabError("kubectl exec: gone"), json.dumps({"checks": [{"name": "topics", "ok": True}]})])
+def test_topics_are_made_again_only_where_the_canary_says_that_one_lacks(said: str | LabError) -> None:
+    assert not doctor.topics_lacking(lab(Kube(pods(), said)))
 
 
 def test_a_red_hop_makes_it_red() -> None:
