@@ -60,6 +60,8 @@ class Settings(BaseModel):
     @classmethod
     def _services_exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         known = [*SETS, *NEEDS]
+        if not names:
+            raise ValueError(f"it names no service; choose from {', '.join(known)}, or leave the key out for {known[0]}")
         for name in names:
             if name not in known:
                 raise ValueError(f"there is no service or set '{name}'; choose from {', '.join(known)}")

@@ -22,6 +22,7 @@ def test_an_empty_configuration_is_the_small_core_lab() -> None:
         ({"iotlab:scal": "S"}, "the configuration key iotlab:scal is not known; keys are"),
         ({"iotlab:services": ["bridge", "mosquitto"]}, "the service 'bridge' needs 'kafka'; add it to iotlab:services."),
         ({"iotlab:services": ["grafna"]}, "iotlab:services: there is no service or set 'grafna'"),
+        ({"iotlab:services": []}, "iotlab:services: it names no service; choose from core, "),
         ({"iotlab:rotation": 0}, "iotlab:rotation: Input should be greater than or equal to 1."),
         ({"iotlab:scale": 3}, "iotlab:scale: Input should be a valid string."),
     ],
