@@ -11,6 +11,8 @@ from telemetry.errors import PayloadError
 from telemetry.line_protocol import encode
 from telemetry.record import ARRIVAL, DEVICE, TOPIC, Headers, header
 
+ARRIVAL_DIGITS = 15  # 13 until the year 2286
+
 
 class Series(BaseModel):
     """Which topic is decoded how and written where."""
@@ -37,9 +39,17 @@ class Record:
 
     @property
     def arrival_ms(self) -> int:
-        """When the bridge got it; Kafka's time if it did not come over the bridge."""
+        """When the bridge got it; Kafka's time if it did not come over the bridge.
+
+        Raises:
+            PayloadError: the header is a number, but no time; Python refuses to read one of 4,301 digits at all.
+        """
         told = header(self.headers, ARRIVAL)
-        return int(told) if told.isdecimal() else self.timestamp_ms
+        if not told.isdecimal():
+            return self.timestamp_ms
+        if len(told) > ARRIVAL_DIGITS:
+            raise PayloadError(f"the header {ARRIVAL} has {len(told)} digits, which is no time in milliseconds")
+        return int(told)
 
 
 def _last_level(text: str) -> str:

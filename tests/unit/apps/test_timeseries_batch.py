@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,15 @@ def test_an_old_device_s_point_has_the_key_s_car_and_the_arrival_s_time() -> Non
 )
 def test_a_board_s_message_is_a_point_of_its_kind(topic: str, payload: bytes, expected: str) -> None:
     assert line(BOARDS, record(payload, topic=topic)).decode() == expected
+
+
+@pytest.mark.parametrize("digits", [16, 400, 4301])
+@pytest.mark.parametrize("series", [CARS, BOARDS])
+def test_an_arrival_that_is_no_time_is_a_dead_letter_and_no_crash(series: Series, digits: int) -> None:
+    whole = record(b"0xBC,21.00,51.4,low" if series is BOARDS else encode_json(decode_csv(ROW.encode())))
+    poison = replace(whole, headers=[*whole.headers, ("arrival", b"9" * digits)])
+    with pytest.raises(PayloadError, match=f"the header arrival has {digits} digits"):
+        line(series, poison)
 
 
 @given(st.binary(max_size=500), st.sampled_from([CARS, BOARDS]))
