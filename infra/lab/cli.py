@@ -15,7 +15,7 @@ from infra.lab import bringup, views
 from infra.lab.access import authority_hint, board_hint, given_hint, logins
 from infra.lab.console import console
 from infra.lab.doctor import examine, settle
-from infra.lab.errors import LabError
+from infra.lab.errors import LabError, from_system
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
 from infra.lab.packing import export_bundle, take_bundle, write_images
@@ -173,9 +173,10 @@ def main() -> None:
     """Run the command; a failure is one sentence and its exit code, never a traceback."""
     try:
         app(prog_name="./lab")
-    except LabError as failed:
-        console.print(f"[red]lab: {views.plain(str(failed))}[/]", soft_wrap=True)
-        sys.exit(failed.exit_code)
+    except (LabError, OSError) as failed:
+        told = failed if isinstance(failed, LabError) else from_system(failed)
+        console.print(f"[red]lab: {views.plain(str(told))}[/]", soft_wrap=True)
+        sys.exit(told.exit_code)
     except KeyboardInterrupt:
         console.print("stopped; the next ./lab up goes on from here")
         sys.exit(130)

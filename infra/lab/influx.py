@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import urllib3
+from urllib3.exceptions import HTTPError
 
 from infra import wiring
+from infra.lab import web
 from infra.lab.access import logins
 from infra.lab.errors import LabError
 from infra.lab.forwarding import forwarded
@@ -24,7 +26,7 @@ def reader(lab: Lab) -> Iterator[Ask]:
     """Give a function `ask(database, query)` that returns rows as dictionaries.
 
     Raises:
-        LabError: the port could not be forwarded, or InfluxDB refused the query; the message is its own.
+        LabError: the port could not be forwarded, InfluxDB went away, or it refused the query; the message is its own.
     """
     login = logins(lab)["influxdb"]
     with forwarded(lab, wiring.INFLUXDB) as port:
@@ -33,8 +35,10 @@ def reader(lab: Lab) -> Iterator[Ask]:
         url = f"http://127.0.0.1:{port}/query"
 
         def ask(database: str, query: str) -> list[dict[str, Any]]:
-            answer = http.request("GET", url, fields={"db": database, "q": query, "epoch": "ms"}, headers=headers)
-            said = answer.json()
+            try:
+                said = http.request("GET", url, fields={"db": database, "q": query, "epoch": "ms"}, headers=headers).json()
+            except (HTTPError, ValueError) as failed:
+                raise LabError(f"InfluxDB does not answer ({web.why(failed)}); ./lab status says whether it runs.") from failed
             wrong = said.get("error") or next((part["error"] for part in said.get("results", ()) if "error" in part), None)
             if wrong:
                 raise LabError(f"InfluxDB refused «{query}»: {wrong}")

@@ -133,8 +133,11 @@ def import_archive(source: str, toolchain: Toolchain, paths: Paths, steps: Steps
 
 def _local(place: str, scratch: Path) -> Path:
     """The bundle as a file on this machine."""
-    if urlsplit(place).scheme not in {"http", "https"}:
-        file = Path(place).expanduser()
+    try:
+        scheme, file = urlsplit(place).scheme, Path(place).expanduser()
+    except (ValueError, RuntimeError) as wrong:
+        raise UserError(f"{place} is neither a file nor a URL: {wrong}.") from wrong
+    if scheme not in {"http", "https"}:
         if not file.is_file():
             raise UserError(f"there is no bundle {file}.")
         return file

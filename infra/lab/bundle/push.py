@@ -162,8 +162,14 @@ class Registry:
             )
         scopes = [("scope", f"repository:{repository}:pull,push") for repository in self._repositories]
         fields = [("service", challenge.get("service", "")), *scopes]
-        answer = web.pool(realm).request("GET", realm, fields=fields, headers=self._basic())
-        said = json.loads(answer.data) if answer.status == HTTPStatus.OK else {}
+        try:
+            answer = web.pool(realm).request("GET", realm, fields=fields, headers=self._basic())
+            said = answer.json() if answer.status == HTTPStatus.OK else {}
+        except (HTTPError, ValueError) as failed:
+            raise UserError(
+                f"{realm}, where the registry {self._address.host} gives out its tokens, does not answer as it should: "
+                f"{web.why(failed)}; see that this machine reaches it."
+            ) from failed
         token = said.get("token") or said.get("access_token")
         if not token:
             raise UserError(

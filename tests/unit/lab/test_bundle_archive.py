@@ -136,6 +136,12 @@ def test_a_file_that_is_not_there_is_named(there: Lab) -> None:
         there.take("/nowhere.tar")
 
 
+@pytest.mark.parametrize("place", ["http://[bad", "~nobody-of-that-name/lab.tar"])
+def test_what_is_no_address_is_refused(there: Lab, place: str) -> None:
+    with pytest.raises(UserError, match="is neither a file nor a URL"):
+        there.take(place)
+
+
 def test_a_folder_that_is_not_there_is_named(here: Lab, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no folder"):
         _export(here, tmp_path / "no" / "lab.tar.gz")
