@@ -151,13 +151,20 @@ class GivenCluster:
         self.marker.write_text(self.identity(kube))
 
     def left(self, kube: Callable[[], Kube]) -> bool:
-        """Whether the cluster that the stack filled is gone: silent, or another one answers in its place."""
+        """Whether another cluster answers in the place of the one that the stack filled.
+
+        Raises:
+            UserError: none answers. A laptop's cluster may only be stopped, and its passwords are in the stack's state.
+        """
+        if not self.marker.exists():
+            return False
         try:
             return self.identity(kube()) != self.marker.read_text()
-        except UserError:
-            return True
-        except FileNotFoundError:
-            return False
+        except UserError as silent:
+            raise UserError(
+                f"{silent} The stack's state and passwords are kept, as the cluster may only be asleep; if it is gone for good, "
+                "repeat this with iotlab:kubeconfig and iotlab:context set to the one that takes its place."
+            ) from silent
 
 
 def _other_architectures(nodes: list[dict[str, Any]]) -> list[str]:

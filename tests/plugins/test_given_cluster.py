@@ -122,7 +122,7 @@ def test_up_fills_it_looks_into_it_and_leaves_it_standing(
     hint = given_hint(lab) or ""
     assert f"--stack {STACK}" in hint
     assert "port 31883 of 10.1.0.1" in hint
-    with pytest.raises(UserError, match=r"not the lab's to stop.*pulumi destroy -s given"):
+    with pytest.raises(UserError, match=r"not the lab's to stop.*pulumi destroy -s given.*kubectl delete namespace iotlab"):
         bringup.down(lab, purge=False)
     with pytest.raises(UserError, match="not the lab's to stop"):
         bringup.down(lab, purge=True)
@@ -155,3 +155,20 @@ def test_a_cluster_that_does_not_answer_is_named(lab: Lab, config: dict[str, obj
     ):
         with pytest.raises(UserError, match=r"the cluster of the current context of .*silent\.kubeconfig gives no answer"):
             act()
+    lab.given.marker.write_text("the id of a cluster that is asleep")
+    lab.stack.private_file.touch()
+    with pytest.raises(UserError, match=r"gives no answer .*may only be asleep"):
+        bringup.down(lab, purge=True)
+    assert lab.given.marker.exists()
+    assert lab.stack.private_file.exists()
+
+
+def test_forgetting_a_cluster_without_kubectl_is_refused_in_a_sentence(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.given.marker.parent.mkdir(parents=True)
+    lab.given.marker.write_text("the id of a cluster that is gone")
+    monkeypatch.setenv("IOTLAB_CACHE", str(tmp_path / "no-toolchain"))
+    with pytest.raises(UserError, match="the toolchain is not there yet"):
+        bringup.down(Lab(STACK), purge=True)
+    assert lab.given.marker.exists()

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from infra import wiring
-from infra.lab.errors import UserError
+from infra.lab.errors import LabError, UserError
 from infra.lab.given import GivenCluster
+from infra.lab.kube import Kube
 
 CONFIG: dict[str, Any] = {
     "current-context": "one",
@@ -91,3 +92,41 @@ def test_a_kubeconfig_that_cannot_serve_is_refused_with_one_sentence(
     with pytest.raises(UserError, match=sentence) as refused:
         given(file, context).copied()
     assert "\n" not in str(refused.value)
+
+
+class FakeKube(Kube):
+    """A cluster with one id, or a silent one."""
+
+    def __init__(self, identity: str | None) -> None:
+        super().__init__({})
+        self.identity = identity
+
+    def run(self, *_words: str, timeout_s: float = 60, stdin: str | None = None) -> str:
+        del timeout_s, stdin
+        if self.identity is None:
+            raise LabError("no route to host")
+        return self.identity
+
+
+def filled(file: Path, identity: str) -> GivenCluster:
+    cluster = given(file)
+    cluster.marker.parent.mkdir()
+    cluster.marker.write_text(identity)
+    return cluster
+
+
+def test_a_cluster_that_is_only_asleep_is_never_taken_for_gone(file: Path) -> None:
+    cluster = filled(file, "first")
+    with pytest.raises(UserError, match=r"gives no answer .*may only be asleep"):
+        cluster.left(lambda: FakeKube(None))
+    assert cluster.marker.exists()
+
+
+def test_a_cluster_is_gone_when_another_answers_in_its_place(file: Path) -> None:
+    cluster = filled(file, "first")
+    assert not cluster.left(lambda: FakeKube("first"))
+    assert cluster.left(lambda: FakeKube("second"))
+
+
+def test_a_stack_that_filled_nothing_has_left_nothing_and_asks_nobody(file: Path) -> None:
+    assert not given(file).left(lambda: pytest.fail("it asked"))
