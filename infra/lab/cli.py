@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -171,6 +172,9 @@ def _print_json(value: object) -> None:
 
 def main() -> None:
     """Run the command; a failure is one sentence and its exit code, never a traceback."""
+    # A shell starts its background jobs with SIGINT ignored, and that is inherited. Pulumi ends its plugins by SIGINT and
+    # would wait 5 s for each (measured 2026-11-22), so it is heard again here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app(prog_name="./lab")
     except (LabError, OSError) as failed:
