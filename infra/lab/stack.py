@@ -27,6 +27,7 @@ from infra.lab.paths import ROOT, Paths
 from infra.settings import PROJECT, Settings, SettingsError
 
 Report = Callable[[str], None]
+ENGINE_OF_LAB = "IOTLAB_ENGINE"  # marks what the lab starts itself, in the environment
 # Pulumi takes this one before the file, even empty: with a person's own, the lab's secrets could not be read.
 FOREIGN = "PULUMI_CONFIG_PASSPHRASE"
 
@@ -172,7 +173,7 @@ class Stack:
     def _open(self) -> automation.Stack:
         os.environ["PATH"] = self._tool_env["PATH"]  # the API looks `pulumi` up in this process's PATH
         os.environ.pop(FOREIGN, None)  # and lays its variables over this process's
-        options = automation.LocalWorkspaceOptions(env_vars=self.env())
+        options = automation.LocalWorkspaceOptions(env_vars=self.env() | {ENGINE_OF_LAB: "1"})
         return automation.select_stack(self.name, work_dir=str(ROOT), opts=options)
 
     def up(self, report: Report) -> dict[str, int]:
@@ -207,19 +208,27 @@ class Stack:
 
     def _heal(self, stack: automation.Stack) -> None:
         """Go on after a killed `up`: end its engine and its lock, and ask the cluster about what it was making."""
-        self._end_orphans()
+        self.end_orphans()
         locks = self.paths.pulumi / "backend/.pulumi/locks"
         if any(locks.rglob("*.json")):  # the lab's own lock is ours, so no other `up` is at work
             stack.cancel()
         if self._exported().get("pending_operations"):
             stack.refresh(clear_pending_creates=True, show_secrets=False)
 
-    def _end_orphans(self) -> None:
-        """End engines and plugins of this stack whose `lab` was killed; those that a person started have a parent."""
-        home = str(self.paths.pulumi / "home")
+    def end_orphans(self) -> None:
+        """End engines of this state whose `lab` was killed, whoever adopted them; those that a person started go on.
+
+        The lab's own lock is ours and this `up` has started none yet, so no living `lab` owns what is found here.
+        """
+        marks = {"PULUMI_HOME": str(self.paths.pulumi / "home"), ENGINE_OF_LAB: "1"}.items()
+        found: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.ppid() == 1 and process.environ().get("PULUMI_HOME") == home:
+                if marks <= process.environ().items():
+                    found[process.pid] = process
+        for process in found.values():
+            with suppress(psutil.Error):
+                if process.ppid() not in found:  # an engine ends its plugins itself
                     process.terminate()
 
     def forget(self) -> None:

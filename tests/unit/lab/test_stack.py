@@ -1,7 +1,9 @@
 """The stack's files: the checkout is read, never written; bad ones are the user's fault."""
 
 import os
+import signal
 import stat
+import subprocess
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -133,3 +135,22 @@ def test_forgetting_a_stack_leaves_the_others_state(tmp_path: Path) -> None:
     Stack("local", paths, {"PATH": ""}, tmp_path / "kubeconfig").forget()
     left = sorted(str(file.relative_to(kept)) for file in kept.rglob("*") if file.is_file())
     assert left == sorted(name.format("kind") for name in names)
+
+
+def test_an_orphaned_engine_is_ended_whoever_adopted_it_and_a_persons_own_is_not(tmp_path: Path) -> None:
+    stack = Stack("local", Paths(tmp_path / "cache", tmp_path / "state"), {"PATH": ""}, tmp_path / "kubeconfig")
+    of_a_shell = {"PATH": os.defpath, "PULUMI_HOME": stack.env()["PULUMI_HOME"]}
+    elsewhere = {"PATH": os.defpath, "PULUMI_HOME": str(tmp_path), module.ENGINE_OF_LAB: "1"}
+    with (
+        subprocess.Popen(["sleep", "60"], env=of_a_shell | {module.ENGINE_OF_LAB: "1"}) as orphan,
+        subprocess.Popen(["sleep", "60"], env=of_a_shell) as persons,
+        subprocess.Popen(["sleep", "60"], env=elsewhere) as of_another_state,
+    ):
+        try:
+            stack.end_orphans()
+            assert orphan.wait(timeout=10) == -signal.SIGTERM
+            assert persons.poll() is None
+            assert of_another_state.poll() is None
+        finally:
+            for process in (orphan, persons, of_another_state):
+                process.kill()
