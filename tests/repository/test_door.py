@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import io
 import os
@@ -82,6 +83,51 @@ def test_the_python_packages_come_from_the_bundle(checkout: Path, tmp_path: Path
     done = door(checkout, *words)
     assert done.returncode == 0, done.stderr + (checkout / "state/logs/python-packages.log").read_text()
     assert done.stdout.strip() == f"from the bundle {words}"
+
+
+@pytest.fixture
+def opened(checkout: Path, tmp_path: Path) -> Path:
+    """A checkout whose .venv has been made."""
+    file = bundle(tmp_path / "lab.tar.gz", {"bundle.json": b"{}", f"wheels/0123/{WHEEL}": wheel()})
+    assert door(checkout, "up", "--bundle", str(file)).returncode == 0
+    return checkout
+
+
+def test_a_venv_whose_interpreter_is_gone_is_made_anew(opened: Path, tmp_path: Path) -> None:
+    (opened / ".venv/bin/python").unlink()
+    (opened / ".venv/bin/python").symlink_to("python-that-was-upgraded-away")
+    done = door(opened, "up", "--bundle", str(tmp_path / "lab.tar.gz"))
+    assert (done.returncode, done.stdout.split()[:3]) == (0, ["from", "the", "bundle"]), done.stderr
+
+
+def test_a_checkout_that_was_moved_makes_its_venv_anew(opened: Path, tmp_path: Path) -> None:
+    moved = opened.rename(tmp_path / "moved")
+    assert door(moved, "up", "--bundle", str(tmp_path / "lab.tar.gz")).returncode == 0
+    assert str(moved) in (moved / ".venv/bin/pip").read_text().splitlines()[0]
+
+
+def test_a_second_command_waits_until_the_first_has_made_the_venv(opened: Path) -> None:
+    marker = opened / ".venv/iotlab-pins"
+    wanted = marker.read_text()
+    marker.unlink()
+    words, env = [str(opened / "lab"), "status"], os.environ | NOWHERE | {"IOTLAB_STATE": str(opened / "state")}
+    with (opened / "requirements.txt").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as second:
+            assert second.stderr is not None
+            assert second.stderr.readline() == "… another ./lab is making the Python packages: waiting for it\n"
+            marker.write_text(wanted)
+            fcntl.flock(held, fcntl.LOCK_UN)
+            said, _ = second.communicate(timeout=60)
+    assert (second.returncode, said) == (0, "from the bundle ['status']\n")
+
+
+def test_a_state_folder_that_cannot_be_made_is_refused_with_one_sentence(checkout: Path) -> None:
+    (checkout / "state").touch()
+    done = door(checkout, "status")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"lab: {checkout}/state/logs cannot be used: Not a directory; ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_what_is_no_bundle_is_refused_with_one_sentence(checkout: Path, tmp_path: Path) -> None:
