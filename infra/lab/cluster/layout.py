@@ -13,6 +13,7 @@ LINK = "iotlab0"  # the only network link that stands on the machine; gone after
 INNER_LINK = "node0"
 CGROUP = "iotlab"
 LOCK = Path("/run/iotlab.lock")
+RUNROOT = Path("/run/iotlab/containers")  # where the toolchain's buildah notes what it has mounted
 API_PORT = 6443
 KUBELET_PORT = 10250
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from infra.lab.cluster import cgroups, lock, network
-from infra.lab.cluster.layout import LINK, LOCK, Folders
+from infra.lab.cluster.layout import LINK, LOCK, RUNROOT, Folders
 from infra.lab.errors import LabError
 from infra.lab.paths import Paths
 
@@ -54,6 +54,20 @@ def _firewall(paths: Paths) -> list[str]:
     return [line for line in done.stdout.splitlines() if any(mark in line for mark in marks)]
 
 
+def runroot_left() -> bool:
+    """Whether a build's notes about mounts are there still though no buildah, of whatever lab, is at work."""
+    words = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return os.access(RUNROOT, os.W_OK) and not any(str(RUNROOT) in command for command in words)  # root's alone
+
+
+def remove_runroot() -> None:
+    """Remove them, as a restart of the machine would; the images lie in the cache."""
+    if runroot_left():
+        shutil.rmtree(RUNROOT)
+        with contextlib.suppress(OSError):  # something else lies beside it
+            RUNROOT.parent.rmdir()
+
+
 def find(paths: Paths) -> list[str]:
     """Everything of a lab that is on this machine, one phrase each; empty when it has left no trace."""
     left = [f"process {pid} ({name})" for pid, name in processes(paths).items()]
@@ -65,6 +79,8 @@ def find(paths: Paths) -> list[str]:
     left += [f"firewall rule {rule}" for rule in _firewall(paths)]
     if LOCK.exists():
         left.append(f"lock {LOCK}")
+    if runroot_left():
+        left.append(f"folder {RUNROOT}")
     return left
 
 
@@ -92,5 +108,6 @@ def remove(paths: Paths) -> None:
         subprocess.run(["umount", "--lazy", point], capture_output=True, check=False)
     network.remove_link()
     cgroups.remove()
+    remove_runroot()
     LOCK.unlink(missing_ok=True)
     Folders(paths.cluster).status.unlink(missing_ok=True)
