@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from rich.markup import escape
 
@@ -16,7 +17,7 @@ from infra.lab.doctor import topics_lacking
 from infra.lab.errors import LabError, UserError
 from infra.lab.kube import SERVICE_LABEL
 from infra.lab.lab import Lab
-from infra.lab.stack import Report
+from infra.lab.stack import Report, Stack
 from infra.lab.toolchain import host, parts
 from infra.registries import RegistryAddress
 
@@ -27,12 +28,36 @@ def up(lab: Lab) -> dict[str, int]:
     """Bring the lab to what this checkout says; resumable at any point. Returns the changes by kind."""
     if not lab.embedded:
         return _up_given(lab)
+    _refuse_a_second(lab)
     preflight.check_machine(lab.paths, lab.settings, warm=not lab.toolchain.missing())
+    lab.cluster.check()
+    lab.bundle.check()
     lab.toolchain.ensure()
     manifest = lab.bundle.ensure()
     lab.cluster.start()
     lab.cluster.load_images(manifest.archive)
+    _filled_by(lab).write_text(lab.stack_name)
     return fill(lab, manifest)
+
+
+def _filled_by(lab: Lab) -> Path:
+    """The note which stack fills the lab's own cluster; it goes with the cluster's data."""
+    return lab.paths.cluster / "stack"
+
+
+def _refuse_a_second(lab: Lab) -> None:
+    """Keep two stacks from filling one namespace: each would overwrite the other's objects and passwords.
+
+    Raises:
+        UserError: another stack has filled the cluster.
+    """
+    note = _filled_by(lab)
+    first = note.read_text() if note.exists() else lab.stack_name
+    if first != lab.stack_name:
+        raise UserError(
+            f"the lab's own cluster is filled by the stack '{first}', and '{lab.stack_name}' would overwrite it: remove it with "
+            "its data first (./lab down --purge), or set IOTLAB_STATE to another folder for the second one."
+        )
 
 
 def _up_given(lab: Lab) -> dict[str, int]:
@@ -113,16 +138,19 @@ def down(lab: Lab, *, purge: bool) -> None:
         return
     lab.cluster.stop()
     if purge:
+        note = _filled_by(lab)
+        filled = {lab.stack_name, note.read_text()} if note.exists() else {lab.stack_name}
         try:
             lab.cluster.purge()
         except OSError as stuck:
             raise LabError(f"cluster data could not be removed: {stuck}") from stuck
-        _forget(lab)
+        for stack in filled:  # whoever filled it: the data that its state tells of are gone
+            _forget(lab, stack)
 
 
-def _forget(lab: Lab) -> None:
-    lab.stack.forget()
-    kubernetes_plugin.forget(lab.paths, lab.stack_name)
+def _forget(lab: Lab, stack: str) -> None:
+    Stack(stack, lab.paths, {}, lab.kubeconfig).forget()
+    kubernetes_plugin.forget(lab.paths, stack)
 
 
 def _leave_given(lab: Lab, *, purge: bool) -> None:
@@ -134,7 +162,7 @@ def _leave_given(lab: Lab, *, purge: bool) -> None:
     if purge and lab.given.marker.exists():
         lab.need_tools()
     if purge and lab.given.left(lambda: lab.kube):
-        _forget(lab)
+        _forget(lab, lab.stack_name)
         lab.given.marker.unlink(missing_ok=True)
         console.print(f"The cluster that the stack {lab.stack_name} filled is gone: its state is forgotten.")
         return

@@ -1,12 +1,17 @@
 """Bringing up: what the engine cannot see, because its job is done for good, is looked at afterwards."""
 
+import shutil
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from infra.lab import bringup, kubernetes_plugin
+from infra.lab import bringup, kubernetes_plugin, preflight
+from infra.lab.errors import UserError
+from infra.lab.paths import Paths
+from infra.settings import PROJECT
 
 
 class Recorder:
@@ -58,3 +63,47 @@ def test_topics_that_are_there_cost_no_second_round(monkeypatch: pytest.MonkeyPa
     changes, asked = fill(monkeypatch, lacking=False)
     assert asked == ["up"]
     assert changes == {"same": 40}
+
+
+def embedded(tmp_path: Path, stack: str) -> Any:
+    """A lab with a cluster of its own that only keeps folders."""
+    paths = Paths(tmp_path / "cache", tmp_path / "state")
+    paths.cluster.mkdir(parents=True, exist_ok=True)
+    paths.pulumi.mkdir(exist_ok=True)
+    return SimpleNamespace(
+        embedded=True,
+        paths=paths,
+        stack_name=stack,
+        settings=None,
+        kubeconfig=paths.kubeconfig,
+        toolchain=SimpleNamespace(missing=list, ensure=lambda: None),
+        bundle=SimpleNamespace(ensure=lambda: SimpleNamespace(archive=None)),
+        cluster=SimpleNamespace(
+            start=lambda: None, load_images=lambda _: None, stop=lambda: None, purge=lambda: shutil.rmtree(paths.cluster)
+        ),
+    )
+
+
+def test_a_second_stack_may_not_fill_the_labs_own_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "check_machine", lambda *_, **__: None)
+    monkeypatch.setattr(bringup, "fill", lambda *_: {})
+    bringup.up(embedded(tmp_path, "local"))
+    bringup.up(embedded(tmp_path, "local"))
+    with pytest.raises(UserError, match=r"filled by the stack 'local', and 'small' would overwrite it: .*\./lab down --purge"):
+        bringup.up(embedded(tmp_path, "small"))
+    bringup.down(embedded(tmp_path, "small"), purge=True)
+    bringup.up(embedded(tmp_path, "small"))
+
+
+def test_purging_forgets_the_stack_that_filled_the_cluster_whichever_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "check_machine", lambda *_, **__: None)
+    monkeypatch.setattr(bringup, "fill", lambda *_: {})
+    lab = embedded(tmp_path, "local")
+    bringup.up(lab)
+    state = lab.paths.pulumi / f"backend/.pulumi/stacks/{PROJECT}/local.json"
+    state.parent.mkdir(parents=True)
+    state.touch()
+    bringup.down(embedded(tmp_path, "small"), purge=True)
+    assert not state.exists()
