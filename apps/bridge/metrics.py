@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from bridge.window import Message
 
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+NO_ROUTE = "none"
 
 
 class Metrics:
@@ -16,9 +17,13 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         """`registry`: one of its own in tests."""
-        self.received = Counter("bridge_received", "MQTT messages received", ["qos"], registry=registry)
+        self.received = Counter(
+            "bridge_received", "MQTT messages received, by the Kafka topic of their route", ["topic", "qos"], registry=registry
+        )
         self.redelivered = Counter("bridge_redelivered", "of these flagged DUP by the broker", registry=registry)
-        self.delivered = Counter("bridge_delivered", "messages that Kafka has confirmed on their topic", registry=registry)
+        self.delivered = Counter(
+            "bridge_delivered", "messages that Kafka has confirmed on their topic", ["topic"], registry=registry
+        )
         self.dead_lettered = Counter(
             "bridge_dead_lettered", "messages that Kafka has confirmed as dead letters", registry=registry
         )
@@ -34,14 +39,14 @@ class Metrics:
         self.latency = Histogram(
             "bridge_latency_seconds", "from arrival to Kafka's confirmation", buckets=_BUCKETS_S, registry=registry
         )
-        self._received = (self.received.labels("0"), self.received.labels("1"))
         self._last_ack_s = time.monotonic()
         silent = Gauge("bridge_seconds_since_last_ack", "since Kafka's last confirmation", registry=registry)
         silent.set_function(lambda: time.monotonic() - self._last_ack_s)
 
     def came(self, message: Message, *, duplicate: bool) -> None:
         """A message was received."""
-        self._received[message.qos].inc()
+        topic = message.destination.kafka if message.destination else NO_ROUTE
+        self.received.labels(topic, str(message.qos)).inc()
         if duplicate:
             self.redelivered.inc()
 
@@ -49,4 +54,7 @@ class Metrics:
         """Kafka has confirmed a message."""
         self._last_ack_s = time.monotonic()
         self.latency.observe(now_s - message.arrival_s)
-        (self.delivered if message.reason is None else self.dead_lettered).inc()
+        if message.reason is None and message.destination is not None:
+            self.delivered.labels(message.destination.kafka).inc()
+        else:
+            self.dead_lettered.inc()

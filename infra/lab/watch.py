@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from rich.table import Table
 
 from infra import wiring
 from infra.lab.access import logins
-from infra.lab.errors import LabError
+from infra.lab.errors import LabError, UserError
 from infra.lab.forwarding import outside_port
 from infra.lab.influx import Ask, reader
 from infra.lab.probes import LOOPBACK
@@ -26,16 +26,18 @@ from infra.lab.views import out, plain
 
 if TYPE_CHECKING:
     from infra.lab.lab import Lab
+    from infra.settings import Settings
 
 EVERY_S = 2.0
 WINDOW_S = 10.0
-COUNTERS: tuple[
-    tuple[str, str, str, dict[str, str], str], ...
-] = (  # hop, app that counts, its counter, label that a sample must have, what it means
+Labels = Mapping[str, Collection[str]]  # the values that a sample's label may have
+CARRIED: Labels = {"topic": [route.kafka.name for route in wiring.ROUTES if route.kafka != wiring.CANARY]}
+WRITTEN: Labels = {"database": [wiring.CARS_DB]}
+COUNTERS: tuple[tuple[str, str, str, Labels, str], ...] = (  # hop, app that counts, its counter, labels, what it means
     ("fleet → mosquitto", "fleet", "fleet_acked_total", {}, "acknowledged by the broker"),
-    ("mosquitto → bridge", "bridge", "bridge_received_total", {}, "received by the bridge"),
-    ("bridge → kafka", "bridge", "bridge_delivered_total", {}, "confirmed by Kafka"),
-    ("kafka → influxdb", "timeseries", "timeseries_points_written_total", {"database": wiring.CARS_DB}, "points written"),
+    ("mosquitto → bridge", "bridge", "bridge_received_total", CARRIED, "received by the bridge"),
+    ("bridge → kafka", "bridge", "bridge_delivered_total", CARRIED, "confirmed by Kafka"),
+    ("kafka → influxdb", "timeseries", "timeseries_points_written_total", WRITTEN, "points written"),
 )
 LAST_POINT = "SELECT car, speed, battery_percentage FROM car ORDER BY time DESC LIMIT 1"
 
@@ -64,7 +66,7 @@ class Gauge:
         return (last - first) / (last_s - first_s) if last_s > first_s else None
 
 
-def counter_of(page: str, name: str, labels: Mapping[str, str]) -> float:
+def counter_of(page: str, name: str, labels: Labels) -> float:
     """The sum of a counter's samples with these labels on a /metrics page.
 
     Raises:
@@ -73,7 +75,7 @@ def counter_of(page: str, name: str, labels: Mapping[str, str]) -> float:
     samples = [s for family in text_string_to_metric_families(page) for s in family.samples if s.name == name]
     if not samples:
         raise LabError(f"the metrics have no counter {name}")
-    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+    return sum(s.value for s in samples if all(s.labels.get(label) in allowed for label, allowed in labels.items()))
 
 
 @contextmanager
@@ -115,6 +117,8 @@ def _sample(lab: Lab, gauges: dict[str, Gauge]) -> dict[str, str]:
     pages: dict[str, str] = {}
     failed: dict[str, str] = {}
     for hop, app, name, labels, _ in COUNTERS:
+        if hop not in gauges:
+            continue
         try:
             if app not in pages:
                 pages[app] = lab.kube.metrics(app, wiring.METRICS_PORT)
@@ -124,17 +128,19 @@ def _sample(lab: Lab, gauges: dict[str, Gauge]) -> dict[str, str]:
     return failed
 
 
-def _table(gauges: dict[str, Gauge], failed: dict[str, str], last: dict[str, str], point: str) -> Table:
+def _table(gauges: dict[str, Gauge], failed: dict[str, str], last: dict[str, str] | None, point: str | None) -> Table:
     table = Table("hop", "msg/s", "total", "", box=None, pad_edge=False, min_width=80)
-    for hop, _, _, _, meaning in COUNTERS:
-        gauge = gauges[hop]
+    meanings = {hop: meaning for hop, _, _, _, meaning in COUNTERS}
+    for hop, gauge in gauges.items():
         if hop in failed or not gauge.seen:
             table.add_row(hop, "-", "-", f"[red]{plain(failed.get(hop, 'no answer'))}[/]")
         else:
             rate = "…" if gauge.rate is None else f"{gauge.rate:.1f}"
-            table.add_row(hop, rate, f"{gauge.total:.0f}", meaning)
-    table.add_row("last on MQTT", "", "", plain(last.get("text", "nothing yet")))
-    table.add_row("last in InfluxDB", "", "", plain(point))
+            table.add_row(hop, rate, f"{gauge.total:.0f}", meanings[hop])
+    if last is not None:
+        table.add_row("last on MQTT", "", "", plain(last.get("text", "nothing yet")))
+    if point is not None:
+        table.add_row("last in InfluxDB", "", "", plain(point))
     return table
 
 
@@ -147,12 +153,33 @@ def _last_point(ask: Ask) -> str:
     return f"{row['car']}: {row['speed']:.1f} m/s, battery {row['battery_percentage']:.0f} %, {age_s:.1f} s ago"
 
 
+def watched(settings: Settings) -> dict[str, Gauge]:
+    """A gauge for every hop that the stack has.
+
+    Raises:
+        UserError: it has none.
+    """
+    gauges = {hop: Gauge() for hop, app, *_ in COUNTERS if settings.has(app)}
+    if not gauges:
+        apps = ", ".join(dict.fromkeys(app for _, app, *_ in COUNTERS))
+        raise UserError(
+            f"nothing moves readings in this stack, so there is nothing to watch: iotlab:services has none of {apps}."
+        )
+    return gauges
+
+
 def run_watch(lab: Lab, seconds: float) -> None:
-    """Show the hops until Ctrl-C, or for `seconds` if that isn't 0."""
-    gauges = {hop: Gauge() for hop, *_ in COUNTERS}
+    """Show the hops of this stack until Ctrl-C, or for `seconds` if that isn't 0.
+
+    Raises:
+        UserError: nothing in this stack moves readings.
+    """
+    gauges = watched(lab.settings)
     until = time.monotonic() + seconds if seconds else float("inf")
-    with _last_reading(lab) as last, reader(lab) as ask, Live(console=out, auto_refresh=False) as live:
+    mqtt_side = _last_reading(lab) if lab.settings.has(wiring.MOSQUITTO.host) else nullcontext()
+    influx_side = reader(lab) if lab.settings.has(wiring.INFLUXDB.host) else nullcontext()
+    with mqtt_side as last, influx_side as ask, Live(console=out, auto_refresh=False) as live:
         while time.monotonic() < until:
             failed = _sample(lab, gauges)
-            live.update(_table(gauges, failed, last, _last_point(ask)), refresh=True)
+            live.update(_table(gauges, failed, last, _last_point(ask) if ask else None), refresh=True)
             time.sleep(min(EVERY_S, max(0.0, until - time.monotonic())))
