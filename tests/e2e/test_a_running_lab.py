@@ -13,6 +13,8 @@ import testinfra
 
 from infra import wiring
 from infra.lab import probes
+from infra.lab.influx import reader
+from infra.lab.lab import Lab
 from tests.support.lab import ROOT, kubectl, lab, lab_env, lab_json, lab_ok
 
 pytestmark = pytest.mark.usefixtures("running")
@@ -82,6 +84,18 @@ def test_the_doctor_leaves_no_trace_in_data() -> None:
     cars = {json.loads(line)["car"] for line in said.splitlines() if line.startswith("{")}
     assert cars
     assert all(car.startswith("electric-vehicle-") for car in cars)
+
+
+def test_the_canaries_readings_are_nowhere_among_the_cars_points() -> None:
+    assert lab("doctor", "--json").returncode == 0
+    with reader(Lab()) as ask:
+        tagged = {row["value"] for row in ask(wiring.CARS_DB, "SHOW TAG VALUES WITH KEY = car")}
+        measurements = {row["name"] for row in ask(wiring.CARS_DB, "SHOW MEASUREMENTS")}
+    assert tagged
+    assert {car for car in tagged if not car.startswith("electric-vehicle-")} == set()
+    lane = next(series for series in wiring.SERIES if series.topic == wiring.CANARY)
+    assert measurements
+    assert lane.measurement not in measurements
 
 
 def test_pods_run_restricted_and_only_the_ingress_has_a_token_of_the_api() -> None:
