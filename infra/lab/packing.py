@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from infra.lab.bundle import Manifest, export_archive, handout, import_archive
 from infra.lab.bundle.wheels import wheels
 from infra.lab.console import console
+from infra.lab.errors import UserError
 from infra.lab.lab import Lab
 from infra.lab.toolchain import parts
+
+
+def _check_place(file: Path) -> None:
+    """Refuse now, not after the minutes that building takes, a file that can't be written."""
+    if not file.parent.is_dir():
+        raise UserError(f"there is no folder {file.parent} to write {file.name} into.")
+    if file.is_dir() or not os.access(file.parent, os.W_OK):
+        raise UserError(f"{file} cannot be written: it is a folder, or this user may not write into {file.parent}.")
 
 
 def take_bundle(lab: Lab, source: str) -> None:
@@ -18,6 +28,8 @@ def take_bundle(lab: Lab, source: str) -> None:
 
 def export_bundle(lab: Lab, file: Path) -> None:
     """Write toolchain and images into one archive, making what is missing first."""
+    _check_place(file)
+    lab.bundle.check()
     lab.toolchain.ensure()
     written = export_archive(lab.toolchain, lab.bundle.ensure(), wheels(lab.paths, lab.steps), lab.steps, file)
     console.print(f"{written.file} has {written.size / 1e6:.0f} MB. On another machine:", soft_wrap=True)
@@ -26,6 +38,8 @@ def export_bundle(lab: Lab, file: Path) -> None:
 
 def write_images(lab: Lab, file: Path) -> None:
     """Write the images alone into one file, for a cluster's own tools."""
+    _check_place(file)
+    lab.bundle.check()
     if not Manifest.read(lab.bundle.folder):
         lab.toolchain.ensure(parts.DEBIAN.name)
     with lab.steps.step("Archive of the images"):

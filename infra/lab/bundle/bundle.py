@@ -15,7 +15,7 @@ from infra.lab.bundle import images
 from infra.lab.bundle.builder import Builder, tag
 from infra.lab.bundle.images import IMAGES, Image
 from infra.lab.bundle.manifest import ARCHIVE, REPOSITORY, ImageRecord, Manifest
-from infra.lab.bundle.rootfs import EPOCH_S
+from infra.lab.bundle.rootfs import EPOCH_S, check_sources
 from infra.lab.console import Steps
 from infra.lab.errors import LabError
 from infra.lab.paths import Paths
@@ -47,6 +47,15 @@ class Bundle:
         if found is None:
             raise LabError("the images of this checkout have not been built; run ./lab up.")
         return found
+
+    def check(self) -> None:
+        """Refuse now what `ensure` would refuse, before minutes are spent on the toolchain that it needs.
+
+        Raises:
+            UserError: this machine can't make the images.
+        """
+        if Manifest.read(self.folder) is None:
+            check_sources()
 
     def ensure(self) -> Manifest:
         """Build what is missing and write the archive; costs nothing when nothing changed.

@@ -76,6 +76,17 @@ class Cluster:
             raise UserError(f"{owner} is running on this machine; stop it there first with ./lab down.")
         return owner
 
+    def check(self) -> None:
+        """Refuse now what `start` would refuse, before minutes are spent on building what it runs.
+
+        Raises:
+            UserError: the machine lacks something, or another lab runs on it.
+        """
+        owner = self._own()
+        carried = forwards("the node", self._device_cidr)
+        if not owner and not leftovers.processes(self.paths):  # those of a killed lab hold its ports until `start` ends them
+            preflight.check_early(carried)
+
     def start(self, addon_images: Path | None = None) -> None:
         """Start everything; returns when the node is Ready and names and volumes work.
 

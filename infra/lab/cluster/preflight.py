@@ -20,6 +20,7 @@ from infra.lab.errors import UserError
 
 FREE_DISK_GB = 3  # images twice (as packed and as unpacked), etcd, logs; volumes come on top and are checked by scale
 OPEN_FILES = 8_192  # each part with a hundred pods stays below 2,000; a forwarded connection takes 2
+ALONE = ("unshare", "--pid", "--fork", "--mount", "--net", "--uts", "--ipc", "--kill-child", "--mount-proc")
 PROGRAMS = ("ip", "mount", "umount", "unshare", "nsenter", "setpriv")
 RULES = """*nat
 -A POSTROUTING -m comment --comment probe -m mark --mark 0x1/0x1 -j MASQUERADE --random-fully
@@ -39,8 +40,8 @@ def _root() -> None:
         raise UserError("the embedded cluster needs root (namespaces, mounts, cgroups); run the command with sudo.")
 
 
-def _programs() -> None:
-    if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
+def _programs(names: Sequence[str] = PROGRAMS) -> None:
+    if missing := [name for name in names if shutil.which(name) is None]:
         raise UserError(
             f"the programs {', '.join(missing)} are missing on this machine; install the packages util-linux and iproute2."
         )
@@ -92,17 +93,20 @@ def _try(words: Sequence[str], what: str, stdin: str = "") -> None:
         )
 
 
+def _namespaces() -> None:
+    _try([*ALONE, "true"], "own namespaces")
+
+
 def _kernel(binaries: Binaries, folders: Folders) -> None:
-    alone = ("unshare", "--pid", "--fork", "--mount", "--net", "--uts", "--ipc", "--kill-child", "--mount-proc")
-    _try([*alone, "true"], "own namespaces")
-    _try([*alone, "ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1"], "network links of type veth")
-    _try([*alone, str(binaries.bin / "iptables-restore")], "the firewall rules of services (iptables)", RULES)
+    _namespaces()
+    _try([*ALONE, "ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1"], "network links of type veth")
+    _try([*ALONE, str(binaries.bin / "iptables-restore")], "the firewall rules of services (iptables)", RULES)
     with tempfile.TemporaryDirectory(dir=folders.home / "containerd") as scratch:
         layers = {name: Path(scratch, name) for name in ("lower", "upper", "work", "merged")}
         for layer in layers.values():
             layer.mkdir()
         options = f"lowerdir={layers['lower']},upperdir={layers['upper']},workdir={layers['work']}"
-        words = [*alone, "mount", "-t", "overlay", "overlay", "-o", options, str(layers["merged"])]
+        words = [*ALONE, "mount", "-t", "overlay", "overlay", "-o", options, str(layers["merged"])]
         _try(words, f"overlay mounts in {folders.home}")
 
 
@@ -118,3 +122,16 @@ def check(binaries: Binaries, folders: Folders, forwards: Sequence[Forward]) -> 
     _space(folders.home)
     _ports(forwards)
     _kernel(binaries, folders)
+
+
+def check_early(forwards: Sequence[Forward]) -> None:
+    """Check what needs neither folders nor toolchain, which brings a program `ip` of its own.
+
+    Raises:
+        UserError: names the first thing that is missing.
+    """
+    _root()
+    _programs([name for name in PROGRAMS if name != "ip"])
+    _open_files()
+    _ports(forwards)
+    _namespaces()

@@ -77,9 +77,13 @@ def embedded(tmp_path: Path, stack: str) -> Any:
         settings=None,
         kubeconfig=paths.kubeconfig,
         toolchain=SimpleNamespace(missing=list, ensure=lambda: None),
-        bundle=SimpleNamespace(ensure=lambda: SimpleNamespace(archive=None)),
+        bundle=SimpleNamespace(check=lambda: None, ensure=lambda: SimpleNamespace(archive=None)),
         cluster=SimpleNamespace(
-            start=lambda: None, load_images=lambda _: None, stop=lambda: None, purge=lambda: shutil.rmtree(paths.cluster)
+            check=lambda: None,
+            start=lambda: None,
+            load_images=lambda _: None,
+            stop=lambda: None,
+            purge=lambda: shutil.rmtree(paths.cluster),
         ),
     )
 
