@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra import wiring
+import psutil
+
+from infra.lab.paths import Paths
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "lab"
@@ -83,21 +86,47 @@ class HostTraces:
             links=frozenset(path.name for path in Path("/sys/class/net").iterdir()),
             mounts=frozenset(line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()),
             rules=frozenset(_rules()),
-            listening=frozenset(_listening()),
+            listening=frozenset(listening()),
             cgroups=frozenset(str(path) for path in Path("/sys/fs/cgroup").glob("*/iotlab*"))
             | frozenset(str(path) for path in Path("/sys/fs/cgroup").glob("iotlab*")),
         )
 
 
 def _rules() -> list[str]:
-    """Firewall rules of the host, read from the kernel; none if no table was ever loaded."""
-    files = [Path("/proc/net/ip_tables_names"), Path("/proc/net/ip6_tables_names")]
-    return [f"{file.name}:{table}" for file in files if file.exists() for table in file.read_text().split()]
+    """Firewall rules of the host; none if nothing on it can have set any."""
+    found = []
+    for program in ("iptables-save", "ip6tables-save"):
+        own = Paths.from_environment().bin / program
+        save = str(own) if own.exists() else shutil.which(program)
+        if save is not None:
+            saved = subprocess.run([save], capture_output=True, text=True, check=False).stdout
+            found += [f"{program}: {rule}" for rule in rules_in(saved)]
+    return found
 
 
-def _listening() -> list[str]:
-    """The lab's own ports on which something listens on the host."""
-    listen = "0A"
-    ours = {f"{port.node_port:04X}" for port in wiring.EXPOSED}
-    lines = [line.split() for file in ("/proc/net/tcp", "/proc/net/tcp6") for line in Path(file).read_text().splitlines()[1:]]
-    return [words[1] for words in lines if words[3] == listen and words[1].rsplit(":", 1)[1] in ours]
+def rules_in(saved: str) -> list[str]:
+    """Rules, chains of one's own and policies other than ACCEPT, each with its table, from what iptables-save prints."""
+    found, table = [], ""
+    for line in saved.splitlines():
+        words = line.split()
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith("-A") or (line.startswith(":") and words[1] != "ACCEPT"):
+            found.append(f"{table} {line if line.startswith('-A') else ' '.join(words[:2])}")  # a chain's counters change
+    return found
+
+
+def listening() -> list[str]:
+    """Where processes of the lab listen on the host."""
+    sockets = [socket for socket in psutil.net_connections("inet") if socket.status == psutil.CONN_LISTEN]
+    return ["{}:{}".format(*socket.laddr) for socket in sockets if socket.pid is not None and _of_the_lab(socket.pid)]
+
+
+def _of_the_lab(pid: int) -> bool:
+    """Whether a process is one of the lab's modules, or a program of its toolchain or with its state."""
+    paths = Paths.from_environment()
+    try:
+        words = psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:
+        return False
+    return any(word.startswith(("infra.lab", f"{paths.cache}/", f"{paths.state}/")) for word in words)
