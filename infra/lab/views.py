@@ -69,6 +69,6 @@ def show_access(entries: dict[str, dict[str, str]], hints: Iterable[str | None])
     table = Table("service", "address", "user", "password", box=None, pad_edge=False)
     for service, entry in entries.items():
         table.add_row(service, entry["url"], entry["user"], entry["password"])
-    out.print(table)
+    out.print(table if entries else "No service of this stack has a login or an address outside of it.")
     for hint in filter(None, hints):
         out.print(plain(hint), soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from infra import wiring
 from tests.support.lab import ROOT, kubectl, lab_env, lab_json, lab_ok
 
 pytestmark = pytest.mark.usefixtures("running")
@@ -63,6 +64,17 @@ def test_an_image_that_is_not_there_names_itself_old_pods_serve_on_and_up_repair
 def test_what_somebody_deleted_in_the_cluster_comes_back() -> None:
     kubectl("delete", "deployment/bridge", "service/kafka")
     lab_ok("up", timeout_s=600)
+    assert lab_json("doctor")["ok"]
+
+
+def test_a_topic_that_somebody_deleted_is_told_and_comes_back() -> None:
+    topic = wiring.BROKER_MESSAGE.name
+    topics = ("exec", "kafka-0", "--", "kafka-topics.sh", "--bootstrap-server", wiring.KAFKA.address)
+    kubectl(*topics, "--delete", "--topic", topic, timeout_s=90)
+    red = [service for service in lab_json("doctor")["services"] if not service["ok"]]
+    assert red == [{"name": "topics", "ok": False, "why": f"kafka has no topic {topic}; run ./lab up"}]
+    lab_ok("up", timeout_s=600)
+    assert topic in kubectl(*topics, "--list", timeout_s=90).split()
     assert lab_json("doctor")["ok"]
 
 
