@@ -115,19 +115,25 @@ def size_gb(folder: Path) -> float:
     return blocks * 512 / 1e9
 
 
-def prune(work: Workshop) -> float:
+def kept() -> bool:
+    """Whether who builds often wants Go's caches to stay."""
+    return os.environ.get(KEEP_CACHE) == "1"
+
+
+def prune(cache: Path) -> float:
     """Remove what Go fetched and compiled; returns the GB that came free.
 
     Raises:
-        LabError: go could not remove its own files.
+        LabError: something could not be removed.
     """
-    folder = go_folder(work.paths.cache)
+    folder = go_folder(cache)
     taken = size_gb(folder)
     if not folder.is_dir():
         return 0.0
-    # go clean, because Go's module cache is read-only and rmtree stops at it.
-    work.steps.run("Prune Go caches", [work.go(), "clean", "-cache", "-modcache"], env=go_env(work.paths.cache))
-    work.remove(folder)
+    # Go's module cache is read-only, where rmtree stops; there may be no Go any more that could run `go clean`.
+    for path, _, _ in os.walk(folder):
+        Path(path).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         raise LabError(f"{folder} could not be removed; delete it by hand.")
     return taken

@@ -147,6 +147,9 @@ class Toolchain:
                 if faults := self._faults(wanted):
                     self._make(faults)
                     self._prune(wanted)
+        elif golang.go_folder(self.paths.cache).is_dir() and not golang.kept():
+            with self.store.lock():  # nobody is building; a run that was killed after its last part left them
+                self._prune(wanted)
         self._link()
 
     def _faults(self, wanted: Sequence[Part]) -> list[tuple[Part, str]]:
@@ -211,10 +214,10 @@ class Toolchain:
         folder = golang.go_folder(self.paths.cache)
         if not folder.is_dir():
             return
-        if os.environ.get(golang.KEEP_CACHE) == "1":
+        if golang.kept():
             console.print(f"  Go's caches in {folder} take {golang.size_gb(folder):.1f} GB and are kept ({golang.KEEP_CACHE}=1)")
         elif not self._faults(wanted):
-            freed = golang.prune(Workshop(self.paths, self.steps, "Prune Go caches", self._go))
+            freed = golang.prune(self.paths.cache)
             console.print(f"  Go's caches took {freed:.1f} GB and are removed ({golang.KEEP_CACHE}=1 keeps them)")
 
 

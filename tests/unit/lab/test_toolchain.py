@@ -104,6 +104,21 @@ def test_a_failed_part_leaves_the_finished_ones_for_the_next_run(lab: Lab) -> No
     assert one.made == ["one"]
 
 
+def test_gos_caches_that_a_killed_run_left_are_removed_unless_they_shall_stay(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    toolchain = lab(part(Script("one")))
+    toolchain.ensure()
+    module = toolchain.paths.cache / "go/modules/example.com/tool@v1"
+    module.mkdir(parents=True)
+    (module / "main.go").write_text("package main")
+    module.chmod(0o555)  # as Go leaves them
+    monkeypatch.setenv("IOTLAB_KEEP_GO_CACHE", "1")
+    toolchain.ensure()
+    assert module.is_dir()
+    monkeypatch.delenv("IOTLAB_KEEP_GO_CACHE")
+    toolchain.ensure()
+    assert not (toolchain.paths.cache / "go").exists()
+
+
 def test_a_program_that_does_not_run_is_never_finished(lab: Lab) -> None:
     lost = "echo 'error while loading shared libraries: libx.so.1' >&2; exit 127"
     toolchain = lab(part(Script("one", lost)))
