@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -114,8 +115,8 @@ class Steps:
         self.paths.logs.mkdir(parents=True, exist_ok=True)
         log = self.log_file(name)
         words = [str(word) for word in command]
-        try:
-            with log.open("w") as output:
+        with log.open("w") as output:
+            try:
                 done = subprocess.run(
                     words,
                     cwd=cwd,
@@ -126,10 +127,13 @@ class Steps:
                     timeout=timeout_s,
                     check=False,
                 )
-        except FileNotFoundError as missing:
-            raise LabError(f"{name}: the program {words[0]} is missing.") from missing
-        except subprocess.TimeoutExpired as late:
-            raise LabError(f"{name}: no end after {timeout_s:.0f} s: {' '.join(words)} (log: {log}).") from late
+            except OSError as failed:
+                # A folder on PATH that one may not enter makes «Permission denied» of a program that is nowhere.
+                nowhere = shutil.which(words[0], path=(env or os.environ).get("PATH")) is None
+                why = "is missing" if nowhere else f"cannot be run: {failed.strerror}"
+                raise LabError(f"{name}: the program {words[0]} {why}.") from failed
+            except subprocess.TimeoutExpired as late:
+                raise LabError(f"{name}: no end after {timeout_s:.0f} s: {' '.join(words)} (log: {log}).") from late
         if done.returncode:
             lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
             last = lines[-1].strip() if lines else "no output"

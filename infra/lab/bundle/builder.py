@@ -43,8 +43,10 @@ class Builder:
         words = [*ALONE, *map(str, command)]
         try:
             done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-        except FileNotFoundError as missing:
-            raise LabError(f"{missing.filename} is missing; ./lab up makes the toolchain, util-linux has unshare.") from missing
+        except OSError as missing:
+            raise LabError(
+                f"{missing.filename} is missing or cannot be run; ./lab up makes the toolchain, util-linux has unshare."
+            ) from missing
         if done.returncode:
             raise LabError(f"{what}: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
         return done.stdout.strip()

@@ -57,7 +57,7 @@ def sources() -> list[str]:
     command = ["apt-get", "indextargets", "--format", form, "Created-By: Packages"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    except FileNotFoundError:
+    except OSError:  # no apt-get
         told = ""
     found = set()
     for line in told.splitlines():

@@ -135,7 +135,7 @@ def _apt(*arguments: str) -> str:
         done = subprocess.run(
             arguments, capture_output=True, text=True, check=False, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
         )
-    except FileNotFoundError as missing:
+    except OSError as missing:
         raise UserError(
             f"{arguments[0]} is missing: the toolchain is made from Debian's packages and needs Debian 12 or Ubuntu; "
             "elsewhere use ./lab up --bundle FILE."

@@ -1,8 +1,11 @@
 """Steps and locks: what a person sees when a step fails, and who holds the lab."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -29,6 +32,16 @@ def test_a_failed_step_names_step_command_log_and_last_line(steps: Steps) -> Non
 def test_a_missing_program_is_named(steps: Steps) -> None:
     with pytest.raises(LabError, match="the program no-such-program is missing"):
         steps.run("Try", ["no-such-program"])
+
+
+@pytest.mark.parametrize(("program", "said"), [("no-such-program", "is missing"), ("sh", "cannot be run: Permission denied")])
+def test_a_program_that_the_system_refuses_is_named(
+    steps: Steps, monkeypatch: pytest.MonkeyPatch, program: str, said: str
+) -> None:
+    refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)  # so for any name, with a closed folder on PATH
+    monkeypatch.setattr(subprocess, "run", Mock(side_effect=refused))
+    with pytest.raises(LabError, match=f"Try: the program {program} {said}"):
+        steps.run("Try", [program])
 
 
 def test_a_step_that_never_ends_is_ended(steps: Steps) -> None:
