@@ -24,7 +24,7 @@ def kafka_jars(paths: Paths, steps: Steps) -> Path:
     if folder.is_dir():
         return folder
     java.ensure(steps)
-    scratch = folder.with_suffix(".new")
+    scratch = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.parent.mkdir(parents=True, exist_ok=True)
     given = [f"-Dkafka.version={versions.KAFKA}", f"-Dlog4j.version={versions.LOG4J}", f"-DoutputDirectory={scratch}"]

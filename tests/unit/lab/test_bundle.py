@@ -7,10 +7,11 @@ import struct
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from infra.lab.bundle import ImageRecord, Manifest, images
+from infra.lab.bundle import ImageRecord, Manifest, images, jars
 from infra.lab.bundle.bundle import CONTAINERD_NAME, REFERENCE_NAME, name_images, pack
 from infra.lab.bundle.images import BY_NAME, Image
 from infra.lab.bundle.inputs import Debs, Making, Program, is_static
@@ -19,6 +20,7 @@ from infra.lab.bundle.manifest import ARCHIVE, Package
 from infra.lab.console import Steps
 from infra.lab.errors import LabError
 from infra.lab.paths import Paths
+from infra.lab.toolchain import java
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -176,3 +178,21 @@ def test_an_image_takes_a_static_program_of_the_toolchain_and_no_other(tmp_path:
     Program("program", "1").prepare(making)
     assert (context / "bin/program").read_bytes() == static.read_bytes()
     assert Program("program", "1").fingerprint() != Program("program", "2").fingerprint()
+
+
+def test_kafkas_jars_are_gathered_beside_their_folder_under_its_whole_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths(tmp_path / "cache", tmp_path / "state")
+    gathered: list[Path] = []
+
+    def maven(_steps: Steps, _name: str, command: list[str]) -> None:
+        (target,) = (Path(word.partition("=")[2]) for word in command if str(word).startswith("-DoutputDirectory="))
+        target.mkdir()
+        gathered.append(target)
+
+    monkeypatch.setattr(java, "ensure", lambda _: None)
+    monkeypatch.setattr(jars, "MAVEN", SimpleNamespace(run=maven))
+    folder = jars.kafka_jars(paths, Steps(paths))
+    assert gathered == [folder.with_name(f"{folder.name}.new")]
+    assert folder.is_dir()
