@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,6 +15,8 @@ from infra.lab.kube import SERVICE_LABEL
 if TYPE_CHECKING:
     from infra.lab.lab import Lab
 
+POLL_S = 0.2
+
 
 def show_logs(lab: Lab, service: str, *, follow: bool, tail: int) -> None:
     """Print the last `tail` lines of `service`.
@@ -21,8 +26,7 @@ def show_logs(lab: Lab, service: str, *, follow: bool, tail: int) -> None:
     """
     parts = lab.part_logs()
     if service in parts:
-        lines = parts[service].read_text(errors="replace").splitlines()
-        typer.echo("\n".join(lines[-tail:]))
+        _show_part(parts[service], follow=follow, tail=tail)
         return
     if service not in lab.settings.chosen:
         raise UserError(f"there is no service '{service}'; there are {', '.join([*sorted(lab.settings.chosen), *sorted(parts)])}")
@@ -31,3 +35,15 @@ def show_logs(lab: Lab, service: str, *, follow: bool, tail: int) -> None:
     with lab.kube.stream([*words, "--follow"] if follow else words) as process:
         if process.wait():
             raise LabError(f"kubectl could not read the log of {service}; ./lab status says what runs")
+
+
+def _show_part(file: Path, *, follow: bool, tail: int) -> None:
+    """Print the end of a part's log (all of it if `tail` is negative, as kubectl does), and with `follow` what comes."""
+    with file.open("rb") as log:
+        lines = deque(log, maxlen=tail if tail >= 0 else None)
+        typer.echo(b"".join(lines).decode(errors="replace"), nl=False)
+        while follow:
+            if file.stat().st_size < log.tell():  # the supervisor has begun it anew
+                log.seek(0)
+            typer.echo(log.read().decode(errors="replace"), nl=False)
+            time.sleep(POLL_S)
