@@ -128,10 +128,7 @@ class Steps:
                     check=False,
                 )
             except OSError as failed:
-                # A folder on PATH that one may not enter makes «Permission denied» of a program that is nowhere.
-                nowhere = shutil.which(words[0], path=(env or os.environ).get("PATH")) is None
-                why = "is missing" if nowhere else f"cannot be run: {failed.strerror}"
-                raise LabError(f"{name}: the program {words[0]} {why}.") from failed
+                raise LabError(f"{name}: the program {words[0]} {_why_not(words[0], env or os.environ, failed)}.") from failed
             except subprocess.TimeoutExpired as late:
                 raise LabError(f"{name}: no end after {timeout_s:.0f} s: {' '.join(words)} (log: {log}).") from late
         if done.returncode:
@@ -139,3 +136,8 @@ class Steps:
             last = lines[-1].strip() if lines else "no output"
             raise LabError(f"{name} failed with code {done.returncode}: {last}\n  command: {' '.join(words)}\n  log: {log}")
         return log
+
+
+def _why_not(program: str, env: Mapping[str, str], failed: OSError) -> str:
+    """Why the system did not run `program`; with a closed folder on PATH it says «Permission denied» of one that is nowhere."""
+    return "is missing" if shutil.which(program, path=env.get("PATH")) is None else f"cannot be run: {failed.strerror}"
