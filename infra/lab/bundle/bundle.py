@@ -15,10 +15,11 @@ from infra.lab.bundle import images
 from infra.lab.bundle.builder import Builder, tag
 from infra.lab.bundle.images import IMAGES, Image
 from infra.lab.bundle.manifest import ARCHIVE, REPOSITORY, ImageRecord, Manifest
-from infra.lab.bundle.rootfs import EPOCH_S, check_sources
+from infra.lab.bundle.rootfs import EPOCH_S, sources
 from infra.lab.console import Steps
-from infra.lab.errors import LabError
+from infra.lab.errors import LabError, UserError
 from infra.lab.paths import Paths
+from infra.lab.toolchain.debian import LISTS
 
 CONTAINERD_NAME = "io.containerd.image.name"  # containerd and docker read an image's name from here
 REFERENCE_NAME = "org.opencontainers.image.ref.name"
@@ -54,8 +55,12 @@ class Bundle:
         Raises:
             UserError: this machine can't make the images.
         """
-        if Manifest.read(self.folder) is None:
-            check_sources()
+        if Manifest.read(self.folder) is not None:
+            return
+        if shutil.which("apt-get") is None:
+            raise UserError("the images are made with apt of Debian 12, which is missing here: use ./lab up --bundle FILE.")
+        if any(LISTS.glob("*Release")):  # before its first update, apt can't tell the release of its sources
+            sources()
 
     def ensure(self) -> Manifest:
         """Build what is missing and write the archive; costs nothing when nothing changed.

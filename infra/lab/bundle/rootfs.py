@@ -11,7 +11,7 @@ from infra import versions
 from infra.lab.console import Steps
 from infra.lab.errors import UserError
 from infra.lab.paths import Paths
-from infra.lab.toolchain.debian import APT, LISTS
+from infra.lab.toolchain.debian import APT
 
 EPOCH_S = 1767225600  # 2026-01-01: the time of every file, so that the same content is the same layer
 # What is mounted or started inside is gone with the process, and the process with the lab, however that ends.
@@ -55,10 +55,7 @@ def sources() -> list[str]:
     """
     form = "$(ORIGIN)|$(CODENAME)|$(COMPONENT)|$(SITE) $(RELEASE)"
     command = ["apt-get", "indextargets", "--format", form, "Created-By: Packages"]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    except OSError:  # no apt-get
-        told = ""
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     found = set()
     for line in told.splitlines():
         origin, codename, component, place = line.split("|")
@@ -70,17 +67,6 @@ def sources() -> list[str]:
             "run on Debian 12 after apt-get update, or use ./lab up --bundle FILE."
         )
     return sorted(found)
-
-
-def check_sources() -> None:
-    """Refuse now a machine that the images can't be made on, before its toolchain is made.
-
-    Raises:
-        UserError: apt has no source of the right release.
-    """
-    # Without lists apt can't tell the release of its sources: they come with the toolchain's first package.
-    if shutil.which("apt-get") is None or any(LISTS.glob("*Release")):
-        sources()
 
 
 def _acquire_options() -> list[str]:
