@@ -7,7 +7,6 @@ printed as `FILE#sha256=…` or `URL#sha256=…`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -31,6 +30,7 @@ from infra.lab.console import Steps
 from infra.lab.errors import LabError, UserError
 from infra.lab.paths import Paths
 from infra.lab.toolchain import Toolchain
+from infra.lab.toolchain.store import sha256_of
 
 TABLE = "bundle.json"
 FORMAT = 1
@@ -45,12 +45,6 @@ class Exported:
     file: Path
     sha256: str
     size: int
-
-
-def sha256_of(file: Path) -> str:
-    """The hash of a file's content."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _files(folder: Path) -> Iterator[Path]:

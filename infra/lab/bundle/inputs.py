@@ -20,9 +20,8 @@ from infra.lab.console import Steps
 from infra.lab.errors import LabError
 from infra.lab.paths import ROOT, Paths
 from infra.lab.toolchain.debian import APT, APT_OPTIONS
-from infra.lab.toolchain.registry import Registry
+from infra.lab.toolchain.pypi import PYPI
 
-PYPI = Registry("the Python package index", "check pip's settings (`pip config list`)")
 PT_INTERP = 3  # the program header that names a loader
 WHEEL_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 

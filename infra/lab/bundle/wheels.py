@@ -12,11 +12,10 @@ from pathlib import Path
 
 from infra.lab.console import Steps
 from infra.lab.paths import ROOT, Paths
-from infra.lab.toolchain.registry import Registry
+from infra.lab.toolchain.pypi import PYPI
 
 PINS = ROOT / "requirements.txt"
 FOLDER = "wheels"  # in the bundle; the door knows it, too
-PYPI = Registry("the Python package index", "check pip's settings (`pip config list`)")
 
 
 def wheels(paths: Paths, steps: Steps) -> Path:
