@@ -29,7 +29,7 @@ def program(name: str) -> Path:
 def unpacked(package: str, path: str) -> Path:
     """A server of Debian's, unpacked into a cache of the tests: the lab itself doesn't run it on the host."""
     paths = Paths.from_environment()
-    ours = Paths(paths.cache / "tests", paths.state)
+    ours = Paths(paths.cache / "tests" / package, paths.state)  # of its own: a toolchain takes away links that aren't its own
     name = Path(path).name
     packages = DebianPackages((package,), {name: Wrapped(path)}, {})
     part = Part(name=package, version=versions.DEBIAN, lane="download", disk_gb=0.1, recipes=(packages,), checks={})
