@@ -32,8 +32,7 @@ STAY = frozenset({"Namespace", "PersistentVolumeClaim"})  # data hang on them
 
 def choose(paths: Paths, env: Mapping[str, str]) -> bool:
     """Fetch the official plugin if it can be had; returns whether the stand-in must do."""
-    installed = paths.pulumi / "home/plugins" / f"resource-kubernetes-v{PULUMI_KUBERNETES}"
-    if installed.is_dir():
+    if fetched(paths):
         return False
     if os.environ.get(SEALED) == "1" or not _served():
         return True
@@ -44,7 +43,12 @@ def choose(paths: Paths, env: Mapping[str, str]) -> bool:
         )
     except subprocess.TimeoutExpired:
         return True
-    return done.returncode != 0 or not installed.is_dir()
+    return done.returncode != 0 or not fetched(paths)
+
+
+def fetched(paths: Paths) -> bool:
+    """Whether the official plugin is there; where it isn't, the stand-in serves."""
+    return (paths.pulumi / "home/plugins" / f"resource-kubernetes-v{PULUMI_KUBERNETES}").is_dir()
 
 
 def _served() -> bool:

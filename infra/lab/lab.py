@@ -127,7 +127,7 @@ class Lab:
 
     def refresh_private_file(self) -> None:
         """Write the stack's private file anew, so that a plain `pulumi` sees what the checkout says now."""
-        if kubernetes_plugin.used(self.paths, self.stack_name) == kubernetes_plugin.OURS:
+        if not kubernetes_plugin.fetched(self.paths):
             self.stack.put_on_path(kubernetes_plugin.STANDIN)
         self.stack.prepare(self.references(self.bundle.manifest()))
 
