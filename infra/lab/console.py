@@ -15,7 +15,7 @@ from threading import Lock
 from rich.console import Console
 from rich.markup import escape
 
-from infra.lab.errors import LabError
+from infra.lab.errors import LabError, last_line
 from infra.lab.paths import Paths
 
 console = Console(stderr=True, highlight=False)
@@ -132,8 +132,7 @@ class Steps:
             except subprocess.TimeoutExpired as late:
                 raise LabError(f"{name}: no end after {timeout_s:.0f} s: {' '.join(words)} (log: {log}).") from late
         if done.returncode:
-            lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-            last = lines[-1].strip() if lines else "no output"
+            last = last_line(log.read_text(errors="replace"), "no output")
             raise LabError(f"{name} failed with code {done.returncode}: {last}\n  command: {' '.join(words)}\n  log: {log}")
         return log
 

@@ -25,6 +25,12 @@ class UserError(LabError):
     exit_code = 2
 
 
+def last_line(text: str, otherwise: str = "no reason given") -> str:
+    """What a program said last, which is where its reason stands; `otherwise` if it said nothing."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else otherwise
+
+
 def from_system(failed: OSError) -> LabError:
     """What the system refused and nobody caught, as a sentence: the path where there is one, and the system's reason."""
     reason = failed.strerror or str(failed) or type(failed).__name__

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from infra.lab.errors import LabError
+from infra.lab.errors import LabError, last_line
 
 SERVICE_LABEL = "app.kubernetes.io/name"
 Object = dict[str, Any]
@@ -48,8 +48,7 @@ class Kube:
         except subprocess.TimeoutExpired as late:
             raise LabError(f"the cluster gave no answer within {timeout_s:.0f} s (kubectl {words[0]}).") from late
         if done.returncode:
-            said = done.stderr.strip().splitlines()
-            raise LabError(f"kubectl {' '.join(words[:3])}: {said[-1] if said else 'failed'}")
+            raise LabError(f"kubectl {' '.join(words[:3])}: {last_line(done.stderr, 'failed')}")
         return done.stdout
 
     def get(self, *words: str) -> Object:

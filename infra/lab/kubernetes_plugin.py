@@ -15,7 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from infra.lab.errors import LabError
+from infra.lab.errors import LabError, last_line
 from infra.lab.kube import Kube
 from infra.lab.paths import ROOT, Paths
 from infra.lab.plugins.kubernetes.objects import group_version_kind, split_id
@@ -129,7 +129,7 @@ def _is_kubernetes(token: str) -> bool:
 def _pulumi(env: Mapping[str, str], *words: str, stdin: str = "") -> str:
     done = subprocess.run(["pulumi", *words], cwd=ROOT, env=dict(env), input=stdin, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LabError(f"pulumi {' '.join(words[:2])} failed: {done.stderr.strip().splitlines()[-1]}")
+        raise LabError(f"pulumi {' '.join(words[:2])} failed: {last_line(done.stderr)}")
     return done.stdout
 
 

@@ -22,7 +22,7 @@ import yaml
 from pulumi import automation
 
 from infra.lab.cluster.pki import write_private
-from infra.lab.errors import LabError, UserError
+from infra.lab.errors import LabError, UserError, last_line
 from infra.lab.paths import ROOT, Paths
 from infra.settings import PROJECT, Settings, SettingsError
 
@@ -146,7 +146,7 @@ class Stack:
         (scratch / "Pulumi.yaml").write_text(f"name: {PROJECT}\nruntime: python\n")
         done = self._pulumi("stack", "select", "--create", "--non-interactive", self.name, cwd=scratch)
         if done.returncode:
-            raise LabError(f"Pulumi could not make the stack '{self.name}': {_last(done.stderr)}.")
+            raise LabError(f"Pulumi could not make the stack '{self.name}': {last_line(done.stderr).rstrip('.')}.")
         if not self._salt():
             salt = self._exported(scratch).get("secrets_providers", {}).get("state", {}).get("salt")
             if not salt:
@@ -203,7 +203,7 @@ class Stack:
                 # Asked for secrets, Pulumi's history would write the salt into the checkout's stack file.
                 done = stack.up(refresh=True, on_output=write, on_event=watcher.see, show_secrets=False)
             except automation.CommandError as failed:
-                raise LabError(f"pulumi: {watcher.why() or _last(str(failed))}\n  log: {log}") from failed
+                raise LabError(f"pulumi: {watcher.why() or last_line(str(failed)).rstrip('.')}\n  log: {log}") from failed
         return _counts(done.summary.resource_changes or {})
 
     def _heal(self, stack: automation.Stack) -> None:
@@ -269,8 +269,3 @@ class _Watcher:
 def _counts(changes: Mapping[Any, int]) -> dict[str, int]:
     """Operations by their plain names; the API mixes an enumeration and text."""
     return {getattr(kind, "value", str(kind)): int(count) for kind, count in changes.items()}
-
-
-def _last(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "no reason given"

@@ -19,7 +19,7 @@ from infra.lab.bundle.inputs import Making, Program
 from infra.lab.bundle.manifest import REPOSITORY, Package
 from infra.lab.bundle.rootfs import ALONE, EPOCH_S
 from infra.lab.console import Steps
-from infra.lab.errors import LabError
+from infra.lab.errors import LabError, last_line
 from infra.lab.paths import ROOT, Paths
 
 
@@ -48,7 +48,7 @@ class Builder:
                 f"{missing.filename} is missing or cannot be run; ./lab up makes the toolchain, util-linux has unshare."
             ) from missing
         if done.returncode:
-            raise LabError(f"{what}: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+            raise LabError(f"{what}: {last_line(done.stderr)}")
         return done.stdout.strip()
 
     def kept(self) -> set[str]:

@@ -27,7 +27,7 @@ from infra.lab.cluster.network import Network
 from infra.lab.cluster.parts import parts
 from infra.lab.cluster.status import ClusterStatus
 from infra.lab.console import Steps
-from infra.lab.errors import LabError, UserError
+from infra.lab.errors import LabError, UserError, last_line
 from infra.lab.paths import ROOT, Paths
 
 # Limits are for machines ten times slower than a laptop; what can't succeed is noticed long before (HOPELESS_RESTARTS).
@@ -206,7 +206,7 @@ class Cluster:
         for part in status.parts(self.folders, owner) if owner else ():
             if part.pid is None and part.restarts >= HOPELESS_RESTARTS:
                 log = self.folders.logs / f"{part.name}.log"
-                last = log.read_text(errors="replace").strip().splitlines()[-1]
+                last = last_line(log.read_text(errors="replace"), "none")
                 raise LabError(f"{part.name} keeps ending ({part.last_exit}), its last words: {last} (log: {log})")
 
     def _furnish(self, owner: Owner, archive: Path, images: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from infra.lab.cluster.layout import CONTAINERD_SOCKET
 from infra.lab.cluster.static_image import NAME
-from infra.lab.errors import LabError
+from infra.lab.errors import LabError, last_line
 
 
 def archive_index(archive: Path) -> dict[str, str]:
@@ -59,8 +59,7 @@ class ImageStore:
         with (archive or Path("/dev/null")).open("rb") as source:
             done = subprocess.run([*self._ctr, *words], stdin=source, capture_output=True, check=False)
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-            raise LabError(f"containerd refused «{words[0]} {words[1]}»: {said[-1]}")
+            raise LabError(f"containerd refused «{words[0]} {words[1]}»: {last_line(done.stderr.decode(errors='replace'))}")
         return done.stdout.decode()
 
     def present(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event, Lock
 
 from infra.lab.console import Steps, console
-from infra.lab.errors import LabError, UserError
+from infra.lab.errors import LabError, UserError, last_line
 from infra.lab.paths import ROOT, Paths
 from infra.lab.toolchain import golang, host, java, parts
 from infra.lab.toolchain.official import Publishers
@@ -228,7 +228,7 @@ def _run_check(program: Path, check: Check) -> None:
     except (OSError, subprocess.TimeoutExpired) as failed:
         raise LabError(f"{program.name} was made but does not run: {failed}; run ./lab up again.") from failed
     if done.returncode != check.exit_code:
-        last = ((done.stderr or done.stdout).strip().splitlines() or ["no output"])[-1]
+        last = last_line(done.stderr or done.stdout, "no output")
         raise LabError(f"{program.name} was made but does not run: {' '.join(command)} says: {last}")
 
 
