@@ -50,7 +50,7 @@ def test_down_leaves_no_trace_and_data_survive(traces_before: HostTraces) -> Non
     assert now.mounts == traces_before.mounts
     assert now.rules == traces_before.rules
     assert now.cgroups == traces_before.cgroups
-    assert now.listening == traces_before.listening
+    assert now.listening <= traces_before.listening  # a server of an earlier tier may have ended meanwhile
     lab_ok("up", timeout_s=600)
     assert _stored_points() >= stored
 
