@@ -35,6 +35,11 @@ class Scale:
         """Messages a second that the whole fleet sends."""
         return self.cars / self.interval_s
 
+    @property
+    def volumes_gb(self) -> dict[str, int]:
+        """What each service that keeps data may fill, GB."""
+        return {"mosquitto": self.mqtt_volume_gb, "kafka": self.kafka_volume_gb, "influxdb": self.influx_volume_gb}
+
 
 _SMALL = {
     "mosquitto": Budget(32, 128, 50),
@@ -53,3 +58,4 @@ S = Scale("S", 25, 5.0, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)
 M = Scale("M", 1_000, 10.0, 1, 1, 6, 20, 1, 10, 100_000, _SMALL)
 SCALES = {scale.name: scale for scale in (S, M)}
 CLUSTER_MB = 1_200  # the embedded cluster's own parts, measured 2026-11 at rest: 0.8 GB
+CLUSTER_CPU_M = 400  # the same, thousandths of a core: 0.2 at rest, twice that while pods start

@@ -131,6 +131,16 @@ class Settings(BaseModel):
         """Memory that the chosen services may take in all, MB: the sum of their limits."""
         return sum(self.scale.budgets[service].limit_mb for service in self.chosen)
 
+    @property
+    def services_cpu_m(self) -> int:
+        """Thousandths of a core that the chosen services ask for in all."""
+        return sum(self.scale.budgets[service].cpu_request_m for service in self.chosen)
+
+    @property
+    def volumes_gb(self) -> int:
+        """What the chosen services may fill on the disk in all, GB."""
+        return sum(size for service, size in self.scale.volumes_gb.items() if service in self.chosen)
+
     @classmethod
     def parse(cls, config: Mapping[str, object]) -> Settings:
         """Read `iotlab:key -> value`.

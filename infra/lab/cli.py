@@ -15,7 +15,7 @@ import typer
 from infra.lab import bringup, views
 from infra.lab.access import authority_hint, board_hint, given_hint, logins
 from infra.lab.console import console
-from infra.lab.doctor import examine, settle
+from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
@@ -47,6 +47,7 @@ def up(
     lab = Lab(stack)
     with lab.lock():
         if bundle:
+            bringup.check(lab, warm=True)
             take_bundle(lab, bundle)
         bringup.up(lab)
     with lab.steps.step("Doctor"):
@@ -82,11 +83,10 @@ def status(stack: StackName = LOCAL, json_: AsJson = False) -> None:
 def doctor(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Follow a reading through every hop and ask every service; exit code 0 only if all is green."""
     lab = Lab(stack)
-    lab.need_up()
-    diagnosis = examine(lab)
+    diagnosis = diagnose(lab)
     _print_json(diagnosis.as_json()) if json_ else views.show_diagnosis(diagnosis)
     if not diagnosis.ok:
-        raise typer.Exit(1)
+        raise typer.Exit(diagnosis.code)
 
 
 @app.command(epilog="Example: ./lab access --json | jq -r .mosquitto.password")

@@ -175,11 +175,14 @@ def run_watch(lab: Lab, seconds: float) -> None:
         UserError: nothing in this stack moves readings.
     """
     gauges = watched(lab.settings)
-    until = time.monotonic() + seconds if seconds else float("inf")
     mqtt_side = _last_reading(lab) if lab.settings.has(wiring.MOSQUITTO.host) else nullcontext()
     influx_side = reader(lab) if lab.settings.has(wiring.INFLUXDB.host) else nullcontext()
     with mqtt_side as last, influx_side as ask, Live(console=out, auto_refresh=False) as live:
-        while time.monotonic() < until:
+        until = time.monotonic() + seconds if seconds else float("inf")
+        while True:
             failed = _sample(lab, gauges)
             live.update(_table(gauges, failed, last, _last_point(ask) if ask else None), refresh=True)
-            time.sleep(min(EVERY_S, max(0.0, until - time.monotonic())))
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                return
+            time.sleep(min(EVERY_S, left_s))

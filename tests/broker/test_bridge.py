@@ -78,9 +78,9 @@ def test_killing_kafka_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, fixture
     with running(app), load(mosquitto) as cars:
         time.sleep(1.0)
         kafka.kill()
-        before = app.metric("bridge_acknowledged_total")
+        before = app.counted("bridge_acknowledged_total")
         time.sleep(2.0)
-        assert app.metric("bridge_acknowledged_total") - before < 50, "acknowledged without Kafka"
+        assert app.counted("bridge_acknowledged_total") - before < 50, "acknowledged without Kafka"
         wait_until("the bridge says that it is not ready", lambda: app.why_not_ready() is not None)
         kafka.start()
         app.wait_until_ready()

@@ -76,7 +76,7 @@ def test_the_doctor_leaves_no_trace_in_data() -> None:
         assert lab("doctor", "--json").returncode == 0
     offsets = _message_count(wiring.SENSOR_DATA.name)
     assert offsets > 0
-    read = ("--topic", wiring.SENSOR_DATA.name, "--from-beginning", "--timeout-ms", "8000", "--max-messages", str(offsets))
+    read = ("--topic", wiring.SENSOR_DATA.name, "--from-beginning", "--timeout-ms", "30000", "--max-messages", str(offsets))
     said = kubectl(
         "exec", "kafka-0", "--", "kafka-console-consumer.sh", "--bootstrap-server", wiring.KAFKA.address, *read, timeout_s=90
     )

@@ -54,6 +54,11 @@ class App(Process):
         samples = [sample for family in text_string_to_metric_families(body) for sample in family.samples]
         return sum(sample.value for sample in samples if sample.name == name)
 
+    def counted(self, name: str) -> float:
+        """A metric's sum, as soon as the app answers."""
+        wait_until(f"{self.name} tells {name}", lambda: not math.isnan(self.metric(name)))
+        return self.metric(name)
+
 
 @contextmanager
 def running(app: App, *, ready: bool = True) -> Iterator[App]:
