@@ -87,8 +87,11 @@ def test_killing_kafka_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, fixture
         time.sleep(1.0)
         cars.stop()
         found = _all_there(kafka, topic, cars)
+        last = app.last()
     assert len(cars.acknowledged) == len(cars.sent) > 500
     assert sum(found.values()) == len(found), "a Kafka that was away makes no duplicates"
+    assert last["saved"] == last["received"], "what a person is shown as in Kafka came last, and is there"
+    assert (last["saved"]["to"], last["saved"]["payload"][0]) == (topic, "{")
 
 
 def test_killing_the_bridge_while_kafka_is_dead_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path) -> None:

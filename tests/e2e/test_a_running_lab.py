@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -138,7 +139,8 @@ def test_the_tools_of_the_lessons_are_on_the_pods_paths() -> None:
 
 def test_watch_shows_readings() -> None:
     said = lab_ok("watch", "--seconds", "8")
-    assert "electric-vehicle-" in said
+    for place in ("last on MQTT", "last in the bridge", "last in Kafka", "last in InfluxDB"):
+        assert re.search(rf"{place} +electric-vehicle-\d+: ", said), f"{place}:\n{said}"
 
 
 def test_a_mistyped_service_is_the_users_fault_and_says_what_there_is() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import json
 import math
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,12 @@ class App(Process):
         except urllib3.exceptions.HTTPError as failed:
             return 0, str(failed)
         return answer.status, answer.data.decode()
+
+    def last(self) -> dict[str, dict[str, str]]:
+        """What `/last` tells."""
+        status, body = self._get("/last")
+        loaded: dict[str, dict[str, str]] = json.loads(body) if status == HTTPStatus.OK else {}
+        return loaded
 
     def why_not_ready(self) -> str | None:
         """None if `/readyz` says ready, else what it says."""
