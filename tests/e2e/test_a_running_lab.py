@@ -137,6 +137,18 @@ def test_the_tools_of_the_lessons_are_on_the_pods_paths() -> None:
     assert "mosquitto_pub" in kubectl("exec", "mosquitto-0", "-c", "mosquitto", "--", "sh", "-c", "command -v mosquitto_pub")
 
 
+def test_kubectl_top_tells_what_pods_and_the_node_use() -> None:
+    _until(lambda: "kafka-0" in _top("pods"), 90.0)  # two measurements have to be there, 15 s apart
+    memory_mb = int(next(line.split()[2] for line in _top("pods").splitlines() if line.startswith("kafka-0")).removesuffix("Mi"))
+    assert 200 < memory_mb < 900
+    assert "%" in _top("nodes")
+
+
+def _top(what: str) -> str:
+    done = subprocess.run(["kubectl", "top", what], env=lab_env(), capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout
+
+
 def test_watch_shows_readings() -> None:
     said = lab_ok("watch", "--seconds", "8")
     for place in ("last on MQTT", "last in the bridge", "last in Kafka", "last in InfluxDB"):
