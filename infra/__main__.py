@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from infra.services.apps import AppArgs, Bridge, Canary, Fleet, Timeseries
+from infra.services.camunda import Camunda, CamundaArgs
 from infra.services.consumers import CsvSink, JsonPipe
 from infra.services.influxdb import InfluxDB, InfluxDBArgs
 from infra.services.ingress import Ingress, IngressArgs
@@ -32,6 +33,8 @@ if settings.has("kafka"):
     kafka = Kafka("kafka", KafkaArgs(settings.image("kafka"), settings.scale), inside)
 if settings.has("influxdb"):
     influxdb = InfluxDB("influxdb", InfluxDBArgs(settings.image("influxdb"), settings.scale, settings.rotation), inside)
+if settings.has("camunda"):
+    camunda = Camunda("camunda", CamundaArgs(settings.image("camunda"), settings.scale, settings.rotation), inside)
 
 if settings.has("fleet"):
     Fleet("fleet", app, devices=settings.fleet, writes=mosquitto.access("fleet"), opts=inside)

@@ -23,12 +23,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "fleet": ("mosquitto",),
     "canary": ("bridge", "timeseries"),
     "ingress": (),
+    "camunda": (),
     "iot-kafka-consumer": ("kafka",),
     "iot-kafka-pipe": ("kafka",),
 }
 SETS: dict[str, tuple[str, ...]] = {
     "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
-    "teaching": ("iot-kafka-consumer", "iot-kafka-pipe"),
+    "teaching": ("camunda", "iot-kafka-consumer", "iot-kafka-pipe"),
 }
 SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
 

@@ -48,6 +48,15 @@ EVERYTHING: dict[str, Object] = {
         "clients": ["timeseries"],
         "storageClass": "fast",
     },
+    "camunda": {
+        "image": IMAGES["camunda"],
+        "existingSecret": "camunda-users",
+        "users": [{"name": "a", "role": "admin"}, {"name": "w", "role": "worker"}, {"name": "d", "role": "deployer"}],
+        "clients": ["process-worker"],
+        "egress": [{"app": "node-red", "port": 1880}],
+        "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
+        "storageClass": "fast",
+    },
     "ingress": {
         "image": IMAGES["ingress"],
         "tlsSecret": "ingress-tls",
@@ -79,6 +88,7 @@ LEAST: dict[str, Object] = {
     "mosquitto": {key: EVERYTHING["mosquitto"][key] for key in ("image", "existingSecret", "users")},
     "kafka": {"image": IMAGES["kafka"]},
     "influxdb": {key: EVERYTHING["influxdb"][key] for key in ("image", "existingSecret")},
+    "camunda": {key: EVERYTHING["camunda"][key] for key in ("image", "existingSecret", "users")},
     "ingress": {key: EVERYTHING["ingress"][key] for key in ("image", "tlsSecret")},
     "app": {"image": IMAGES["apps"], "module": "bridge"},
 }

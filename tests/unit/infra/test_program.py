@@ -83,6 +83,8 @@ def test_each_login_of_the_wiring_has_a_password_and_is_known_to_its_server() ->
     secrets = program().of(SECRET)
     users = {user.name for user in wiring.MQTT_USERS}
     assert set(secrets["mosquitto-users"].inputs["stringData"]["value"]) == users
+    camunda = {user.name for user in wiring.CAMUNDA_USERS}
+    assert set(secrets["camunda-users"].inputs["stringData"]["value"]) == camunda
     influx = {wiring.INFLUX_ADMIN, *(user.name for user in wiring.INFLUX_USERS)}
     assert set(secrets["influxdb-users"].inputs["stringData"]["value"]) == influx
 

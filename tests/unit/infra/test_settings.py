@@ -86,3 +86,6 @@ def test_every_scale_has_a_budget_for_every_service_and_sums_them() -> None:
         assert set(scale.budgets) == set(NEEDS)
         assert all(budget.request_mb <= budget.limit_mb for budget in scale.budgets.values())
     assert Settings.parse({}).services_mb == sum(SCALES["S"].budgets[name].limit_mb for name in SETS["core"])
+    assert Settings.parse({"iotlab:services": list(SETS)}).services_mb == sum(
+        budget.limit_mb for budget in SCALES["S"].budgets.values()
+    )
