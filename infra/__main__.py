@@ -14,6 +14,7 @@ from infra.services.ingress import Ingress, IngressArgs
 from infra.services.kafka import Kafka, KafkaArgs
 from infra.services.mosquitto import Mosquitto, MosquittoArgs
 from infra.services.namespace import Namespace
+from infra.services.node_red import NodeRed, NodeRedArgs
 from infra.settings import Settings
 
 settings = Settings.load()
@@ -34,7 +35,12 @@ if settings.has("influxdb"):
 if settings.has("fleet"):
     Fleet("fleet", app, writes=mosquitto.access("fleet"), opts=inside)
 if settings.has("bridge"):
-    Bridge("bridge", app, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
+    Bridge("bridge", app, settings.routes, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
+if settings.has("node-red"):
+    drawn = NodeRedArgs(
+        settings.image("node-red"), settings.scale, settings.rotation, settings.node_red_carries, settings.node_red_starts
+    )
+    NodeRed("node-red", drawn, reads=mosquitto.access("node-red"), writes=kafka.access, opts=inside)
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
 if settings.has("canary"):

@@ -36,6 +36,8 @@ MOSQUITTO = Endpoint("mosquitto", 1883)
 KAFKA = Endpoint("kafka", 9092)
 KAFKA_CONTROLLER = Endpoint("kafka", 9093)
 INFLUXDB = Endpoint("influxdb", 8086, "http")
+CAMUNDA = Endpoint("camunda", 8080, "http")
+NODE_RED = Endpoint("node-red", 1880, "http")
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
@@ -56,6 +58,9 @@ class ExposedPort:
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
+    ExposedPort(
+        "node-red", NODE_RED.port, 32600, "loopback", "user and password", "the editor of flows; old lessons name the port"
+    ),
 )
 
 
@@ -119,9 +124,10 @@ CARS_MQTT = "vehicles/sensor/data"  # + /electric-vehicle-NNNNN
 IOTKIT_MQTT = "iotkit"
 CANARY_MQTT = "lab/canary"
 CAR_CLIENT_ID = "electric-vehicle-{number:05d}"
+IOTKIT_ROUTE = Route(f"{IOTKIT_MQTT}/#", BROKER_MESSAGE, "topic")
 ROUTES = (
     Route(f"{CARS_MQTT}/#", SENSOR_DATA, "level:-1"),
-    Route(f"{IOTKIT_MQTT}/#", BROKER_MESSAGE, "topic"),
+    IOTKIT_ROUTE,
     Route(f"{CANARY_MQTT}/#", CANARY, "level:-1"),
 )
 
@@ -163,6 +169,7 @@ MQTT_USERS = (
     ),
     MqttUser("fleet", (), "simulated cars; bound to their own topic by the pattern below"),
     MqttUser("canary", (f"readwrite {CANARY_MQTT}/#",), "the doctor"),
+    MqttUser("node-red", (f"readwrite {IOTKIT_MQTT}/#",), "flows; one of them carries iotkit/# to Kafka where the stack says so"),
     MqttUser("lab", (f"readwrite {IOTKIT_MQTT}/#", f"read {CARS_MQTT}/#"), "people, boards and lessons"),
 )
 MQTT_PATTERNS = (f"write {CARS_MQTT}/%c",)
@@ -196,6 +203,9 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("canary", KAFKA),
     ("canary", INFLUXDB),
     ("ingress", CANARY_STATUS),
+    ("node-red", MOSQUITTO),
+    ("node-red", KAFKA),
+    ("node-red", CAMUNDA),
 )
 
 
@@ -207,6 +217,11 @@ def clients_of(endpoint: Endpoint) -> list[str]:
 def reached_by(app: str) -> list[Endpoint]:
     """The endpoints that `app` may connect to."""
     return [reached for client, reached in EDGES if client == app]
+
+
+NODE_RED_ADMIN = "admin"
+CAMUNDA_REST = "/engine-rest"
+MAINTENANCE_PROCESS = "Maintenance"  # what an alert starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,5 +237,6 @@ class Login:
 LOGINS = (
     Login("mosquitto", f"mqtt://127.0.0.1:{node_port('mosquitto')}", "lab", "mosquitto-users"),
     Login("influxdb", INFLUXDB.url, "reader", "influxdb-users"),
+    Login("node-red", f"http://127.0.0.1:{node_port('node-red')}", NODE_RED_ADMIN, "node-red-users"),
 )
 INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"

@@ -5,13 +5,13 @@ import re
 import pytest
 
 from infra.scales import SCALES
-from infra.settings import NEEDS, Settings, SettingsError
+from infra.settings import NEEDS, SETS, Settings, SettingsError
 
 
 def test_an_empty_configuration_is_the_small_core_lab() -> None:
     settings = Settings.parse({})
     assert settings.scale is SCALES["S"]
-    assert settings.chosen == frozenset(NEEDS)
+    assert settings.chosen == frozenset(SETS["core"])
     assert settings.kubeconfig == ""
 
 
