@@ -37,6 +37,7 @@ KAFKA = Endpoint("kafka", 9092)
 KAFKA_CONTROLLER = Endpoint("kafka", 9093)
 INFLUXDB = Endpoint("influxdb", 8086, "http")
 CAMUNDA = Endpoint("camunda", 8080, "http")
+CAMUNDA_REST = f"{CAMUNDA.url}/engine-rest"
 NODE_RED = Endpoint("node-red", 1880, "http")
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
@@ -220,7 +221,7 @@ def reached_by(app: str) -> list[Endpoint]:
 
 
 NODE_RED_ADMIN = "admin"
-CAMUNDA_REST = "/engine-rest"
+CAMUNDA_WORKER = "worker"  # the REST login of apps and flows
 MAINTENANCE_PROCESS = "Maintenance"  # what an alert starts
 
 

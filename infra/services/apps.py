@@ -98,6 +98,7 @@ class Bridge(_App):
             "PASSWORD_FILE": reads.password_file,
             "BROKERLIST": writes.endpoint.address,
             "ROUTES": json.dumps(table),
+            "UNSUBSCRIBE": json.dumps([route.mqtt for route in wiring.ROUTES if route not in routes]),
             "DEAD_LETTER_TOPIC": wiring.DEAD_LETTER.name,
         }
         super().__init__(name, args, env, [reads, writes], opts)

@@ -19,7 +19,6 @@ Node = Mapping[str, Any]
 EDGE = wiring.NODE_RED.host  # in the records' headers, and the client id of the MQTT session
 CARRIER = "iotlab-iotkit-kafka"  # the node that writes to Kafka what boards publish
 BROKER, CLUSTER = "iotlab-mosquitto", "iotlab-kafka"  # the nodes that say where Mosquitto and Kafka are
-REST = f"{wiring.CAMUNDA.url}{wiring.CAMUNDA_REST}"
 KAFKA_TYPES = frozenset({"Kafka Producer", "Kafka Consumer", "Kafka Consumer Group", "kafka", "kafka in"})
 
 
@@ -42,7 +41,7 @@ def flows(*, carries: bool, starts: bool) -> list[dict[str, Any]]:
         "filter": wiring.IOTKIT_ROUTE.mqtt,
         "root": wiring.IOTKIT_MQTT,
         "topic": wiring.IOTKIT_ROUTE.kafka.name,
-        "rest": REST,
+        "rest": wiring.CAMUNDA_REST,
         "process": wiring.MAINTENANCE_PROCESS,
     }
     incident = templates.get_template("node_red_incident.js").render(names)

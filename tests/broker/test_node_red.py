@@ -1,11 +1,9 @@
-"""Node-RED between real brokers: what it has taken reaches Kafka once it is there, and what people changed stays."""
+"""Node-RED between real brokers: what it has taken reaches Kafka once Kafka is there, whatever is killed."""
 
 from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
@@ -14,26 +12,10 @@ from infra import wiring
 from tests.support.boards import all_in_order, connect, publishing
 from tests.support.brokers import Kafka, Mosquitto
 from tests.support.load import contents
-from tests.support.node_red import NodeRed
+from tests.support.node_red import Node, NodeRed, running, topics_of_a_test
 from tests.support.processes import wait_until
 
 AWAY_S = 20.0
-
-
-@contextmanager
-def running(flows: NodeRed) -> Iterator[NodeRed]:
-    flows.start()
-    try:
-        yield flows
-    finally:
-        flows.close()
-
-
-def _topics(kafka: Kafka) -> dict[str, str]:
-    return {
-        wiring.BROKER_MESSAGE.name: kafka.topic(wiring.BROKER_MESSAGE.name),
-        wiring.DEAD_LETTER.name: kafka.topic(wiring.DEAD_LETTER.name, 1),
-    }
 
 
 def _partition_of(kafka: Kafka, topic: str, key: str) -> int:
@@ -49,7 +31,7 @@ def _partition_of(kafka: Kafka, topic: str, key: str) -> int:
 
 
 def test_one_publish_is_one_record_like_the_bridges(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
-    topics = _topics(kafka)
+    topics = topics_of_a_test(kafka)
     own = topics[wiring.BROKER_MESSAGE.name]
     sent = {
         "iotkit/sensor": b"0xBC,21.00,51.4,low\0",
@@ -78,7 +60,7 @@ def test_one_publish_is_one_record_like_the_bridges(mosquitto: Mosquitto, kafka:
 
 
 def test_killing_kafka_loses_nothing_and_keeps_the_order(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
-    topics = _topics(kafka)
+    topics = topics_of_a_test(kafka)
     with running(NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)), publishing(mosquitto) as boards:
         time.sleep(2.0)
         kafka.kill()
@@ -94,7 +76,7 @@ def test_killing_kafka_loses_nothing_and_keeps_the_order(mosquitto: Mosquitto, k
 
 
 def test_restarting_node_red_with_a_filled_outbox_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
-    topics = _topics(kafka)
+    topics = topics_of_a_test(kafka)
     flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)
     with running(flows), publishing(mosquitto) as boards:
         time.sleep(1.0)
@@ -114,7 +96,7 @@ def test_restarting_node_red_with_a_filled_outbox_loses_nothing(mosquitto: Mosqu
 
 
 def test_killing_node_red_while_messages_come_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
-    topics = _topics(kafka)
+    topics = topics_of_a_test(kafka)
     flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)
     with running(flows), publishing(mosquitto, rate=400.0) as boards:
         for _ in range(3):
@@ -125,3 +107,52 @@ def test_killing_node_red_while_messages_come_loses_nothing(mosquitto: Mosquitto
         sent = boards.stop()
         twice = all_in_order(kafka, topics[wiring.BROKER_MESSAGE.name], sent)
         print(f"{sum(sent.values())} lines, {twice} twice")
+
+
+def test_a_full_outbox_is_an_error_that_a_flow_can_catch(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics_of_a_test(kafka))
+    flows.write_config(change={"iotlab-kafka": {"outboxMb": 1}})
+    caught: list[Node] = [
+        {"id": "caught", "type": "catch", "z": "iotlab-iotkit", "scope": None, "uncaught": False, "wires": [["said"]]},
+        {
+            "id": "said",
+            "type": "debug",
+            "z": "iotlab-iotkit",
+            "active": True,
+            "console": True,
+            "complete": "error.message",
+            "wires": [],
+        },
+    ]
+    with running(flows):
+        flows.deploy([*flows.flows(), *caught])
+        board = connect(mosquitto)
+        kafka.kill()
+        for _ in range(12):
+            board.publish("iotkit/rfid", b"x" * 100_000, 1).wait_for_publish(5.0)
+        wait_until("the error is caught", lambda: "takes no more until Kafka answers" in flows.log.read_text())
+        kafka.start()
+        board.disconnect()
+        board.loop_stop()
+
+
+def test_what_kafka_refuses_is_a_dead_letter_and_stops_nothing(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    topics = topics_of_a_test(kafka)
+    small = kafka.topic("small", settings={"max.message.bytes": "20000"})
+    own = topics[wiring.BROKER_MESSAGE.name]
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)
+    rule = {"t": "set", "p": "topic", "pt": "msg", "tot": "jsonata"}
+    chosen = f"$contains(topic, 'rfid') ? '{small}' : $contains(topic, 'button') ? 'no-such-topic' : '{own}'"
+    flows.write_config(change={"iotlab-iotkit-topic": {"rules": [rule | {"to": chosen}]}})
+    with running(flows):
+        board = connect(mosquitto)
+        for topic, payload in {"iotkit/rfid": b"x" * 50_000, "iotkit/button": b"ON", "iotkit/encoder": b"1"}.items():
+            board.publish(topic, payload, 1).wait_for_publish(5.0)
+        wait_until("what follows is in Kafka", lambda: len(contents(kafka, own)) == 1, 60.0)
+        board.disconnect()
+        board.loop_stop()
+    letters = {key: headers for key, _, headers in contents(kafka, topics[wiring.DEAD_LETTER.name])}
+    assert "no-such-topic" in letters["iotkit/button"]["reason"]
+    assert letters["iotkit/rfid"]["size"] == "50000"
+    assert "large" in letters["iotkit/rfid"]["reason"].lower()
+    assert contents(kafka, small) == []

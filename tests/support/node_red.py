@@ -6,20 +6,21 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
+from infra import wiring
 from infra.lab.bundle import node
 from infra.lab.console import Steps
 from infra.lab.paths import ROOT, Paths
 from infra.scales import S
 from infra.services import node_red
 from infra.services._access import Access
-from infra.services.flows import BROKER, CARRIER, CLUSTER
-from infra import wiring
+from infra.services.flows import BROKER, CLUSTER
 from tests.support.brokers import PASSWORDS, Kafka, Mosquitto
 from tests.support.processes import Process, free_port, wait_until
 
@@ -61,7 +62,7 @@ class NodeRed(Process):
             "NODE_RED_HOST": "127.0.0.1", "NODE_RED_PORT": str(self.port), "HOME": str(folder),
         }  # fmt: skip
         self._own_env = env
-        words = [
+        words: list[str | Path] = [
             self.node,
             "--max-old-space-size=160",
             program / "node_modules/node-red/red.js",
@@ -87,23 +88,23 @@ class NodeRed(Process):
             CLUSTER: {"host": "127.0.0.1", "port": kafka.port, "outboxMb": 8},
         }
         for made in flows:
-            made |= servers.get(made["id"], {}) | (change or {}).get(made["id"], {})
+            made.update(servers.get(made["id"], {}) | (change or {}).get(made["id"], {}))
         values |= {"topics": [*values["topics"], *topics.values()], "kafka": kafka.address}
         values |= {"deadLetterTopic": topics.get(wiring.DEAD_LETTER.name, "")}
         values["logins"] = [login | {"server": "127.0.0.1"} for login in values["logins"]]
         (self.config / "flows.json").write_text(json.dumps(flows))
         (self.config / "lab.json").write_text(json.dumps({key: values[key] for key in CONFIGURED}))
 
-    def provision(self) -> subprocess.CompletedProcess[str]:
+    def provision(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The init container."""
-        return subprocess.run(
-            [str(self.node), "provision.js"], cwd=self.program, env=self._own_env, capture_output=True, text=True, check=False
-        )
+        command = [str(self.node), "provision.js", *words]
+        return subprocess.run(command, cwd=self.program, env=self._own_env, capture_output=True, text=True, check=False)
 
     def start(self) -> None:
         """Provision, start, and wait until the flows run."""
         done = self.provision()
         assert done.returncode == 0, done.stdout + done.stderr
+        self._token = ""  # a restart ends all sessions
         before = self._said("Started flows"), self._said("Connected to broker")
         super().start()
         self.wait_for_port(self.port, 60.0)
@@ -163,4 +164,19 @@ class NodeRed(Process):
         return json.loads((self.data / "provisioning.json").read_text())
 
 
-__all__ = ["CARRIER", "NodeRed"]
+@contextmanager
+def running(flows: NodeRed) -> Iterator[NodeRed]:
+    """Node-RED while the body runs."""
+    flows.start()
+    try:
+        yield flows
+    finally:
+        flows.close()
+
+
+def topics_of_a_test(kafka: Kafka) -> dict[str, str]:
+    """Topics of its own for what the lab's flows write to."""
+    return {
+        wiring.BROKER_MESSAGE.name: kafka.topic(wiring.BROKER_MESSAGE.name),
+        wiring.DEAD_LETTER.name: kafka.topic(wiring.DEAD_LETTER.name, 1),
+    }

@@ -1,5 +1,5 @@
 'use strict'
-// Brings the lab's flows and logins onto the volume before Node-RED starts: `node provision.js`.
+// Brings the lab's flows and logins onto the volume before Node-RED starts: `node provision.js`; `--reset` gives up changes.
 //
 // A unit is a tab with its nodes, or a node that all tabs share. A unit that nobody changed since it was laid there is
 // replaced by the new one; one that somebody changed or deleted is kept so and reported with the difference, in the log and in
@@ -41,14 +41,14 @@ function store (file, value) {
 }
 
 // The nodes that Node-RED shall start with, and what of the lab's own was changed by people.
-function merge (wanted, there, last) {
+function merge (wanted, there, last, reset) {
   const [fresh, old] = [byUnit(wanted), byUnit(there)]
   const nodes = []
   const kept = []
   for (const [unit, own] of old) {
     const known = last[unit]
     if (known === undefined && !fresh.has(unit)) nodes.push(...own) // made by people
-    else if (fingerprint(own) !== known && fingerprint(own) !== fingerprint(fresh.get(unit) ?? [])) {
+    else if (!reset && fingerprint(own) !== known && fingerprint(own) !== fingerprint(fresh.get(unit) ?? [])) {
       nodes.push(...own)
       kept.push({ unit, label: labelOf(own, unit), changes: difference(fresh.get(unit) ?? [], own) })
     }
@@ -56,7 +56,7 @@ function merge (wanted, there, last) {
   const stays = new Set(kept.map(({ unit }) => unit))
   for (const [unit, made] of fresh) {
     if (stays.has(unit)) continue
-    if (!old.has(unit) && last[unit] !== undefined) {
+    if (!reset && !old.has(unit) && last[unit] !== undefined) {
       kept.push({ unit, label: labelOf(made, unit), changes: ['it was deleted'] })
     } else nodes.push(...made)
   }
@@ -80,7 +80,7 @@ function main () {
   const there = load(FLOWS, [])
   for (const node of [...wanted, ...there]) if (node.id === lab.carrier.node) delete node.d // the setting's, no edit
   const last = load(REPORT, {}).provisioned ?? {}
-  const { nodes, kept } = merge(wanted, there, last)
+  const { nodes, kept } = merge(wanted, there, last, process.argv.includes('--reset'))
   const warnings = setCarrier(nodes, lab.carrier)
   const provisioned = Object.fromEntries([...byUnit(wanted)].map(([unit, made]) => [unit, fingerprint(made)]))
   for (const { unit } of kept) provisioned[unit] = last[unit] ?? '' // still compared with what was laid there

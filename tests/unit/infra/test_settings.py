@@ -24,6 +24,11 @@ def test_an_empty_configuration_is_the_small_core_lab() -> None:
         ({"iotlab:services": ["grafna"]}, "iotlab:services: there is no service or set 'grafna'"),
         ({"iotlab:services": []}, "iotlab:services: it names no service; choose from core, "),
         ({"iotlab:rotation": 0}, "iotlab:rotation: Input should be greater than or equal to 1."),
+        (
+            {"iotlab:iotkitIngest": "node-red"},
+            "iotlab:iotkitIngest names 'node-red', which is not among iotlab:services; add it, or name bridge.",
+        ),
+        ({"iotlab:iotkitIngest": "both"}, "iotlab:iotkitIngest: Input should be 'bridge' or 'node-red'."),
         ({"iotlab:scale": 3}, "iotlab:scale: Input should be a valid string."),
     ],
 )
@@ -76,4 +81,5 @@ def test_every_scale_has_a_budget_for_every_service_and_sums_them() -> None:
     for scale in SCALES.values():
         assert set(scale.budgets) == set(NEEDS)
         assert all(budget.request_mb <= budget.limit_mb for budget in scale.budgets.values())
-    assert Settings.parse({}).services_mb == sum(budget.limit_mb for budget in SCALES["S"].budgets.values())
+    everything = Settings.parse({"iotlab:services": list(SETS)})
+    assert everything.services_mb == sum(budget.limit_mb for budget in SCALES["S"].budgets.values())
