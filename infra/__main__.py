@@ -16,6 +16,7 @@ from infra.services.ingress import Ingress, IngressArgs
 from infra.services.kafka import Kafka, KafkaArgs
 from infra.services.mosquitto import Mosquitto, MosquittoArgs
 from infra.services.namespace import Namespace
+from infra.services.node_red import NodeRed, NodeRedArgs
 from infra.services.shared_data import SharedData
 from infra.settings import Settings
 
@@ -39,7 +40,12 @@ if settings.has("camunda"):
 if settings.has("fleet"):
     Fleet("fleet", app, devices=settings.fleet, writes=mosquitto.access("fleet"), opts=inside)
 if settings.has("bridge"):
-    Bridge("bridge", app, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
+    Bridge("bridge", app, settings.routes, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
+if settings.has("node-red"):
+    drawn = NodeRedArgs(
+        settings.image("node-red"), settings.scale, settings.rotation, settings.node_red_carries, settings.node_red_starts
+    )
+    NodeRed("node-red", drawn, reads=mosquitto.access("node-red"), writes=kafka.access, opts=inside)
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
 if settings.shares_data:

@@ -61,6 +61,7 @@ _SMALL = {
     "ingress": Budget(48, 192, 20),
     "iot-kafka-consumer": Budget(48, 160, 20),
     "iot-kafka-pipe": Budget(48, 160, 20),
+    "node-red": Budget(128, 320, 50),
 }
 
 S = Scale("S", 25, 5.0, 3, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)

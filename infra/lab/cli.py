@@ -19,6 +19,7 @@ from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
+from infra.lab.node_red import node_red_app
 from infra.lab.packing import export_bundle, take_bundle, write_images
 from infra.lab.stack import FOREIGN
 from infra.lab.status import status_of
@@ -136,6 +137,7 @@ def env(stack: StackName = LOCAL) -> None:
 
 bundle_app = typer.Typer(help="One archive with toolchain, binaries and images.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(node_red_app, name="node-red")
 
 
 @bundle_app.command("images", epilog="Example: ./lab bundle images images.tar && kind load image-archive images.tar")

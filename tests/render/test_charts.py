@@ -28,6 +28,7 @@ ALONE = {
     "kafka": "with one node as above; with three there is a budget",
     "app": "with one pod as above; from two on there is a budget",
     "camunda": "its database is a file that one process may open",
+    "node-red": "one editor writes its flows, and one session at Mosquitto has their messages",
     "ingress": "as above; it starts within seconds and keeps nothing",
 }
 SPEAKS_TO_THE_API = {"Deployment/ingress": "it reads the Ingress objects of its namespace"}

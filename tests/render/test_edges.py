@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 from infra import wiring
+from infra.settings import NEEDS
 from tests.support.charts import Object, cases, rendered
 
 SERVERS = {endpoint.host for endpoint in (wiring.MOSQUITTO, wiring.KAFKA, wiring.INFLUXDB, wiring.CAMUNDA)}
-DRAWN = {(app, endpoint.host, endpoint.port) for app, endpoint in wiring.EDGES}
+DRAWN = {(app, endpoint.host, endpoint.port) for app, endpoint in wiring.EDGES if endpoint.host in NEEDS}
 INSIDE_KAFKA = {("kafka-topics", "kafka", 9092), ("kafka", "kafka", 9092), ("kafka", "kafka", 9093)}
 JOBS = {("camunda-processes", "camunda", 8080)}
 

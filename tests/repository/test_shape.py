@@ -13,7 +13,7 @@ from infra import scales, versions, wiring
 from infra.settings import NEEDS
 
 ROOT = Path(__file__).resolve().parents[2]
-CHARTED = ("mosquitto", "kafka", "influxdb", "camunda", "ingress")
+CHARTED = ("mosquitto", "kafka", "influxdb", "camunda", "node-red", "ingress")
 APPS = tuple(service for service in NEEDS if service not in CHARTED)
 FILE_LINES, FUNCTION_LINES, MAIN_LINES, STACK_LINES, TEMPLATE_LINES = 300, 40, 60, 20, 80
 LONG_FILES: dict[str, str] = {}
@@ -31,7 +31,11 @@ def relative(path: Path) -> str:
 
 @pytest.mark.parametrize("service", CHARTED)
 def test_a_service_has_module_chart_image_and_readme(service: str) -> None:
-    for room in (f"infra/services/{service}.py", f"charts/{service}/Chart.yaml", f"charts/{service}/values.schema.json"):
+    for room in (
+        f"infra/services/{service.replace('-', '_')}.py",
+        f"charts/{service}/Chart.yaml",
+        f"charts/{service}/values.schema.json",
+    ):
         assert (ROOT / room).is_file(), room
     assert (ROOT / f"charts/{service}/image/Containerfile").is_file()
     assert (ROOT / f"charts/{service}/README.md").is_file()

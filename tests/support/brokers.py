@@ -35,6 +35,7 @@ class Mosquitto(Process):
         """Its files are made here; nothing runs before `start`."""
         self.port = free_port()
         self.uri = f"tcp://127.0.0.1:{self.port}"
+        self._passwords = dict(PASSWORDS)
         self._write_passwords(folder / "passwords")
         (folder / "acl").write_text(self._acl())
         settings = {
@@ -55,9 +56,15 @@ class Mosquitto(Process):
         (folder / "mosquitto.conf").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         super().__init__("mosquitto", [tools.program("mosquitto"), "-c", folder / "mosquitto.conf"], folder)
 
-    @staticmethod
-    def _write_passwords(file: Path) -> None:
-        file.write_text("".join(f"{user.name}:{PASSWORDS[user.name]}\n" for user in wiring.MQTT_USERS))
+    def set_password(self, user: str, password: str) -> None:
+        """Give `user` another one, as a restart with a renewed Secret does."""
+        self._passwords[user] = password
+        self._write_passwords(self.log.parent / "passwords")
+        self.terminate()
+        self.start()
+
+    def _write_passwords(self, file: Path) -> None:
+        file.write_text("".join(f"{user.name}:{self._passwords[user.name]}\n" for user in wiring.MQTT_USERS))
         file.chmod(0o600)
         subprocess.run([tools.program("mosquitto_passwd"), "-U", file], check=True)
 

@@ -72,6 +72,20 @@ EVERYTHING: dict[str, Object] = {
         "external": {"enabled": True, "nodePort": 30003, "sources": ["192.168.7.0/24"]},
         "apiServer": {"networks": ["10.0.0.0/8"], "ports": [6443]},
     },
+    "node-red": {
+        "image": IMAGES["node-red"],
+        "existingSecret": "node-red-users",
+        "keySecret": "node-red-key",
+        "flows": [{"id": "a", "type": "tab", "label": "{{ not a template }}"}],
+        "carrier": {"node": "b", "enabled": True},
+        "topics": ["a"],
+        "deadLetterTopic": "dead",
+        "logins": [{"type": "mqtt-broker", "field": "broker", "server": "mqtt", "user": "u", "secret": "mqtt-u"}],
+        "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
+        "clients": ["ingress"],
+        "egress": [{"app": "kafka", "port": 9092}],
+        "storageClass": "fast",
+    },
     "app": {
         "image": IMAGES["apps"],
         "module": "bridge",
@@ -90,6 +104,7 @@ LEAST: dict[str, Object] = {
     "influxdb": {key: EVERYTHING["influxdb"][key] for key in ("image", "existingSecret")},
     "camunda": {key: EVERYTHING["camunda"][key] for key in ("image", "existingSecret", "users")},
     "ingress": {key: EVERYTHING["ingress"][key] for key in ("image", "tlsSecret")},
+    "node-red": {key: EVERYTHING["node-red"][key] for key in ("image", "existingSecret", "keySecret")},
     "app": {"image": IMAGES["apps"], "module": "bridge"},
 }
 

@@ -25,7 +25,7 @@ CERTIFICATE = "iotlab:index:Certificate"
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 IMAGES = {
     name: f"localhost/iotlab/{name}@sha256:{'0123456789abcdef' * 4}"
-    for name in ("mosquitto", "kafka", "influxdb", "camunda", "ingress", "apps")
+    for name in ("mosquitto", "kafka", "influxdb", "camunda", "node-red", "ingress", "apps")
 }
 # the SDK has no types for these two
 _register: Callable[[MockMonitor, Any], Any] = MockMonitor.RegisterResource
@@ -107,7 +107,7 @@ def generated(name: str, output: str) -> str:
 
 
 def run_program(config: Mapping[str, object] | None = None) -> Recording:
-    """Run `infra/__main__.py` with this configuration of `iotlab:`."""
+    """Run `infra/__main__.py` with this configuration of `iotlab:`; every service if it names none."""
     settings = {"images": IMAGES, "kubeconfig": "/nowhere/kubeconfig", "services": list(SETS)} | dict(config or {})
     raw = {f"iotlab:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
     recorder = _Recorder()
