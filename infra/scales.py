@@ -47,6 +47,8 @@ _SMALL = {
     # 13 to 25 MB of its own; but its file has 185 MB, and the pages read of it count: with a limit of 96 it reads 4.6 GB
     # at its start (3 s), with 128 1 GB, with 192 each page once (0.3 s); measured 2026-11 with cgroup v1
     "ingress": Budget(48, 192, 20),
+    # the server 110 MB, a kernel with pandas 150, with TensorFlow training 330 and 400 of pages of its library; 2026-11
+    "jupyter": Budget(256, 1500, 50),
 }
 
 S = Scale("S", 25, 5.0, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)

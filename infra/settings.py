@@ -23,8 +23,12 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "fleet": ("mosquitto",),
     "canary": ("bridge", "timeseries"),
     "ingress": (),
+    "jupyter": ("mosquitto", "kafka", "influxdb"),
 }
-SETS: dict[str, tuple[str, ...]] = {"core": tuple(NEEDS)}
+SETS: dict[str, tuple[str, ...]] = {
+    "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
+    "teaching": ("jupyter",),
+}
 
 
 class SettingsError(ValueError):

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 NAMESPACE = "iotlab"
+DATA_CLAIM = "data-claim"  # the volume at /data, shared by the consumers and the notebooks
+CSV_FILE = "/data/ml-data.csv"  # sensor,temp,hum,class of every reading, for the notebooks
+LESSONS = "lessons"  # the namespace in which exercises with Kubernetes make their objects
 RESERVED_DEVICE = "lab-canary"  # the doctor's readings carry it; they have lanes of their own in every hop
 
 
@@ -39,6 +42,8 @@ INFLUXDB = Endpoint("influxdb", 8086, "http")
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
+JUPYTER = Endpoint("jupyter", 8888, "http")
+JUPYTER_USER = "jupyter"  # the server knows one token and no names; this is the token's key in its Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class ExposedPort:
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
+    ExposedPort("jupyter", JUPYTER.port, 32088, "loopback", "token", "notebooks, where old links lead"),
 )
 
 
@@ -196,6 +202,9 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("canary", KAFKA),
     ("canary", INFLUXDB),
     ("ingress", CANARY_STATUS),
+    ("jupyter", MOSQUITTO),
+    ("jupyter", KAFKA),
+    ("jupyter", INFLUXDB),
 )
 
 
@@ -222,5 +231,6 @@ class Login:
 LOGINS = (
     Login("mosquitto", f"mqtt://127.0.0.1:{node_port('mosquitto')}", "lab", "mosquitto-users"),
     Login("influxdb", INFLUXDB.url, "reader", "influxdb-users"),
+    Login("jupyter", f"http://127.0.0.1:{node_port('jupyter')}/lab", JUPYTER_USER, "jupyter-users"),
 )
 INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"

@@ -98,10 +98,10 @@ def test_the_canaries_readings_are_nowhere_among_the_cars_points() -> None:
     assert lane.measurement not in measurements
 
 
-def test_pods_run_restricted_and_only_the_ingress_has_a_token_of_the_api() -> None:
+def test_pods_run_restricted_and_only_those_that_speak_to_the_api_have_a_token() -> None:
     for pod in json.loads(kubectl("get", "pods", "-o", "json"))["items"]:
-        reads_ingresses = pod["metadata"]["labels"]["app.kubernetes.io/name"] == "ingress"
-        assert pod["spec"].get("automountServiceAccountToken") is reads_ingresses, pod["metadata"]["name"]
+        speaks = pod["metadata"]["labels"]["app.kubernetes.io/name"] in {"ingress", "jupyter"}
+        assert pod["spec"].get("automountServiceAccountToken") is speaks, pod["metadata"]["name"]
     namespace = json.loads(kubectl("get", "namespace", wiring.NAMESPACE, "-o", "json"))
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 

@@ -12,6 +12,7 @@ import yaml
 
 from infra import wiring
 from infra.lab.paths import ROOT, Paths
+from infra.settings import SETS
 from tests.support.program import IMAGES, run_program
 
 CHARTS = ROOT / "charts"
@@ -62,6 +63,22 @@ EVERYTHING: dict[str, Object] = {
         "external": {"enabled": True, "nodePort": 30003, "sources": ["192.168.7.0/24"]},
         "apiServer": {"networks": ["10.0.0.0/8"], "ports": [6443]},
     },
+    "jupyter": {
+        "image": IMAGES["jupyter"],
+        "existingSecret": "jupyter-users",
+        "user": "jupyter",
+        "secretVersion": "7",
+        "env": {"MOSQUITTO_ADDRESS": "mosquitto:1883"},
+        "secrets": ["mosquitto-lab"],
+        "hosts": ["lab.example"],
+        "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
+        "clients": ["ingress"],
+        "egress": [{"app": "mosquitto", "port": 1883}],
+        "apiServer": {"networks": ["10.0.0.0/8"], "ports": [6443]},
+        "lessons": {"namespace": "exercises", "pods": 5, "memoryMb": 320},
+        "dataClaim": "data-claim",
+        "storageClass": "fast",
+    },
     "app": {
         "image": IMAGES["apps"],
         "module": "bridge",
@@ -78,6 +95,7 @@ LEAST: dict[str, Object] = {
     "kafka": {"image": IMAGES["kafka"]},
     "influxdb": {key: EVERYTHING["influxdb"][key] for key in ("image", "existingSecret")},
     "ingress": {key: EVERYTHING["ingress"][key] for key in ("image", "tlsSecret")},
+    "jupyter": {key: EVERYTHING["jupyter"][key] for key in ("image", "existingSecret", "user")},
     "app": {"image": IMAGES["apps"], "module": "bridge"},
 }
 
@@ -91,7 +109,7 @@ def cases() -> dict[str, tuple[str, str, Object]]:
     found = {f"{chart}-least": (chart, chart, values) for chart, values in LEAST.items()}
     found |= {f"{chart}-everything": (chart, chart, values) for chart, values in EVERYTHING.items()}
     for scale in ("S", "M"):
-        for name, (chart, values) in run_program({"scale": scale}).charts().items():
+        for name, (chart, values) in run_program({"scale": scale, "services": list(SETS)}).charts().items():
             found[f"{name}-{scale}"] = (name, chart, values)
     return found
 

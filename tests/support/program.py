@@ -23,7 +23,7 @@ CERTIFICATE = "iotlab:index:Certificate"
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 IMAGES = {
     name: f"localhost/iotlab/{name}@sha256:{'0123456789abcdef' * 4}"
-    for name in ("mosquitto", "kafka", "influxdb", "ingress", "apps")
+    for name in ("mosquitto", "kafka", "influxdb", "ingress", "apps", "jupyter")
 }
 # the SDK has no types for these two
 _register: Callable[[MockMonitor, Any], Any] = MockMonitor.RegisterResource

@@ -134,7 +134,7 @@ class Program:
             raise LabError(f"{self.name} is missing in the toolchain ({making.paths.bin}); ./lab up makes it.")
         if not is_static(source):
             raise LabError(f"{source} needs shared libraries, so it cannot run alone in the image {making.name}.")
-        (making.context / "bin").mkdir()
+        (making.context / "bin").mkdir(exist_ok=True)
         shutil.copy2(source.resolve(), making.context / "bin" / self.name)
 
 

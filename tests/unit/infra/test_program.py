@@ -13,7 +13,7 @@ import pytest
 from infra import wiring
 from infra.scales import SCALES
 from infra.services import _release, ingress, kafka
-from infra.settings import NEEDS
+from infra.settings import NEEDS, SETS
 from tests.support.program import (
     CERTIFICATE,
     CHART,
@@ -31,7 +31,7 @@ NAMESPACE = "kubernetes:core/v1:Namespace"
 
 @cache
 def program(scale: str = "S") -> Recording:
-    return run_program({"scale": scale})
+    return run_program({"scale": scale, "services": list(SETS)})
 
 
 def _names(urns: tuple[str, ...]) -> set[str]:
@@ -69,9 +69,19 @@ def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
     assert not [asked.name for asked in others if any(password in json.dumps(asked.inputs) for password in passwords)]
 
 
+def test_notebooks_have_the_logins_of_people_and_no_other() -> None:
+    _, values = program().charts()["jupyter"]
+    people = {f"{login.service}-{login.user}" for login in wiring.LOGINS}
+    assert set(values["secrets"]) <= people
+    assert values["env"]["MOSQUITTO_USER"] == "lab"
+    assert values["env"]["LESSON_IMAGE"] == IMAGES["apps"]
+
+
 def test_an_app_is_given_its_own_password_and_no_other() -> None:
     secrets = program().of(SECRET)
     for name, (chart, values) in program().charts().items():
+        if name == "jupyter":
+            continue  # the test above
         for used in values.get("secrets", []):
             assert chart == "app"
             assert used.endswith(f"-{name}")
@@ -108,7 +118,7 @@ def test_every_component_comes_after_the_namespace_which_is_restricted() -> None
 
 
 def test_a_raised_rotation_restarts_whoever_reads_a_password() -> None:
-    before, after = program().charts(), run_program({"rotation": 2}).charts()
+    before, after = program().charts(), run_program({"rotation": 2, "services": list(SETS)}).charts()
     for name, (chart, values) in after.items():
         if chart not in {"kafka", "ingress"}:  # the one has no login, the other reads a new certificate without a restart
             assert values["secretVersion"] != before[name][1]["secretVersion"], name

@@ -5,13 +5,13 @@ import re
 import pytest
 
 from infra.scales import SCALES
-from infra.settings import NEEDS, Settings, SettingsError
+from infra.settings import NEEDS, SETS, Settings, SettingsError
 
 
 def test_an_empty_configuration_is_the_small_core_lab() -> None:
     settings = Settings.parse({})
     assert settings.scale is SCALES["S"]
-    assert settings.chosen == frozenset(NEEDS)
+    assert settings.chosen == frozenset(SETS["core"])
     assert settings.kubeconfig == ""
 
 
@@ -76,4 +76,6 @@ def test_every_scale_has_a_budget_for_every_service_and_sums_them() -> None:
     for scale in SCALES.values():
         assert set(scale.budgets) == set(NEEDS)
         assert all(budget.request_mb <= budget.limit_mb for budget in scale.budgets.values())
-    assert Settings.parse({}).services_mb == sum(budget.limit_mb for budget in SCALES["S"].budgets.values())
+    whole = Settings.parse({"iotlab:services": list(SETS)})
+    assert whole.chosen == frozenset(NEEDS)
+    assert whole.services_mb == sum(budget.limit_mb for budget in SCALES["S"].budgets.values())
