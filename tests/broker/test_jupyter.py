@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import lab
@@ -16,7 +15,7 @@ from tests.support.processes import free_port, wait_until
 
 
 @pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """The environment of the pod."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IOTKIT_TOPIC", wiring.IOTKIT_MQTT)
