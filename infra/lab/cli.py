@@ -17,6 +17,7 @@ from infra.lab.access import authority_hint, board_hint, given_hint, logins
 from infra.lab.console import console
 from infra.lab.doctor import examine, settle
 from infra.lab.errors import LabError, from_system
+from infra.lab.kept import kept_notebooks, told
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
 from infra.lab.packing import export_bundle, take_bundle, write_images
@@ -56,6 +57,8 @@ def up(
     views.show_diagnosis(diagnosis)
     if not diagnosis.ok:
         raise LabError("the lab is up but not healthy; the red lines above say what to run next.")
+    for line in told(kept_notebooks(lab)):
+        console.print(views.plain(line), soft_wrap=True)
     console.print("The lab is up. Look at it: ./lab watch   Logins: ./lab access   Stop it: ./lab down", soft_wrap=True)
 
 

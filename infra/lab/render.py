@@ -6,6 +6,7 @@ exactly the values that it was given. Generated passwords don't exist here, so a
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import runpy
@@ -56,6 +57,7 @@ def asked(settings: Mapping[str, object]) -> list[tuple[str, str, dict[str, Any]
     """What the program asks for with these settings (`iotlab:` left out), in its order."""
     raw = {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
     noted = _Asked()
+    asyncio.set_event_loop(asyncio.new_event_loop())  # the SDK wants one that waits for it
     pulumi.runtime.set_mocks(noted, project=PROJECT, stack="render", preview=False)
     before = os.environ.get("PULUMI_CONFIG")
     os.environ["PULUMI_CONFIG"] = json.dumps(raw)

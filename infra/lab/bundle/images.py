@@ -45,7 +45,15 @@ IMAGES = (
     Image("kafka", "java", CHARTS / "kafka/image", (Jars(), Classes()), versions.KAFKA, "Apache-2.0"),
     Image("ingress", "", CHARTS / "ingress/image", (Program("traefik", versions.TRAEFIK),), versions.TRAEFIK, "MIT"),
     Image("apps", "python", APPS, (Wheels(),), versions.LAB, "Apache-2.0"),
-    Image("jupyterlab", "python", CHARTS / "images/jupyterlab", (Wheels(),), versions.JUPYTERLAB, "BSD-3-Clause", shipped=False),
+    Image(
+        "jupyterlab",
+        "python",
+        CHARTS / "images/jupyterlab",
+        (Debs(), Wheels()),
+        versions.JUPYTERLAB,
+        "BSD-3-Clause",
+        shipped=False,
+    ),
     Image("jupyter", "jupyterlab", CHARTS / "jupyter/image", _JUPYTER, versions.JUPYTERLAB, "BSD-3-Clause; kubectl Apache-2.0"),
 )
 BY_NAME = {image.name: image for image in IMAGES}
