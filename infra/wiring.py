@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 NAMESPACE = "iotlab"
+DATA_CLAIM = "data-claim"  # the volume at /data, shared by the consumers and the notebooks
+CSV_FILE = "/data/ml-data.csv"  # sensor,temp,hum,class of every reading, for the notebooks
+LESSONS = "lessons"  # the namespace in which exercises with Kubernetes make their objects
 RESERVED_DEVICE = "lab-canary"  # the doctor's readings carry it; they have lanes of their own in every hop
 
 
@@ -42,6 +45,8 @@ NODE_RED = Endpoint("node-red", 1880, "http")
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
+JUPYTER = Endpoint("jupyter", 8888, "http")
+JUPYTER_USER = "jupyter"  # the server knows one token and no names; this is the token's key in its Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ EXPOSED = (
     ExposedPort(
         "node-red", NODE_RED.port, 32600, "loopback", "user and password", "the editor of flows; old lessons name the port"
     ),
+    ExposedPort("jupyter", JUPYTER.port, 32088, "loopback", "token", "notebooks, where old links lead"),
 )
 
 
@@ -261,6 +267,9 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("node-red", MOSQUITTO),
     ("node-red", KAFKA),
     ("node-red", CAMUNDA),
+    ("jupyter", MOSQUITTO),
+    ("jupyter", KAFKA),
+    ("jupyter", INFLUXDB),
 )
 
 
@@ -294,5 +303,6 @@ LOGINS = (
     Login("influxdb", INFLUXDB.url, "reader", "influxdb-users"),
     Login("camunda", f"http://127.0.0.1:{node_port('camunda')}/camunda/", "admin", "camunda-users"),
     Login("node-red", f"http://127.0.0.1:{node_port('node-red')}", NODE_RED_ADMIN, "node-red-users"),
+    Login("jupyter", f"http://127.0.0.1:{node_port('jupyter')}/lab", JUPYTER_USER, "jupyter-users"),
 )
 INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"

@@ -66,10 +66,16 @@ def plain_http(host: str, port: int, path: str) -> Answer:
     return _page(http.client.HTTPConnection(host, port, timeout=ANSWER_WITHIN_S), path)
 
 
-def _page(connection: http.client.HTTPConnection, path: str) -> Answer:
+def with_token(port: int, path: str, token: str) -> Answer:
+    """Ask for a page of loopback with a token, or without one if it is empty."""
+    headers = {"Authorization": f"token {token}"} if token else {}
+    return _page(http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_WITHIN_S), path, headers)
+
+
+def _page(connection: http.client.HTTPConnection, path: str, headers: dict[str, str] | None = None) -> Answer:
     with closing(connection):
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers or {})
             status = connection.getresponse().status
         except ssl.SSLError:
             raise

@@ -13,7 +13,7 @@ from infra import scales, versions, wiring
 from infra.settings import NEEDS
 
 ROOT = Path(__file__).resolve().parents[2]
-CHARTED = ("mosquitto", "kafka", "influxdb", "camunda", "node-red", "ingress")
+CHARTED = ("mosquitto", "kafka", "influxdb", "camunda", "node-red", "jupyter", "ingress")
 APPS = tuple(service for service in NEEDS if service not in CHARTED)
 FILE_LINES, FUNCTION_LINES, MAIN_LINES, STACK_LINES, TEMPLATE_LINES = 300, 40, 60, 20, 80
 LONG_FILES: dict[str, str] = {}

@@ -84,6 +84,21 @@ EVERYTHING: dict[str, Object] = {
         "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
         "clients": ["ingress"],
         "egress": [{"app": "kafka", "port": 9092}],
+    },
+    "jupyter": {
+        "image": IMAGES["jupyter"],
+        "existingSecret": "jupyter-users",
+        "user": "jupyter",
+        "secretVersion": "7",
+        "env": {"MOSQUITTO_ADDRESS": "mosquitto:1883"},
+        "secrets": ["mosquitto-lab"],
+        "hosts": ["lab.example"],
+        "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
+        "clients": ["ingress"],
+        "egress": [{"app": "mosquitto", "port": 1883}],
+        "apiServer": {"networks": ["10.0.0.0/8"], "ports": [6443]},
+        "lessons": {"namespace": "exercises", "pods": 5, "memoryMb": 320},
+        "dataClaim": "data-claim",
         "storageClass": "fast",
     },
     "app": {
@@ -105,6 +120,7 @@ LEAST: dict[str, Object] = {
     "camunda": {key: EVERYTHING["camunda"][key] for key in ("image", "existingSecret", "users")},
     "ingress": {key: EVERYTHING["ingress"][key] for key in ("image", "tlsSecret")},
     "node-red": {key: EVERYTHING["node-red"][key] for key in ("image", "existingSecret", "keySecret")},
+    "jupyter": {key: EVERYTHING["jupyter"][key] for key in ("image", "existingSecret", "user")},
     "app": {"image": IMAGES["apps"], "module": "bridge"},
 }
 

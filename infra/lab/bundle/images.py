@@ -12,6 +12,7 @@ from pathlib import Path
 
 from infra import versions
 from infra.lab.bundle.inputs import Classes, Debs, Input, Jars, Node, NodeModules, Program, Rootfs, Wheels
+from infra.lab.bundle.notebooks import Notebooks
 from infra.lab.paths import ROOT
 
 RECIPES = "1"  # raise it when the builder's code makes something else from the same files
@@ -34,6 +35,7 @@ class Image:
 
 
 DEBIAN_LICENCE = "each package's own, in /usr/share/doc/*/copyright"
+_JUPYTER: tuple[Input, ...] = (Program("kubectl", versions.KUBECTL), Notebooks())
 IMAGES = (
     Image("base", "", CHARTS / "images/base", (Rootfs(),), versions.DEBIAN, DEBIAN_LICENCE, shipped=False),
     Image("java", "base", CHARTS / "images/java", (Debs(),), str(versions.JDK), "GPL-2.0, Classpath exception", shipped=False),
@@ -52,6 +54,16 @@ IMAGES = (
         "Apache-2.0; Node.js MIT",
     ),
     Image("apps", "python", APPS, (Wheels(),), versions.LAB, "Apache-2.0"),
+    Image(
+        "jupyterlab",
+        "python",
+        CHARTS / "images/jupyterlab",
+        (Debs(), Wheels()),
+        versions.JUPYTERLAB,
+        "BSD-3-Clause",
+        shipped=False,
+    ),
+    Image("jupyter", "jupyterlab", CHARTS / "jupyter/image", _JUPYTER, versions.JUPYTERLAB, "BSD-3-Clause; kubectl Apache-2.0"),
 )
 BY_NAME = {image.name: image for image in IMAGES}
 

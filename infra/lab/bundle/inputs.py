@@ -24,7 +24,8 @@ from infra.lab.toolchain.debian import APT, APT_OPTIONS
 from infra.lab.toolchain.pypi import PYPI
 
 PT_INTERP = 3  # the program header that names a loader
-WHEEL_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+# Wheels say the C library that they need at least; Debian 12 has 2.36. TensorFlow's are for 2.27, many others for 2.17 or 2.28.
+WHEEL_PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in range(36, 16, -1)), "manylinux2014_x86_64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class Program:
             raise LabError(f"{self.name} is missing in the toolchain ({making.paths.bin}); ./lab up makes it.")
         if not is_static(source):
             raise LabError(f"{source} needs shared libraries, so it cannot run alone in the image {making.name}.")
-        (making.context / "bin").mkdir()
+        (making.context / "bin").mkdir(exist_ok=True)
         shutil.copy2(source.resolve(), making.context / "bin" / self.name)
 
 

@@ -70,9 +70,19 @@ def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
     assert not [asked.name for asked in others if any(password in json.dumps(asked.inputs) for password in passwords)]
 
 
+def test_notebooks_have_the_logins_of_people_and_no_other() -> None:
+    _, values = program().charts()["jupyter"]
+    people = {f"{login.service}-{login.user}" for login in wiring.LOGINS}
+    assert set(values["secrets"]) <= people
+    assert values["env"]["MOSQUITTO_USER"] == "lab"
+    assert values["env"]["LESSON_IMAGE"] == IMAGES["apps"]
+
+
 def test_an_app_is_given_its_own_password_and_no_other() -> None:
     secrets = program().of(SECRET)
     for name, (chart, values) in program().charts().items():
+        if name == "jupyter":
+            continue  # the test above
         for used in values.get("secrets", []):
             assert chart == "app"
             assert used.endswith(f"-{name}")
