@@ -9,7 +9,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from infra.services.apps import AppArgs, Bridge, Canary, Fleet, Timeseries
-from infra.services.consumers import CsvSink, JsonPipe
+from infra.services.camunda import Camunda, CamundaArgs
+from infra.services.consumers import consumers
 from infra.services.influxdb import InfluxDB, InfluxDBArgs
 from infra.services.ingress import Ingress, IngressArgs
 from infra.services.kafka import Kafka, KafkaArgs
@@ -24,6 +25,7 @@ cluster = k8s.Provider(
 )  # a renewed password changes its Secret in place, with either plugin
 lab = Namespace("lab", opts=pulumi.ResourceOptions(providers=[cluster]))
 inside = pulumi.ResourceOptions(providers=[cluster], depends_on=[lab])
+data = SharedData("data", inside).volume if settings.shares_data else None
 app = AppArgs(settings.image("apps"), settings.scale, settings.rotation)
 
 if settings.has("mosquitto"):
@@ -32,6 +34,8 @@ if settings.has("kafka"):
     kafka = Kafka("kafka", KafkaArgs(settings.image("kafka"), settings.scale), inside)
 if settings.has("influxdb"):
     influxdb = InfluxDB("influxdb", InfluxDBArgs(settings.image("influxdb"), settings.scale, settings.rotation), inside)
+if settings.has("camunda"):
+    camunda = Camunda("camunda", CamundaArgs(settings.image("camunda"), settings.scale, settings.rotation), inside)
 
 if settings.has("fleet"):
     Fleet("fleet", app, devices=settings.fleet, writes=mosquitto.access("fleet"), opts=inside)
@@ -39,12 +43,9 @@ if settings.has("bridge"):
     Bridge("bridge", app, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
-if settings.shares_data:
-    data = SharedData("data", inside)
-if settings.has("iot-kafka-consumer"):
-    CsvSink("iot-kafka-consumer", app, reads=kafka.access, writes=data.volume, opts=inside)
-if settings.has("iot-kafka-pipe"):
-    JsonPipe("iot-kafka-pipe", app, kafka=kafka.access, opts=inside)
+if settings.has("kafka"):
+    worker = camunda.access("worker") if settings.has("camunda") else None
+    consumers(settings.chosen, app, kafka=kafka.access, data=data, camunda=worker, opts=inside)
 if settings.has("canary"):
     canary = Canary(
         "canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.access, influxdb=influxdb.access("canary"), opts=inside

@@ -23,12 +23,15 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "fleet": ("mosquitto",),
     "canary": ("bridge", "timeseries"),
     "ingress": (),
+    "camunda": (),
     "iot-kafka-consumer": ("kafka",),
     "iot-kafka-pipe": ("kafka",),
+    "iot-kafka-alert": ("kafka", "camunda"),
+    "process-worker": ("kafka", "camunda"),
 }
 SETS: dict[str, tuple[str, ...]] = {
     "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
-    "teaching": ("iot-kafka-consumer", "iot-kafka-pipe"),
+    "teaching": ("camunda", "iot-kafka-consumer", "iot-kafka-pipe", "iot-kafka-alert", "process-worker"),
 }
 SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
 

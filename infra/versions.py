@@ -23,5 +23,7 @@ DEBIAN = "bookworm"
 KAFKA = "4.1.0"
 MOSQUITTO = "2.0.11"  # Debian's, with its security patches
 INFLUXDB = "1.6.7"  # Debian's
+OPERATON = "1.0.3"  # the engine behind Camunda's API: docs/adr/0013
+SPRING_BOOT = "3.5.10"  # the one that this Operaton was built with
 LOG4J = "2.25.1"  # behind SLF4J 1.7 in Kafka's image
 LAB = "0.1.0"  # this project: charts, apps and plugin of our own

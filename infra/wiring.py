@@ -37,6 +37,7 @@ KAFKA = Endpoint("kafka", 9092)
 KAFKA_CONTROLLER = Endpoint("kafka", 9093)
 INFLUXDB = Endpoint("influxdb", 8086, "http")
 CAMUNDA = Endpoint("camunda", 8080, "http")
+CAMUNDA_REST = f"{CAMUNDA.url}/engine-rest"
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
@@ -56,6 +57,7 @@ class ExposedPort:
 
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
+    ExposedPort("camunda", CAMUNDA.port, 30880, "loopback", "generated login, REST too", "tasklist, cockpit and REST"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
 )
 
@@ -196,8 +198,6 @@ INFLUX_USERS = (
     InfluxUser("reader", (), (CARS_DB, IOTKIT_DB), "people, dashboards, notebooks"),
 )
 
-MAINTENANCE_PROCESS = "Maintenance"  # an alert starts one
-BOOK_INVOICE, PUBLISH_VERDICT = "book-invoice", "publish-verdict"  # what the process engine asks process-worker to do
 DASHBOARD_URL = "http://localhost:30300/d/iotkit?var-device={device}"  # where a technician sees a device's readings
 
 DATA_CLAIM = "data-claim"  # the volume that notebooks and the CSV consumer share
@@ -218,6 +218,26 @@ def module_of(app: str) -> str:
     return MODULES.get(app, app)
 
 
+@dataclass(frozen=True, slots=True)
+class CamundaUser:
+    """A login of the process engine; what a role may do stands in charts/camunda/values.schema.json."""
+
+    name: str
+    role: Literal["admin", "worker", "deployer"]
+    purpose: str
+
+
+CAMUNDA_USERS = (
+    CamundaUser("admin", "admin", "people: tasklist, cockpit, their own models"),
+    CamundaUser("worker", "worker", "apps: start processes, answer external tasks, look whether an incident is known"),
+    CamundaUser("deployer", "deployer", "the job that brings the models; a model can hold code, so apps may not"),
+)
+INVOICE_PROCESS = "RechnungStep3"
+MAINTENANCE_PROCESS = "Maintenance"
+BOOK_INVOICE = "book-invoice"  # topics of the engine's external tasks, not of Kafka
+PUBLISH_VERDICT = "publish-verdict"
+
+
 EDGES = (  # who opens a connection to whom: the drawn flow, and all that network policies let through
     ("fleet", MOSQUITTO),
     ("bridge", MOSQUITTO),
@@ -229,6 +249,11 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("canary", INFLUXDB),
     ("iot-kafka-consumer", KAFKA),
     ("iot-kafka-pipe", KAFKA),
+    ("iot-kafka-alert", KAFKA),
+    ("process-worker", KAFKA),
+    ("iot-kafka-alert", CAMUNDA),
+    ("process-worker", CAMUNDA),
+    ("node-red", CAMUNDA),
     ("ingress", CANARY_STATUS),
 )
 
@@ -256,5 +281,6 @@ class Login:
 LOGINS = (
     Login("mosquitto", f"mqtt://127.0.0.1:{node_port('mosquitto')}", "lab", "mosquitto-users"),
     Login("influxdb", INFLUXDB.url, "reader", "influxdb-users"),
+    Login("camunda", f"http://127.0.0.1:{node_port('camunda')}/camunda/", "admin", "camunda-users"),
 )
 INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"

@@ -27,6 +27,7 @@ ALONE = {
     "influxdb": "one server holds all series, as above",
     "kafka": "with one node as above; with three there is a budget",
     "app": "with one pod as above; from two on there is a budget",
+    "camunda": "its database is a file that one process may open",
     "ingress": "as above; it starts within seconds and keeps nothing",
 }
 SPEAKS_TO_THE_API = {"Deployment/ingress": "it reads the Ingress objects of its namespace"}

@@ -99,7 +99,7 @@ class Kafka(Process):
         }
         file = folder / "server.properties"
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        jars = f"{tools.kafka_jars()}/*"  # first: it installs a JDK where there is none
+        jars = f"{tools.jars_of('kafka')}/*"  # first: it installs a JDK where there is none
         log = f"-Dlog4j2.configurationFile={tools.KAFKA_LOG}"
         jvm = [tools.java(), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", log, "-cp", jars]
         cluster = ["--cluster-id", "bG9vcGJhY2stdGVzdHMtMA", "--config", str(file)]

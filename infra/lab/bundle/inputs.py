@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from infra import versions
-from infra.lab.bundle.jars import javac, kafka_jars
+from infra.lab.bundle.jars import jars, javac, pins
 from infra.lab.bundle.rootfs import make_rootfs
 from infra.lab.console import Steps
 from infra.lab.errors import LabError
@@ -91,29 +91,33 @@ class Debs:
 
 @dataclass(frozen=True, slots=True)
 class Jars:
-    """Kafka's jars, in `jars`."""
+    """The jars of pom.xml with all they need, in `jars`."""
+
+    image: str
 
     def fingerprint(self) -> str:
-        """Both versions; the names stand in pom.xml."""
-        return f"{versions.KAFKA} {versions.LOG4J}"
+        """The versions; the names stand in pom.xml."""
+        return pins(self.image)
 
     def prepare(self, making: Making) -> None:
         """Let Maven fetch and verify them."""
-        shutil.copytree(kafka_jars(making.paths, making.steps), making.context / "jars")
+        shutil.copytree(jars(self.image, making.paths, making.steps), making.context / "jars")
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
     """The Java files of the folder `java`, compiled, in `classes`."""
 
+    image: str
+
     def fingerprint(self) -> str:
         """The files stand in the folder."""
         return "17"
 
     def prepare(self, making: Making) -> None:
-        """Compile against Kafka's jars."""
-        sources = sorted((making.folder / "java").glob("*.java"))
-        javac(making.steps, sources, kafka_jars(making.paths, making.steps), making.context / "classes")
+        """Compile against the image's jars."""
+        sources = sorted((making.folder / "java").rglob("*.java"))
+        javac(making.steps, sources, jars(self.image, making.paths, making.steps), making.context / "classes")
 
 
 @dataclass(frozen=True, slots=True)
