@@ -11,7 +11,7 @@ import pulumi_kubernetes as k8s
 from infra import wiring
 from infra.services.apps import AppArgs, Bridge, Canary, Fleet, Timeseries
 from infra.services.camunda import Camunda, CamundaArgs
-from infra.services.consumers import CsvSink, JsonPipe
+from infra.services.consumers import consumers
 from infra.services.influxdb import InfluxDB, InfluxDBArgs
 from infra.services.ingress import Ingress, IngressArgs
 from infra.services.jupyter import Jupyter, JupyterArgs
@@ -28,6 +28,7 @@ cluster = k8s.Provider(
 )  # a renewed password changes its Secret in place, with either plugin
 lab = Namespace("lab", wiring.NAMESPACE, pulumi.ResourceOptions(providers=[cluster]))
 inside = pulumi.ResourceOptions(providers=[cluster], depends_on=[lab])
+data = SharedData("data", inside).volume if settings.shares_data else None
 app = AppArgs(settings.image("apps"), settings.scale, settings.rotation)
 
 if settings.has("mosquitto"):
@@ -50,12 +51,9 @@ if settings.has("node-red"):
     NodeRed("node-red", drawn, reads=mosquitto.access("node-red"), writes=kafka.access, opts=inside)
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
-if settings.shares_data:
-    data = SharedData("data", inside)
-if settings.has("iot-kafka-consumer"):
-    CsvSink("iot-kafka-consumer", app, reads=kafka.access, writes=data.volume, opts=inside)
-if settings.has("iot-kafka-pipe"):
-    JsonPipe("iot-kafka-pipe", app, kafka=kafka.access, opts=inside)
+if settings.has("kafka"):
+    worker = camunda.access("worker") if settings.has("camunda") else None
+    consumers(settings.chosen, app, kafka=kafka.access, data=data, camunda=worker, opts=inside)
 if settings.has("canary"):
     canary = Canary(
         "canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.access, influxdb=influxdb.access("canary"), opts=inside

@@ -64,6 +64,8 @@ _SMALL = {
     "node-red": Budget(128, 320, 50),
     # the server 110 MB, a kernel with pandas 150, with TensorFlow training 330 and 400 of pages of its library; 2026-11
     "jupyter": Budget(256, 1500, 50),
+    "iot-kafka-alert": Budget(48, 160, 20),
+    "process-worker": Budget(48, 160, 20),
 }
 
 S = Scale("S", 25, 5.0, 3, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)

@@ -29,10 +29,15 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "jupyter": ("mosquitto", "kafka", "influxdb"),
     "iot-kafka-consumer": ("kafka",),
     "iot-kafka-pipe": ("kafka",),
+    "iot-kafka-alert": ("kafka", "camunda"),
+    "process-worker": ("kafka", "camunda"),
 }
 SETS: dict[str, tuple[str, ...]] = {
     "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
-    "teaching": ("camunda", "node-red", "jupyter", "iot-kafka-consumer", "iot-kafka-pipe"),
+    "teaching": (
+        *("camunda", "node-red", "jupyter"),
+        *("iot-kafka-consumer", "iot-kafka-pipe", "iot-kafka-alert", "process-worker"),
+    ),
 }
 SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
 
@@ -142,6 +147,7 @@ class Settings(BaseModel):
     def shares_data(self) -> bool:
         """Whether a service of this stack mounts the shared volume."""
         return bool(self.chosen & SHARE_DATA)
+
     @property
     def routes(self) -> tuple[Route, ...]:
         """What the bridge carries: everything, but for iotkit/# where Node-RED does."""

@@ -263,6 +263,8 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("iot-kafka-pipe", KAFKA),
     ("iot-kafka-alert", CAMUNDA),
     ("process-worker", CAMUNDA),
+    ("iot-kafka-alert", KAFKA),
+    ("process-worker", KAFKA),
     ("ingress", CANARY_STATUS),
     ("node-red", MOSQUITTO),
     ("node-red", KAFKA),

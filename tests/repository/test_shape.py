@@ -50,7 +50,7 @@ def test_an_app_has_settings_a_short_main_and_tests(app: str) -> None:
 
 
 def test_a_module_is_named_otherwise_only_where_the_services_name_is_a_contract() -> None:
-    assert {path.parent.name for path in (ROOT / "apps").glob("*/__main__.py")} >= {wiring.module_of(app) for app in APPS}
+    assert {path.parent.name for path in (ROOT / "apps").glob("*/__main__.py")} == {wiring.module_of(app) for app in APPS}
 
 
 def test_every_service_has_a_budget_in_every_scale() -> None:

@@ -97,6 +97,9 @@ class Kafka(Process):
             "auto.create.topics.enable": "false",
             "offsets.topic.replication.factor": 1,
             "offsets.topic.num.partitions": 1,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "transaction.state.log.num.partitions": 1,
             "group.initial.rebalance.delay.ms": 0,
             "broker.session.timeout.ms": 3000,  # a killed broker may register again only after this time
             "broker.heartbeat.interval.ms": 500,
@@ -129,6 +132,12 @@ class Kafka(Process):
         made = self.admin.create_topics([NewTopic(own, partitions, 1, config=settings or {})])
         made[own].result(30.0)
         return own
+
+    def anew(self, topic: str, partitions: int) -> None:
+        """Delete a topic and make one of the same name."""
+        self.admin.delete_topics([topic])[topic].result(30.0)
+        wait_until("the topic is gone", lambda: topic not in self.admin.list_topics(timeout=5.0).topics)
+        self.admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30.0)
 
 
 class Influx(Process):
