@@ -49,6 +49,8 @@ c.LabApp.extension_manager = "readonly"
 c.LabApp.user_settings_dir = str(home / ".jupyterlab/settings")
 c.LabApp.workspaces_dir = str(home / ".jupyterlab/workspaces")
 
+c.KernelManager.transport = "ipc"  # sockets in the runtime folder: no port that another process could listen on
+
 # A forgotten kernel with TensorFlow holds 330 MB (measured 2026-11) until it is culled.
 c.MappingKernelManager.cull_idle_timeout = 3600
 c.MappingKernelManager.cull_interval = 120

@@ -57,7 +57,7 @@ def main() -> None:
     """Ask the server of this pod."""
     started = time.monotonic()
     try:
-        why = asyncio.run(alive(f"localhost:{os.environ['LAB_PORT']}", Path(os.environ["LAB_TOKEN_FILE"]).read_text().strip()))
+        why = asyncio.run(alive(f"127.0.0.1:{os.environ['LAB_PORT']}", Path(os.environ["LAB_TOKEN_FILE"]).read_text().strip()))
     except Exception as failed:
         why = f"{type(failed).__name__}: {failed}"
     latency_ms = round(1000 * (time.monotonic() - started), 1)

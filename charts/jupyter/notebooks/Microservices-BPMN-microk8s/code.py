@@ -6,7 +6,7 @@ import lab
 import matplotlib.pyplot as plt
 import pandas as pd
 
-print("Camunda", lab.camunda("/version")["version"])
+print("the engine answers, version", lab.camunda("/version")["version"])
 
 # %% model
 PROCESS = "NotebookRepair"
