@@ -83,6 +83,7 @@ def _apiserver(network: Network) -> Part:
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         f"--proxy-client-cert-file={PKI}/front-proxy-client.crt",
         f"--proxy-client-key-file={PKI}/front-proxy-client.key",
+        "--enable-aggregator-routing=true",  # to the pods behind a Service: the node itself has no route to its address
         "--allow-privileged=true",
         "--profiling=false",
         "--event-ttl=1h",
