@@ -46,7 +46,7 @@ def test_too_little_memory_names_need_and_have(paths: Paths, monkeypatch: pytest
 def test_too_little_disk_is_asked_for_by_what_is_still_to_build(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "disk_usage", lambda _: SimpleNamespace(free=10 * 10**9))
     preflight.check_machine(paths, SETTINGS, warm=True)
-    with pytest.raises(UserError, match="has 10 GB free, 15 are needed"):
+    with pytest.raises(UserError, match="has 10 GB free, 18 are needed"):
         preflight.check_machine(paths, SETTINGS, warm=False)
 
 
