@@ -21,6 +21,7 @@ class Scale:
     name: str
     cars: int
     interval_s: float
+    iotkit: int
     mqtt_shards: int
     kafka_brokers: int
     partitions: int
@@ -31,9 +32,19 @@ class Scale:
     budgets: dict[str, Budget]
 
     @property
+    def fleet(self) -> dict[str, int]:
+        """Simulated devices by kind."""
+        return {"car": self.cars, "iotkit": self.iotkit, "fan": 0}
+
+    @property
     def msg_s(self) -> float:
-        """Messages a second that the whole fleet sends."""
+        """Messages a second that all cars send."""
         return self.cars / self.interval_s
+
+    @property
+    def volumes_gb(self) -> dict[str, int]:
+        """What each service that keeps data may fill, GB."""
+        return {"mosquitto": self.mqtt_volume_gb, "kafka": self.kafka_volume_gb, "influxdb": self.influx_volume_gb}
 
 
 _SMALL = {
@@ -44,14 +55,21 @@ _SMALL = {
     "timeseries": Budget(48, 160, 50),
     "fleet": Budget(48, 160, 50),
     "canary": Budget(48, 160, 20),
+    "camunda": Budget(500, 700, 100),
     # 13 to 25 MB of its own; but its file has 185 MB, and the pages read of it count: with a limit of 96 it reads 4.6 GB
     # at its start (3 s), with 128 1 GB, with 192 each page once (0.3 s); measured 2026-11 with cgroup v1
     "ingress": Budget(48, 192, 20),
+    "iot-kafka-consumer": Budget(48, 160, 20),
+    "iot-kafka-pipe": Budget(48, 160, 20),
+    "node-red": Budget(128, 320, 50),
     # the server 110 MB, a kernel with pandas 150, with TensorFlow training 330 and 400 of pages of its library; 2026-11
     "jupyter": Budget(256, 1500, 50),
+    "iot-kafka-alert": Budget(48, 160, 20),
+    "process-worker": Budget(48, 160, 20),
 }
 
-S = Scale("S", 25, 5.0, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)
-M = Scale("M", 1_000, 10.0, 1, 1, 6, 20, 1, 10, 100_000, _SMALL)
+S = Scale("S", 25, 5.0, 3, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)
+M = Scale("M", 1_000, 10.0, 20, 1, 1, 6, 20, 1, 10, 100_000, _SMALL)
 SCALES = {scale.name: scale for scale in (S, M)}
 CLUSTER_MB = 1_200  # the embedded cluster's own parts, measured 2026-11 at rest: 0.8 GB
+CLUSTER_CPU_M = 400  # the same, thousandths of a core: 0.2 at rest, twice that while pods start

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from infra.registries import RegistryAddress
 from infra.scales import SCALES, Scale
+from infra.wiring import IOTKIT_ROUTE, ROUTES, Route
 
 PROJECT = "iotlab"
 
@@ -23,12 +24,22 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "fleet": ("mosquitto",),
     "canary": ("bridge", "timeseries"),
     "ingress": (),
+    "camunda": (),
+    "node-red": ("mosquitto", "kafka"),
     "jupyter": ("mosquitto", "kafka", "influxdb"),
+    "iot-kafka-consumer": ("kafka",),
+    "iot-kafka-pipe": ("kafka",),
+    "iot-kafka-alert": ("kafka", "camunda"),
+    "process-worker": ("kafka", "camunda"),
 }
 SETS: dict[str, tuple[str, ...]] = {
     "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
-    "teaching": ("jupyter",),
+    "teaching": (
+        *("camunda", "node-red", "jupyter"),
+        *("iot-kafka-consumer", "iot-kafka-pipe", "iot-kafka-alert", "process-worker"),
+    ),
 }
+SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
 
 
 class SettingsError(ValueError):
@@ -49,9 +60,17 @@ class Settings(BaseModel):
     ] = ""
     images: Annotated[dict[str, str], Field(description="image references by name, written by `lab` from the bundle")] = {}
     rotation: Annotated[int, Field(ge=1, description="raise it to replace every generated password")] = 1
+    devices: Annotated[
+        dict[Literal["car", "iotkit", "fan"], Annotated[int, Field(ge=0, le=15_000)]],
+        Field(description="simulated devices by kind (car, iotkit, fan) where they are not as many as the scale says"),
+    ] = {}
     device_cidr: Annotated[
         str, Field(alias="deviceCidr", description="private network whose boards may reach MQTT; nobody if empty")
     ] = ""
+
+    iotkit_ingest: Annotated[
+        Literal["bridge", "node-red"], Field(alias="iotkitIngest", description="which of the two carries iotkit/# to Kafka")
+    ] = "bridge"
 
     @field_validator("scale_name")
     @classmethod
@@ -84,6 +103,10 @@ class Settings(BaseModel):
             for need in NEEDS[service]:
                 if need not in self.chosen:
                     raise ValueError(f"the service '{service}' needs '{need}'; add it to iotlab:services")
+        if self.iotkit_ingest not in self.chosen and self.iotkit_ingest != "bridge":
+            raise ValueError(
+                f"iotlab:iotkitIngest names '{self.iotkit_ingest}', which is not among iotlab:services; add it, or name bridge"
+            )
         return self
 
     def refuse_illegal_pairs(self) -> None:
@@ -115,6 +138,31 @@ class Settings(BaseModel):
         """The size as data."""
         return SCALES[self.scale_name]
 
+    @property
+    def fleet(self) -> dict[str, int]:
+        """Simulated devices by kind."""
+        return self.scale.fleet | self.devices
+
+    @property
+    def shares_data(self) -> bool:
+        """Whether a service of this stack mounts the shared volume."""
+        return bool(self.chosen & SHARE_DATA)
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """What the bridge carries: everything, but for iotkit/# where Node-RED does."""
+        return tuple(route for route in ROUTES if route != IOTKIT_ROUTE or not self.node_red_carries)
+
+    @property
+    def node_red_carries(self) -> bool:
+        """Whether Node-RED carries iotkit/# to Kafka; of the two always exactly one does."""
+        return self.iotkit_ingest == "node-red"
+
+    @property
+    def node_red_starts(self) -> bool:
+        """Whether Node-RED's flow starts a process for an alert: where there is Camunda, and no service that does the same."""
+        return self.has("camunda") and not self.has("iot-kafka-alert")
+
     def has(self, service: str) -> bool:
         """Whether this stack runs `service`."""
         return service in self.chosen
@@ -134,6 +182,16 @@ class Settings(BaseModel):
     def services_mb(self) -> int:
         """Memory that the chosen services may take in all, MB: the sum of their limits."""
         return sum(self.scale.budgets[service].limit_mb for service in self.chosen)
+
+    @property
+    def services_cpu_m(self) -> int:
+        """Thousandths of a core that the chosen services ask for in all."""
+        return sum(self.scale.budgets[service].cpu_request_m for service in self.chosen)
+
+    @property
+    def volumes_gb(self) -> int:
+        """What the chosen services may fill on the disk in all, GB."""
+        return sum(size for service, size in self.scale.volumes_gb.items() if service in self.chosen)
 
     @classmethod
     def parse(cls, config: Mapping[str, object]) -> Settings:

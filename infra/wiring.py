@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 NAMESPACE = "iotlab"
-DATA_CLAIM = "data-claim"  # the volume at /data, shared by the consumers and the notebooks
-CSV_FILE = "/data/ml-data.csv"  # sensor,temp,hum,class of every reading, for the notebooks
 LESSONS = "lessons"  # the namespace in which exercises with Kubernetes make their objects
 RESERVED_DEVICE = "lab-canary"  # the doctor's readings carry it; they have lanes of their own in every hop
 
@@ -39,6 +37,9 @@ MOSQUITTO = Endpoint("mosquitto", 1883)
 KAFKA = Endpoint("kafka", 9092)
 KAFKA_CONTROLLER = Endpoint("kafka", 9093)
 INFLUXDB = Endpoint("influxdb", 8086, "http")
+CAMUNDA = Endpoint("camunda", 8080, "http")
+CAMUNDA_REST = f"{CAMUNDA.url}/engine-rest"
+NODE_RED = Endpoint("node-red", 1880, "http")
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
@@ -60,7 +61,11 @@ class ExposedPort:
 
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
+    ExposedPort("camunda", CAMUNDA.port, 30880, "loopback", "generated login, REST too", "tasklist, cockpit and REST"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
+    ExposedPort(
+        "node-red", NODE_RED.port, 32600, "loopback", "user and password", "the editor of flows; old lessons name the port"
+    ),
     ExposedPort("jupyter", JUPYTER.port, 32088, "loopback", "token", "notebooks, where old links lead"),
 )
 
@@ -106,7 +111,10 @@ SENSOR_DATA = Topic("sensor-data", "car", True, 0.60, "readings of cars, JSON")
 BROKER_MESSAGE = Topic("broker_message", "MQTT topic", True, 0.10, "everything on iotkit/#, as published")
 DEAD_LETTER = Topic("dead-letter", "source topic", False, 0.05, "messages that could not be used, with the reason as header")
 CANARY = Topic("lab-canary", "canary", False, 0.01, "the doctor's readings; kept apart so that they leave no trace in data")
-TOPICS = (SENSOR_DATA, BROKER_MESSAGE, DEAD_LETTER, CANARY)
+IOT = Topic("iot", "device", True, 0.05, "sensor readings of boards as JSON documents")
+VERDICTS = Topic("maintenance-verdicts", "incident", False, 0.01, "what technicians found, for learning to take labels from")
+TOPICS = (SENSOR_DATA, BROKER_MESSAGE, DEAD_LETTER, CANARY, IOT, VERDICTS)
+CSV_GROUP, PIPE_GROUP, ALERT_GROUP = "iot", "streams-pipe", "alert"  # as lessons name them in kafka-consumer-groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +130,16 @@ class Route:
 
 
 CARS_MQTT = "vehicles/sensor/data"  # + /electric-vehicle-NNNNN
-IOTKIT_MQTT = "iotkit"
+IOTKIT_MQTT = "iotkit"  # + /<kind> from old boards, /<device>/<kind> from ours
+FAN_MQTT = "fan/messages"
 CANARY_MQTT = "lab/canary"
 CAR_CLIENT_ID = "electric-vehicle-{number:05d}"
+BOARD_CLIENT_ID = "02-00-5e-00-{high:02x}-{low:02x}"  # like a MAC address, of those that no maker owns
+FAN_CLIENT_ID = "fan-{number}"
+IOTKIT_ROUTE = Route(f"{IOTKIT_MQTT}/#", BROKER_MESSAGE, "topic")
 ROUTES = (
     Route(f"{CARS_MQTT}/#", SENSOR_DATA, "level:-1"),
-    Route(f"{IOTKIT_MQTT}/#", BROKER_MESSAGE, "topic"),
+    IOTKIT_ROUTE,
     Route(f"{CANARY_MQTT}/#", CANARY, "level:-1"),
 )
 
@@ -144,9 +156,11 @@ class Series:
 
 
 CARS_DB = "cars"
+IOTKIT_DB = "iotkit"
 CANARY_DB = "lab_canary"
 SERIES = (
     Series(SENSOR_DATA, "car", CARS_DB, "car", 24 * 7),
+    Series(BROKER_MESSAGE, "iotkit", IOTKIT_DB, "iotkit", 24 * 7),
     Series(CANARY, "car", CANARY_DB, "canary", 1),
 )
 TIMESERIES_GROUP = "timeseries"
@@ -167,11 +181,14 @@ MQTT_USERS = (
         tuple(f"read {route.mqtt}" for route in ROUTES),
         "carries everything to Kafka; it reads, and could publish only as a car of its own client id (the pattern below)",
     ),
-    MqttUser("fleet", (), "simulated cars; bound to their own topic by the pattern below"),
+    MqttUser(
+        "fleet", (f"write {FAN_MQTT}",), "simulated devices; cars and boards are bound to their own topics by the patterns below"
+    ),
     MqttUser("canary", (f"readwrite {CANARY_MQTT}/#",), "the doctor"),
+    MqttUser("node-red", (f"readwrite {IOTKIT_MQTT}/#",), "flows; one of them carries iotkit/# to Kafka where the stack says so"),
     MqttUser("lab", (f"readwrite {IOTKIT_MQTT}/#", f"read {CARS_MQTT}/#"), "people, boards and lessons"),
 )
-MQTT_PATTERNS = (f"write {CARS_MQTT}/%c",)
+MQTT_PATTERNS = (f"write {CARS_MQTT}/%c", f"write {IOTKIT_MQTT}/%c/+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +203,49 @@ class InfluxUser:
 
 INFLUX_ADMIN = "admin"
 INFLUX_USERS = (
-    InfluxUser("timeseries", (CARS_DB, CANARY_DB), (), "writes the series"),
+    InfluxUser("timeseries", (CARS_DB, IOTKIT_DB, CANARY_DB), (), "writes the series"),
     InfluxUser("canary", (), (CANARY_DB,), "the doctor reads its own readings back"),
-    InfluxUser("reader", (), (CARS_DB,), "people, dashboards, notebooks"),
+    InfluxUser("reader", (), (CARS_DB, IOTKIT_DB), "people, dashboards, notebooks"),
 )
+
+DASHBOARD_URL = "http://localhost:30300/d/iotkit?var-device={device}"  # where a technician sees a device's readings
+
+DATA_CLAIM = "data-claim"  # the volume that notebooks and the CSV consumer share
+DATA_PATH = "/data"
+CSV_FILE = f"{DATA_PATH}/ml-data.csv"
+
+# the Python module of each service whose name is a contract; the others are named alike
+MODULES = {
+    "iot-kafka-consumer": "csv_sink",
+    "iot-kafka-pipe": "json_pipe",
+    "iot-kafka-alert": "alert_process",
+    "process-worker": "process_worker",
+}
+
+
+def module_of(app: str) -> str:
+    """The Python module that `app` runs."""
+    return MODULES.get(app, app)
+
+
+@dataclass(frozen=True, slots=True)
+class CamundaUser:
+    """A login of the process engine; what a role may do stands in charts/camunda/values.schema.json."""
+
+    name: str
+    role: Literal["admin", "worker", "deployer"]
+    purpose: str
+
+
+CAMUNDA_USERS = (
+    CamundaUser("admin", "admin", "people: tasklist, cockpit, their own models"),
+    CamundaUser("worker", "worker", "apps: start processes, answer external tasks, look whether an incident is known"),
+    CamundaUser("deployer", "deployer", "the job that brings the models; a model can hold code, so apps may not"),
+)
+INVOICE_PROCESS = "RechnungStep3"
+MAINTENANCE_PROCESS = "Maintenance"  # an alert starts one
+BOOK_INVOICE = "book-invoice"  # topics of the engine's external tasks, not of Kafka
+PUBLISH_VERDICT = "publish-verdict"
 
 
 EDGES = (  # who opens a connection to whom: the drawn flow, and all that network policies let through
@@ -201,10 +257,20 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("canary", MOSQUITTO),
     ("canary", KAFKA),
     ("canary", INFLUXDB),
+    ("iot-kafka-consumer", KAFKA),
+    ("iot-kafka-pipe", KAFKA),
+    ("iot-kafka-alert", CAMUNDA),
+    ("process-worker", CAMUNDA),
+    ("iot-kafka-alert", KAFKA),
+    ("process-worker", KAFKA),
     ("ingress", CANARY_STATUS),
+    ("node-red", MOSQUITTO),
+    ("node-red", KAFKA),
+    ("node-red", CAMUNDA),
     ("jupyter", MOSQUITTO),
     ("jupyter", KAFKA),
     ("jupyter", INFLUXDB),
+    ("jupyter", CAMUNDA),
 )
 
 
@@ -216,6 +282,11 @@ def clients_of(endpoint: Endpoint) -> list[str]:
 def reached_by(app: str) -> list[Endpoint]:
     """The endpoints that `app` may connect to."""
     return [reached for client, reached in EDGES if client == app]
+
+
+NODE_RED_ADMIN = "admin"
+CAMUNDA_WORKER = "worker"  # the REST login of apps and flows
+MAINTENANCE_PROCESS = "Maintenance"  # what an alert starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +302,8 @@ class Login:
 LOGINS = (
     Login("mosquitto", f"mqtt://127.0.0.1:{node_port('mosquitto')}", "lab", "mosquitto-users"),
     Login("influxdb", INFLUXDB.url, "reader", "influxdb-users"),
+    Login("camunda", f"http://127.0.0.1:{node_port('camunda')}/camunda/", "admin", "camunda-users"),
+    Login("node-red", f"http://127.0.0.1:{node_port('node-red')}", NODE_RED_ADMIN, "node-red-users"),
     Login("jupyter", f"http://127.0.0.1:{node_port('jupyter')}/lab", JUPYTER_USER, "jupyter-users"),
 )
 INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"

@@ -21,7 +21,7 @@ def main() -> None:
     heartbeat = Heartbeat()
     bridge = Bridge(settings, Metrics(), heartbeat)
     logging.getLogger("bridge").info("%s", wiring(settings))
-    with serving(settings.metrics_port, heartbeat.check, bridge.ready):
+    with serving(settings.metrics_port, heartbeat.check, bridge.ready, bridge.last):
         bridge.run(stop)
 
 

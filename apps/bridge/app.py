@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 BUSY_WAIT_S = 0.005  # how long a delivery report may lie while MQTT is silent
 IDLE_WAIT_S = 0.2  # nothing in flight: nothing to serve
 KAFKA_CHECK_S = 2.0
+SHOWN_BYTES = 600  # a reading of a car has 530
 
 
 def _producer(settings: BridgeSettings, *, batch: int = 10_000) -> KafkaProducer:
@@ -69,11 +70,14 @@ class Bridge:
         self._heartbeat = heartbeat
         self._resolve = resolver(settings.routes, settings.id)
         self._window = Window(settings.window, settings.window_bytes)
-        self._mqtt = MqttSession(login, [route.mqtt for route in settings.routes], self._receive, metrics.connects.inc)
+        filters = [route.mqtt for route in settings.routes]
+        self._mqtt = MqttSession(login, filters, settings.unsubscribe, self._receive, metrics.connects.inc)
         single = partial(_producer, settings, batch=1)
         self._courier = Courier(self._connect_kafka, single, settings.dead_letter_topic, settings.id, metrics)
         self._stop = threading.Event()
         self._kafka_good_until_s = 0.0
+        self._received: Message | None = None
+        self._saved: Message | None = None
         metrics.in_flight.set_function(self._window.__len__)
 
     def _connect_kafka(self) -> KafkaProducer:
@@ -93,6 +97,7 @@ class Bridge:
             arrival_s=time.monotonic(),
         )
         self._metrics.came(message, duplicate=raw.dup)
+        self._received = message
         self._window.add(message)
         self._courier.send(message)
 
@@ -105,6 +110,7 @@ class Bridge:
         self._courier.poll(self._window.unsaved)
         acknowledged = 0
         for message in self._window.take_saved():
+            self._saved = message
             if message.qos and message.session == self._mqtt.number:
                 self._mqtt.acknowledge(message.mid)
                 acknowledged += 1
@@ -123,6 +129,11 @@ class Bridge:
         if len(self._window):
             log.warning("stopped with %d messages in flight; the broker sends them again", len(self._window))
 
+    def last(self) -> dict[str, dict[str, str]]:
+        """The last message received and the last one that Kafka has. Called from the status thread."""
+        seen = {"received": self._received, "saved": self._saved}
+        return {hop: _told(message) for hop, message in seen.items() if message is not None}
+
     def ready(self) -> str | None:
         """None when connected, subscribed and Kafka answers; else what is missing. Called from the status thread."""
         return self._mqtt.why or self._kafka_why()
@@ -136,6 +147,12 @@ class Bridge:
             return f"Kafka at {self._settings.brokerlist} does not answer: {failed.args[0].str()}"
         self._kafka_good_until_s = time.monotonic() + KAFKA_CHECK_S
         return None
+
+
+def _told(message: Message) -> dict[str, str]:
+    """Where it came from, where it goes and how it begins."""
+    to = message.destination.kafka if message.destination and message.reason is None else "dead letters"
+    return {"topic": message.topic, "to": to, "payload": message.payload[:SHOWN_BYTES].decode(errors="replace")}
 
 
 def wiring(settings: BridgeSettings) -> str:

@@ -1,10 +1,11 @@
-"""`/metrics`, `/healthz` and `/readyz` of an app, served by a thread of its own."""
+"""`/metrics`, `/healthz`, `/readyz` and `/last` of an app, served by a thread of its own."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 Check = Callable[[], str | None]  # None if all is well, else what is wrong
+Last = Callable[[], Mapping[str, Mapping[str, str]]]  # what an app saw last, by the hop
 
 
 class Heartbeat:
@@ -32,7 +34,11 @@ class Heartbeat:
         return None if silent_s < self._limit_s else f"the main loop has not moved for {silent_s:.0f} s"
 
 
-def _handler(healthy: Check, ready: Check, registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:
+def _nothing() -> dict[str, dict[str, str]]:
+    return {}
+
+
+def _handler(healthy: Check, ready: Check, last: Last, registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         server_version = "iotlab"
         sys_version = ""
@@ -45,6 +51,8 @@ def _handler(healthy: Check, ready: Check, registry: CollectorRegistry) -> type[
                     self._answer_check(healthy())
                 case "/readyz":
                     self._answer_check(healthy() or ready())
+                case "/last":
+                    self._answer(HTTPStatus.OK, json.dumps(last()).encode(), "application/json")
                 case _:
                     self._answer(HTTPStatus.NOT_FOUND, b"not found\n")
 
@@ -67,10 +75,16 @@ def _handler(healthy: Check, ready: Check, registry: CollectorRegistry) -> type[
 
 @contextmanager
 def serving(
-    port: int, healthy: Check, ready: Check, *, registry: CollectorRegistry = REGISTRY, address: str = ""
+    port: int,
+    healthy: Check,
+    ready: Check,
+    last: Last = _nothing,
+    *,
+    registry: CollectorRegistry = REGISTRY,
+    address: str = "",
 ) -> Iterator[int]:
-    """Serve the three paths while the body runs; yields the port, which the system chooses if `port` is 0."""
-    server = ThreadingHTTPServer((address, port), _handler(healthy, ready, registry))
+    """Serve the four paths while the body runs; yields the port, which the system chooses if `port` is 0."""
+    server = ThreadingHTTPServer((address, port), _handler(healthy, ready, last, registry))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="status", daemon=True)
     thread.start()

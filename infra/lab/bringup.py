@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from infra import wiring
-from infra.lab import kubernetes_plugin, preflight
+from infra.lab import engines, kubernetes_plugin, preflight
 from infra.lab.bundle import Manifest
 from infra.lab.bundle.credentials import login_for
 from infra.lab.bundle.push import Registry
@@ -28,9 +28,7 @@ def up(lab: Lab) -> dict[str, int]:
     """Bring the lab to what this checkout says; resumable at any point. Returns the changes by kind."""
     if not lab.embedded:
         return _up_given(lab)
-    _refuse_a_second(lab)
-    preflight.check_machine(lab.paths, lab.settings, warm=not lab.toolchain.missing())
-    lab.cluster.check()
+    check(lab, warm=not lab.toolchain.missing())
     lab.bundle.check()
     lab.toolchain.ensure()
     manifest = lab.bundle.ensure()
@@ -38,6 +36,18 @@ def up(lab: Lab) -> dict[str, int]:
     lab.cluster.load_images(manifest.archive)
     _filled_by(lab).write_text(lab.stack_name)
     return fill(lab, manifest)
+
+
+def check(lab: Lab, *, warm: bool) -> None:
+    """Refuse what cannot end well before minutes are spent; `warm` where a cache or a bundle saves the building.
+
+    Raises:
+        UserError: the settings, the machine, or another lab on it.
+    """
+    if lab.embedded:
+        _refuse_a_second(lab)
+        preflight.check_machine(lab.paths, lab.settings, warm=warm)
+        lab.cluster.check()
 
 
 def _filled_by(lab: Lab) -> Path:
@@ -109,7 +119,6 @@ def fill(lab: Lab, manifest: Manifest) -> dict[str, int]:
         changes = lab.stack.up(lambda detail: lab.steps.say(filling, detail))
         if topics_lacking(lab):
             changes = _made_again(lab, lambda detail: lab.steps.say(filling, detail))
-    kubernetes_plugin.remember(lab.paths, lab.stack_name, standin=lab.standin)
     changed = {kind: count for kind, count in changes.items() if kind != "same"}
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(changed.items())) or "nothing changed"
     console.print(f"  {told}")
@@ -129,13 +138,16 @@ def _choose_plugin(lab: Lab) -> None:
     if kubernetes_plugin.changed(lab.paths, lab.stack_name, standin=lab.standin):
         with lab.steps.step("Kubernetes plugin changed: its objects are made anew, data stay"):
             kubernetes_plugin.hand_over(lab.stack.process_env(), lab.stack_name)
+    # now, not after success: what a first `up` that fails has made belongs to this plugin as well
+    kubernetes_plugin.remember(lab.paths, lab.stack_name, standin=lab.standin)
 
 
 def down(lab: Lab, *, purge: bool) -> None:
     """Stop everything the lab started; with `purge` also remove cluster data and the stack's state together."""
-    if not lab.embedded:
+    if not lab.runs_here and not lab.embedded:
         _leave_given(lab, purge=purge)
         return
+    engines.end_orphans(lab.paths)
     lab.cluster.stop()
     if purge:
         note = _filled_by(lab)
@@ -149,7 +161,7 @@ def down(lab: Lab, *, purge: bool) -> None:
 
 
 def _forget(lab: Lab, stack: str) -> None:
-    Stack(stack, lab.paths, {}, lab.kubeconfig).forget()
+    Stack(stack, lab.paths, {}, lab.paths.kubeconfig).forget()
     kubernetes_plugin.forget(lab.paths, stack)
 
 

@@ -15,11 +15,12 @@ import typer
 from infra.lab import bringup, views
 from infra.lab.access import authority_hint, board_hint, given_hint, logins
 from infra.lab.console import console
-from infra.lab.doctor import examine, settle
+from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
 from infra.lab.kept import kept_notebooks, told
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
+from infra.lab.node_red import node_red_app
 from infra.lab.packing import export_bundle, take_bundle, write_images
 from infra.lab.render import rendered, write
 from infra.lab.stack import FOREIGN, config_of
@@ -50,6 +51,7 @@ def up(
     lab = Lab(stack)
     with lab.lock():
         if bundle:
+            bringup.check(lab, warm=True)
             take_bundle(lab, bundle)
         bringup.up(lab)
     with lab.steps.step("Doctor"):
@@ -87,11 +89,10 @@ def status(stack: StackName = LOCAL, json_: AsJson = False) -> None:
 def doctor(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Follow a reading through every hop and ask every service; exit code 0 only if all is green."""
     lab = Lab(stack)
-    lab.need_up()
-    diagnosis = examine(lab)
+    diagnosis = diagnose(lab)
     _print_json(diagnosis.as_json()) if json_ else views.show_diagnosis(diagnosis)
     if not diagnosis.ok:
-        raise typer.Exit(1)
+        raise typer.Exit(diagnosis.code)
 
 
 @app.command(epilog="Example: ./lab access --json | jq -r .mosquitto.password")
@@ -155,6 +156,7 @@ def render(
 
 bundle_app = typer.Typer(help="One archive with toolchain, binaries and images.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(node_red_app, name="node-red")
 
 
 @bundle_app.command("images", epilog="Example: ./lab bundle images images.tar && kind load image-archive images.tar")

@@ -64,6 +64,7 @@ class Diagnosis:
     hops: tuple[Hop, ...]
     services: tuple[Check, ...]
     note: str | None = None  # what could not be looked at in this stack
+    code: int = 1  # of the command, where something is red
 
     @property
     def ok(self) -> bool:
@@ -92,6 +93,20 @@ def examine(lab: Lab) -> Diagnosis:
         hops.append(_notebook(lab))
     services.extend(_from_outside(lab, ready))
     return Diagnosis(tuple(hops), tuple(services), None if lab.settings.has(CANARY) else NO_CANARY)
+
+
+def diagnose(lab: Lab) -> Diagnosis:
+    """Examine a lab, also one that cannot be asked: then that is what was found.
+
+    Raises:
+        UserError: the stack's file is wrong, so there is no saying what to look for.
+    """
+    _ = lab.settings
+    try:
+        lab.need_up()
+        return examine(lab)
+    except LabError as away:
+        return Diagnosis((), (Check("lab", ok=False, why=str(away)),), code=away.exit_code)
 
 
 def topics_lacking(lab: Lab) -> bool:

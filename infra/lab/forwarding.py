@@ -7,6 +7,7 @@ has a firewall in front of them. The embedded cluster's are on loopback already,
 from __future__ import annotations
 
 import re
+import select
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from infra.wiring import Endpoint
 if TYPE_CHECKING:
     from infra.lab.lab import Lab
 
+ANSWER_WITHIN_S = 60.0
 FORWARDED = re.compile(rb"127\.0\.0\.1:(\d+)")
 
 
@@ -34,7 +36,8 @@ def forwarded(lab: Lab, endpoint: Endpoint) -> Iterator[int]:
         command, env=lab.stack.process_env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
-        found = FORWARDED.search(forward.stdout.readline() if forward.stdout else b"")
+        said = select.select([forward.stdout], [], [], ANSWER_WITHIN_S)[0] if forward.stdout else []
+        found = FORWARDED.search(said[0].readline()) if said else None
         if not found:
             raise LabError(f"the port of {endpoint.host} could not be forwarded; ./lab status says whether it runs")
         yield int(found.group(1))

@@ -66,13 +66,13 @@ class Kube:
         data = self.get("secret", name).get("data") or {}
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
-    def metrics(self, service: str, port: int) -> str:
-        """The /metrics page of a service's first ready pod, through the API server."""
+    def page(self, service: str, port: int, name: str) -> str:
+        """The page /`name` of a service's first ready pod, through the API server."""
         pods = [pod for pod in self.pods() if pod.service == service and pod.ready]
         if not pods:
             raise LabError(f"{service} has no ready pod; ./lab logs {service}")
         namespace = self.run("config", "view", "--minify", "-o", "jsonpath={..namespace}") or "default"
-        return self.run("get", "--raw", f"/api/v1/namespaces/{namespace}/pods/{pods[0].name}:{port}/proxy/metrics")
+        return self.run("get", "--raw", f"/api/v1/namespaces/{namespace}/pods/{pods[0].name}:{port}/proxy/{name}")
 
     @contextmanager
     def stream(self, words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:

@@ -15,6 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from infra.lab.console import Steps
 from infra.lab.errors import LabError, last_line
 from infra.lab.kube import Kube
 from infra.lab.paths import ROOT, Paths
@@ -30,20 +31,25 @@ DELETE_WITHIN_S = 300
 STAY = frozenset({"Namespace", "PersistentVolumeClaim"})  # data hang on them
 
 
-def choose(paths: Paths, env: Mapping[str, str]) -> bool:
+def choose(paths: Paths, env: Mapping[str, str], steps: Steps) -> bool:
     """Fetch the official plugin if it can be had; returns whether the stand-in must do."""
     if fetched(paths):
         return False
-    if os.environ.get(SEALED) == "1" or not _served():
+    if os.environ.get(SEALED) == "1":
         return True
+    with steps.step("Pulumi's Kubernetes plugin"):
+        return not (_served() and _fetch(paths, env))
+
+
+def _fetch(paths: Paths, env: Mapping[str, str]) -> bool:
     words = ["pulumi", "plugin", "install", "resource", "kubernetes", f"v{PULUMI_KUBERNETES}"]
     try:
         done = subprocess.run(
             words, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, timeout=FETCH_WITHIN_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0 or not fetched(paths)
+        return False
+    return done.returncode == 0 and fetched(paths)
 
 
 def fetched(paths: Paths) -> bool:

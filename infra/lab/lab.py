@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infra.lab import kubernetes_plugin
 from infra.lab.bundle import Bundle, Manifest
+from infra.lab.cluster import lock as machine_lock
 from infra.lab.cluster.cluster import Cluster
 from infra.lab.cluster.layout import Binaries, Folders
 from infra.lab.console import Steps
@@ -44,6 +45,12 @@ class Lab:
         """Whether the lab runs its own Kubernetes."""
         return not self.settings.kubeconfig
 
+    @property
+    def runs_here(self) -> bool:
+        """Whether the lab's own cluster is up, whatever the stack's file says by now."""
+        owner = machine_lock.read()
+        return owner is not None and owner.state == str(self.paths.state)
+
     @cached_property
     def kubeconfig(self) -> Path:
         """The kubeconfig of the cluster that this stack fills."""
@@ -65,7 +72,7 @@ class Lab:
     def cluster(self) -> Cluster:
         """The embedded cluster."""
         binaries = Binaries(self.paths.bin, self.toolchain.cni_dir)
-        return Cluster(self.paths, self.steps, binaries, self.settings.device_cidr or None)
+        return Cluster(self.paths, self.steps, binaries, lambda: self.settings.device_cidr or None)
 
     def part_logs(self) -> dict[str, Path]:
         """Log files of the embedded cluster's parts, by part."""
@@ -84,7 +91,7 @@ class Lab:
     @cached_property
     def standin(self) -> bool:
         """Whether Pulumi's own Kubernetes plugin is not to be had and the lab's stand-in serves."""
-        return kubernetes_plugin.choose(self.paths, self.stack.process_env())
+        return kubernetes_plugin.choose(self.paths, self.stack.process_env(), self.steps)
 
     @cached_property
     def kube(self) -> Kube:

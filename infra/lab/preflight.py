@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import sys
@@ -10,7 +11,8 @@ import psutil
 
 from infra.lab.errors import UserError
 from infra.lab.paths import Paths
-from infra.scales import CLUSTER_MB
+from infra.lab.toolchain.golang import size_gb
+from infra.scales import CLUSTER_CPU_M, CLUSTER_MB
 from infra.settings import Settings
 
 DISK_COLD_GB = 18  # Go's caches reach 8.6 GB while the toolchain is built, which itself stays with 1.1 GB, 2026-11-22
@@ -29,15 +31,23 @@ def check_machine(paths: Paths, settings: Settings, *, warm: bool) -> None:
         raise UserError("the embedded cluster needs Linux; set iotlab:kubeconfig in the stack's file to use a cluster you have.")
     if os.geteuid() != 0:
         raise UserError("the embedded cluster needs root for its namespaces: run it as root (sudo ./lab up).")
-    cores = psutil.cpu_count() or 1
-    if cores < CORES:
-        raise UserError(f"this machine has {cores} core; the lab needs {CORES}.")
+    _check_cores(settings)
     _check_memory(settings)
-    _check_disk(paths, DISK_WARM_GB if warm else DISK_COLD_GB)
+    _check_disk(paths, settings, warm=warm)
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)  # a login has 1,024 (Debian 12, systemd) and may raise it; the lab does
     wanted = FILES_BASE + settings.scale.cars
     if files != resource.RLIM_INFINITY and files < wanted:
         raise UserError(f"a process may open {files} files here, scale {settings.scale_name} needs {wanted}: raise ulimit -Hn.")
+
+
+def _check_cores(settings: Settings) -> None:
+    have = psutil.cpu_count() or 1
+    need = max(CORES, math.ceil((CLUSTER_CPU_M + settings.services_cpu_m) / 1000))
+    if have < need:
+        raise UserError(
+            f"scale {settings.scale_name} with {len(settings.chosen)} services needs {need} cores, this machine has {have}: "
+            "take a smaller scale or fewer services (iotlab:scale, iotlab:services)."
+        )
 
 
 def _check_memory(settings: Settings) -> None:
@@ -50,7 +60,10 @@ def _check_memory(settings: Settings) -> None:
         )
 
 
-def _check_disk(paths: Paths, need_gb: int) -> None:
+def _check_disk(paths: Paths, settings: Settings, *, warm: bool) -> None:
+    """The caches of a build are gone before the volumes fill, so the larger of the two counts."""
+    volumes_gb = max(0.0, settings.volumes_gb - size_gb(paths.cluster / "volumes"))
+    need_gb = math.ceil(max(0 if warm else DISK_COLD_GB, DISK_WARM_GB + volumes_gb))
     for folder in (paths.cache, paths.state):
         folder.mkdir(parents=True, exist_ok=True)
         free = psutil.disk_usage(str(folder)).free // 10**9

@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil
 import yaml
 from pulumi import automation
 
+from infra.lab import engines
 from infra.lab.cluster.pki import write_private
 from infra.lab.errors import LabError, UserError, last_line
 from infra.lab.paths import ROOT, Paths
 from infra.settings import PROJECT, Settings, SettingsError
 
 Report = Callable[[str], None]
-ENGINE_OF_LAB = "IOTLAB_ENGINE"  # marks what the lab starts itself, in the environment
 # Pulumi takes this one before the file, even empty: with a person's own, the lab's secrets could not be read.
 FOREIGN = "PULUMI_CONFIG_PASSPHRASE"
 
@@ -173,7 +172,7 @@ class Stack:
     def _open(self) -> automation.Stack:
         os.environ["PATH"] = self._tool_env["PATH"]  # the API looks `pulumi` up in this process's PATH
         os.environ.pop(FOREIGN, None)  # and lays its variables over this process's
-        options = automation.LocalWorkspaceOptions(env_vars=self.env() | {ENGINE_OF_LAB: "1"})
+        options = automation.LocalWorkspaceOptions(env_vars=self.env() | {engines.MARK: "1"})
         return automation.select_stack(self.name, work_dir=str(ROOT), opts=options)
 
     def up(self, report: Report) -> dict[str, int]:
@@ -185,8 +184,6 @@ class Stack:
         Raises:
             LabError: the engine refused or a resource failed; the message names the first one and why.
         """
-        stack = self._open()
-        self._heal(stack)
         watcher = _Watcher(report)
         self.paths.logs.mkdir(parents=True, exist_ok=True)
         log = self.paths.logs / "pulumi-up.log"
@@ -197,6 +194,8 @@ class Stack:
                 file.flush()
 
             try:
+                stack = self._open()
+                self._heal(stack)
                 planned = stack.preview(refresh=True, on_output=write, on_event=watcher.see).change_summary
                 if set(planned) <= {"same"}:
                     return _counts(planned)
@@ -208,28 +207,11 @@ class Stack:
 
     def _heal(self, stack: automation.Stack) -> None:
         """Go on after a killed `up`: end its engine and its lock, and ask the cluster about what it was making."""
-        self.end_orphans()
-        locks = self.paths.pulumi / "backend/.pulumi/locks"
-        if any(locks.rglob("*.json")):  # the lab's own lock is ours, so no other `up` is at work
+        engines.end_orphans(self.paths)
+        if engines.left_locks(self.paths, self.name):
             stack.cancel()
         if self._exported().get("pending_operations"):
             stack.refresh(clear_pending_creates=True, show_secrets=False)
-
-    def end_orphans(self) -> None:
-        """End engines of this state whose `lab` was killed, whoever adopted them; those that a person started go on.
-
-        The lab's own lock is ours and this `up` has started none yet, so no living `lab` owns what is found here.
-        """
-        marks = {"PULUMI_HOME": str(self.paths.pulumi / "home"), ENGINE_OF_LAB: "1"}.items()
-        found: dict[int, psutil.Process] = {}
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if marks <= process.environ().items():
-                    found[process.pid] = process
-        for process in found.values():
-            with suppress(psutil.Error):
-                if process.ppid() not in found:  # an engine ends its plugins itself
-                    process.terminate()
 
     def forget(self) -> None:
         """Drop this stack's state, and no other's: its cluster's data are gone."""

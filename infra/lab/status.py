@@ -30,7 +30,8 @@ class LabStatus:
     @property
     def ok(self) -> bool:
         """Whether everything that should run does."""
-        runs = self.cluster is None or (self.cluster.running and self.cluster.node_ready)
+        cluster = self.cluster
+        runs = cluster is None or (cluster.running and cluster.node_ready and all(part.pid for part in cluster.parts))
         return runs and not self.missing and all(pod.ready for pod in self.pods)
 
     def as_json(self) -> dict[str, object]:
@@ -64,7 +65,10 @@ def status_of(lab: Lab) -> LabStatus:
 def memory_mb(supervisor: int) -> int:
     """Memory of the whole lab, MB: proportional set sizes of the supervisor and of all that descends from it, pods included."""
     total = 0
-    for process in (psutil.Process(supervisor), *psutil.Process(supervisor).children(recursive=True)):
-        with suppress(psutil.Error):  # it may end while we look
+    family: list[psutil.Process] = []
+    with suppress(psutil.Error):  # it may end while we look, and so may each of them
+        family = [psutil.Process(supervisor), *psutil.Process(supervisor).children(recursive=True)]
+    for process in family:
+        with suppress(psutil.Error):
             total += process.memory_full_info().pss
     return total // 2**20

@@ -104,6 +104,16 @@ def _last_reading(lab: Lab) -> Iterator[dict[str, str]]:
             client.loop_stop()
 
 
+def _in_the_bridge(lab: Lab) -> dict[str, str]:
+    """The last reading that the bridge got and the last that Kafka has, as rows of the table."""
+    try:
+        seen = json.loads(lab.kube.page("bridge", wiring.METRICS_PORT, "last"))
+        told = {hop: f"{_reading(one['topic'], one['payload'].encode())} → {one['to']}" for hop, one in seen.items()}
+    except (LabError, ValueError, KeyError, TypeError):  # the counters' rows say why
+        told = {}
+    return {row: told.get(hop, "nothing yet") for row, hop in (("last in the bridge", "received"), ("last in Kafka", "saved"))}
+
+
 def _reading(topic: str, payload: bytes) -> str:
     try:
         values = json.loads(payload)
@@ -121,14 +131,14 @@ def _sample(lab: Lab, gauges: dict[str, Gauge]) -> dict[str, str]:
             continue
         try:
             if app not in pages:
-                pages[app] = lab.kube.metrics(app, wiring.METRICS_PORT)
+                pages[app] = lab.kube.page(app, wiring.METRICS_PORT, "metrics")
             gauges[hop].add(time.monotonic(), counter_of(pages[app], name, labels))
         except LabError as wrong:
             failed[hop] = str(wrong)
     return failed
 
 
-def _table(gauges: dict[str, Gauge], failed: dict[str, str], last: dict[str, str] | None, point: str | None) -> Table:
+def _table(gauges: dict[str, Gauge], failed: dict[str, str], last: dict[str, str]) -> Table:
     table = Table("hop", "msg/s", "total", "", box=None, pad_edge=False, min_width=80)
     meanings = {hop: meaning for hop, _, _, _, meaning in COUNTERS}
     for hop, gauge in gauges.items():
@@ -137,11 +147,22 @@ def _table(gauges: dict[str, Gauge], failed: dict[str, str], last: dict[str, str
         else:
             rate = "…" if gauge.rate is None else f"{gauge.rate:.1f}"
             table.add_row(hop, rate, f"{gauge.total:.0f}", meanings[hop])
-    if last is not None:
-        table.add_row("last on MQTT", "", "", plain(last.get("text", "nothing yet")))
-    if point is not None:
-        table.add_row("last in InfluxDB", "", "", plain(point))
+    for place, reading in last.items():
+        table.add_row(place, "", "", plain(reading))
     return table
+
+
+def _last(lab: Lab, seen: dict[str, str] | None, ask: Ask | None) -> dict[str, str]:
+    """The last value at every place that the stack has."""
+    last = {} if seen is None else {"last on MQTT": seen.get("text", "nothing yet")}
+    if lab.settings.has("bridge"):
+        last |= _in_the_bridge(lab)
+    if ask is not None:
+        try:
+            last["last in InfluxDB"] = _last_point(ask)
+        except LabError as away:
+            last["last in InfluxDB"] = str(away)
+    return last
 
 
 def _last_point(ask: Ask) -> str:
@@ -175,11 +196,14 @@ def run_watch(lab: Lab, seconds: float) -> None:
         UserError: nothing in this stack moves readings.
     """
     gauges = watched(lab.settings)
-    until = time.monotonic() + seconds if seconds else float("inf")
     mqtt_side = _last_reading(lab) if lab.settings.has(wiring.MOSQUITTO.host) else nullcontext()
     influx_side = reader(lab) if lab.settings.has(wiring.INFLUXDB.host) else nullcontext()
-    with mqtt_side as last, influx_side as ask, Live(console=out, auto_refresh=False) as live:
-        while time.monotonic() < until:
+    with mqtt_side as seen, influx_side as ask, Live(console=out, auto_refresh=False) as live:
+        until = time.monotonic() + seconds if seconds else float("inf")
+        while True:
             failed = _sample(lab, gauges)
-            live.update(_table(gauges, failed, last, _last_point(ask) if ask else None), refresh=True)
-            time.sleep(min(EVERY_S, max(0.0, until - time.monotonic())))
+            live.update(_table(gauges, failed, _last(lab, seen, ask)), refresh=True)
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                return
+            time.sleep(min(EVERY_S, left_s))

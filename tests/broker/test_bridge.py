@@ -78,17 +78,20 @@ def test_killing_kafka_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, fixture
     with running(app), load(mosquitto) as cars:
         time.sleep(1.0)
         kafka.kill()
-        before = app.metric("bridge_acknowledged_total")
+        before = app.counted("bridge_acknowledged_total")
         time.sleep(2.0)
-        assert app.metric("bridge_acknowledged_total") - before < 50, "acknowledged without Kafka"
+        assert app.counted("bridge_acknowledged_total") - before < 50, "acknowledged without Kafka"
         wait_until("the bridge says that it is not ready", lambda: app.why_not_ready() is not None)
         kafka.start()
         app.wait_until_ready()
         time.sleep(1.0)
         cars.stop()
         found = _all_there(kafka, topic, cars)
+        last = app.last()
     assert len(cars.acknowledged) == len(cars.sent) > 500
     assert sum(found.values()) == len(found), "a Kafka that was away makes no duplicates"
+    assert last["saved"] == last["received"], "what a person is shown as in Kafka came last, and is there"
+    assert (last["saved"]["to"], last["saved"]["payload"][0]) == (topic, "{")
 
 
 def test_killing_the_bridge_while_kafka_is_dead_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path) -> None:
@@ -196,3 +199,25 @@ def test_only_the_route_of_a_missing_topic_goes_to_the_dead_letters(
     ((_, value, headers),) = contents(kafka, dead)
     assert value == b"alert: hall"
     assert "topic" in headers["reason"].lower()
+
+
+def test_a_route_that_another_carries_now_leaves_the_kept_session(
+    mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path
+) -> None:
+    cars, boards, dead = kafka.topic("sensor-data"), kafka.topic("broker_message"), kafka.topic("dead-letter", 1)
+    both = bridge(fixture_folder, mosquitto, kafka.address, {"sensor-data": cars, "broker_message": boards}, dead)
+    with running(both):
+        pass
+    dropped = f'["{wiring.IOTKIT_ROUTE.mqtt}"]'
+    with running(
+        bridge(fixture_folder, mosquitto, kafka.address, {"sensor-data": cars}, dead, BRIDGE_UNSUBSCRIBE=dropped)
+    ) as app:
+        name = wiring.CAR_CLIENT_ID.format(number=1)
+        car, board = _login(mosquitto, "fleet", name), _login(mosquitto, "lab", "board")
+        board.publish("iotkit/alert", b"alert: hall", 1).wait_for_publish(5.0)
+        car.publish(f"{wiring.CARS_MQTT}/{name}", b"later", 1).wait_for_publish(5.0)
+        wait_until("the car's is in Kafka", lambda: app.metric("bridge_delivered_total") == 1)
+        for client in (car, board):
+            client.disconnect()
+            client.loop_stop()
+    assert contents(kafka, boards) == contents(kafka, dead) == []

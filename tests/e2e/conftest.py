@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from infra.lab.cluster import lock
 from infra.lab.paths import Paths
 from tests.support.lab import UP_WITHIN_S, HostTraces, git_status, lab, lab_json, lab_ok
 
@@ -23,6 +24,14 @@ def _runs() -> bool:
     return bool(lab_json("status")["cluster"]["running"])
 
 
+def _stop_earlier(own: Path, say: Callable[[str], None]) -> None:
+    """Stop a lab that an earlier run of this user left, its own or these tests'; anybody else's makes `up` refuse."""
+    owner = lock.read()
+    if owner and owner.state in {str(own), str(Paths.from_environment().state)}:
+        say(f"\nan earlier run left {owner} running: it is stopped first\n")
+        lab_ok("down", env={STATE: owner.state})
+
+
 @pytest.fixture(scope="session")
 def ours() -> bool:
     """Whether this run may stop the lab and start it again: it is its own."""
@@ -30,16 +39,15 @@ def ours() -> bool:
 
 
 @pytest.fixture(scope="session")
-def state(ours: bool) -> Iterator[Path]:
+def state(ours: bool, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The state folder of the lab under test."""
     if not ours:
         yield Paths.from_environment().state
         return
     own = Paths.from_environment().cache / "tests/e2e-state"
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        _stop_earlier(own, print)
     with pytest.MonkeyPatch.context() as patch:
-        if _runs():
-            print("\nan earlier run of this user left a lab running: it is stopped first")
-            lab_ok("down")
         patch.setenv(STATE, str(own))
         lab_ok("down", "--purge")
         shutil.rmtree(own, ignore_errors=True)

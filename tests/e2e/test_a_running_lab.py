@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -76,7 +77,7 @@ def test_the_doctor_leaves_no_trace_in_data() -> None:
         assert lab("doctor", "--json").returncode == 0
     offsets = _message_count(wiring.SENSOR_DATA.name)
     assert offsets > 0
-    read = ("--topic", wiring.SENSOR_DATA.name, "--from-beginning", "--timeout-ms", "8000", "--max-messages", str(offsets))
+    read = ("--topic", wiring.SENSOR_DATA.name, "--from-beginning", "--timeout-ms", "30000", "--max-messages", str(offsets))
     said = kubectl(
         "exec", "kafka-0", "--", "kafka-console-consumer.sh", "--bootstrap-server", wiring.KAFKA.address, *read, timeout_s=90
     )
@@ -136,9 +137,22 @@ def test_the_tools_of_the_lessons_are_on_the_pods_paths() -> None:
     assert "mosquitto_pub" in kubectl("exec", "mosquitto-0", "-c", "mosquitto", "--", "sh", "-c", "command -v mosquitto_pub")
 
 
+def test_kubectl_top_tells_what_pods_and_the_node_use() -> None:
+    _until(lambda: "kafka-0" in _top("pods"), 90.0)  # two measurements have to be there, 15 s apart
+    memory_mb = int(next(line.split()[2] for line in _top("pods").splitlines() if line.startswith("kafka-0")).removesuffix("Mi"))
+    assert 200 < memory_mb < 900
+    assert "%" in _top("nodes")
+
+
+def _top(what: str) -> str:
+    done = subprocess.run(["kubectl", "top", what], env=lab_env(), capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout
+
+
 def test_watch_shows_readings() -> None:
     said = lab_ok("watch", "--seconds", "8")
-    assert "electric-vehicle-" in said
+    for place in ("last on MQTT", "last in the bridge", "last in Kafka", "last in InfluxDB"):
+        assert re.search(rf"{place} +electric-vehicle-\d+: ", said), f"{place}:\n{said}"
 
 
 def test_a_mistyped_service_is_the_users_fault_and_says_what_there_is() -> None:

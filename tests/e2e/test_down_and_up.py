@@ -34,7 +34,7 @@ def test_a_part_of_the_cluster_that_dies_comes_back_and_status_says_so() -> None
     os.kill(before["pid"], signal.SIGKILL)
     for _ in range(60):
         after = _part("kube-scheduler")
-        if after["restarts"] == before["restarts"] + 1 and after["pid"] is not None:
+        if after["restarts"] > before["restarts"] and after["pid"] is not None:
             return
         time.sleep(0.5)
     pytest.fail(f"not restarted: {after}")
@@ -50,7 +50,7 @@ def test_down_leaves_no_trace_and_data_survive(traces_before: HostTraces) -> Non
     assert now.mounts == traces_before.mounts
     assert now.rules == traces_before.rules
     assert now.cgroups == traces_before.cgroups
-    assert now.listening <= traces_before.listening  # a server of an earlier tier may have ended meanwhile
+    assert now.listening <= traces_before.listening
     lab_ok("up", timeout_s=600)
     assert _stored_points() >= stored
 

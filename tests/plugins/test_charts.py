@@ -139,15 +139,15 @@ def test_a_chart_that_does_not_become_ready_ends_the_update_in_good_order_while_
 ) -> None:
     (tmp_path / "templates").mkdir()
     (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: pods\nversion: 0.1.0\n")
-    # without nodes both stay pending: one gives up after 3 s, the other is still waited for then
+    # without nodes both stay pending: one gives up after 10 s, the other is still waited for then
     (tmp_path / "templates/pod.yaml").write_text(
         "apiVersion: v1\nkind: Pod\n"
         'metadata: {name: {{ .Release.Name }}, annotations: {pulumi.com/timeoutSeconds: "{{ .Values.wait }}"}}\n'
         "spec: {containers: [{name: main, image: none}]}\n"
     )
-    charts = {name: inputs(tmp_path, namespace, wait=wait) for name, wait in {"first": 3, "second": 6}.items()}
+    charts = {name: inputs(tmp_path, namespace, wait=wait) for name, wait in {"first": 10, "second": 20}.items()}
     stack.objects(cluster.kubeconfig, {}, charts)
     said = stack.fails("up", "--yes", "--skip-preview")
-    assert f"Pod {namespace}/first did not become ready within 3 s: the pod is Pending" in said
+    assert f"Pod {namespace}/first did not become ready within 10 s: the pod is Pending" in said
     names = {urn.rsplit("::", 1)[-1] for urn in stack.resources()}
     assert {f"first:{namespace}/first", f"second:{namespace}/second"} <= names

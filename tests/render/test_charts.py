@@ -27,6 +27,8 @@ ALONE = {
     "influxdb": "one server holds all series, as above",
     "kafka": "with one node as above; with three there is a budget",
     "app": "with one pod as above; from two on there is a budget",
+    "camunda": "its database is a file that one process may open",
+    "node-red": "one editor writes its flows, and one session at Mosquitto has their messages",
     "ingress": "as above; it starts within seconds and keeps nothing",
     "jupyter": "one server for one person's home, as with one broker",
 }

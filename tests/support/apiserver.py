@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from infra.lab.errors import LabError
 from infra.lab.paths import Paths
 from infra.lab.plugins.kubernetes import kubeconfig
 from infra.lab.plugins.kubernetes.api import Api
+from tests.support.processes import free_port
 
 READY_WITHIN_S = 60
 LOOPBACK = "127.0.0.1"
@@ -31,15 +31,6 @@ def tool(name: str) -> Path:
     if not found.exists():
         pytest.fail(f"{name} is not in the toolchain ({found.parent}): run `./lab up` once, or `./lab test`, which makes it.")
     return found
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody uses."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +134,7 @@ def api_server(folder: Path) -> Iterator[ApiServer]:
     pki_folder = folder / "pki"
     pki_folder.mkdir(parents=True)
     pki.ensure(pki_folder, pki.wanted("test", LOOPBACK, LOOPBACK))
-    etcd, peer, port, manager = free_ports(4)
+    etcd, peer, port, manager = (free_port() for _ in range(4))
     with ExitStack() as stack:
         for words in _commands(folder, etcd, peer, port, manager):
             stack.enter_context(_running(words, folder / f"{Path(words[0]).name}.log"))

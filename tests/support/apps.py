@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from infra import wiring
 from infra.lab.paths import ROOT
 from tests.support.brokers import Influx, Kafka, Mosquitto, password_file
+from tests.support.fake_camunda import PASSWORD, USER, FakeCamunda
 from tests.support.processes import Process, free_port, wait_until
 
 
@@ -37,6 +38,12 @@ class App(Process):
             return 0, str(failed)
         return answer.status, answer.data.decode()
 
+    def last(self) -> dict[str, dict[str, str]]:
+        """What `/last` tells."""
+        status, body = self._get("/last")
+        loaded: dict[str, dict[str, str]] = json.loads(body) if status == HTTPStatus.OK else {}
+        return loaded
+
     def why_not_ready(self) -> str | None:
         """None if `/readyz` says ready, else what it says."""
         status, body = self._get("/readyz")
@@ -53,6 +60,11 @@ class App(Process):
             return math.nan
         samples = [sample for family in text_string_to_metric_families(body) for sample in family.samples]
         return sum(sample.value for sample in samples if sample.name == name)
+
+    def counted(self, name: str) -> float:
+        """A metric's sum, as soon as the app answers."""
+        wait_until(f"{self.name} tells {name}", lambda: not math.isnan(self.metric(name)))
+        return self.metric(name)
 
 
 @contextmanager
@@ -113,18 +125,22 @@ def timeseries(folder: Path, kafka: Kafka, url: str, topics: dict[str, str], dea
     return App("timeseries", folder, env | more)
 
 
-def fleet(folder: Path, mosquitto: Mosquitto, cars: int, interval_s: float) -> App:
-    """Simulated cars."""
+def fleet(folder: Path, mosquitto: Mosquitto, cars: int, interval_s: float, **more: str) -> App:
+    """Simulated cars, and what `more` says."""
     env = {
         "FLEET_URI": mosquitto.uri,
         "FLEET_TOPIC": wiring.CARS_MQTT,
         "FLEET_CLIENT_ID": wiring.CAR_CLIENT_ID,
         "FLEET_CARS": str(cars),
         "FLEET_INTERVAL_S": str(interval_s),
+        "FLEET_IOTKIT_TOPIC": wiring.IOTKIT_MQTT,
+        "FLEET_IOTKIT_CLIENT_ID": wiring.BOARD_CLIENT_ID,
+        "FLEET_FAN_TOPIC": wiring.FAN_MQTT,
+        "FLEET_FAN_CLIENT_ID": wiring.FAN_CLIENT_ID,
         "FLEET_USER": "fleet",
         "FLEET_PASSWORD_FILE": str(password_file(folder, "fleet")),
     }
-    return App("fleet", folder, env)
+    return App("fleet", folder, env | more)
 
 
 def canary(folder: Path, mosquitto: Mosquitto, kafka: Kafka, influx: Influx, topic: str, *arguments: str, **more: str) -> App:
@@ -145,3 +161,51 @@ def canary(folder: Path, mosquitto: Mosquitto, kafka: Kafka, influx: Influx, top
         "CANARY_MEASUREMENT": series.measurement,
     }
     return App("canary", folder, env | more, *arguments)
+
+
+def _consumer(module: str, group: str, kafka: Kafka, topic: str, dead_letters: str) -> dict[str, str]:
+    prefix = module.upper()
+    return {
+        f"{prefix}_BROKERLIST": kafka.address,
+        f"{prefix}_GROUP": f"{group}-{topic}",
+        f"{prefix}_TOPIC": topic,
+        f"{prefix}_DEAD_LETTER_TOPIC": dead_letters,
+    }
+
+
+def _camunda(module: str, folder: Path, camunda: FakeCamunda) -> dict[str, str]:
+    file = folder / "password-camunda"
+    file.write_text(PASSWORD)
+    prefix = module.upper()
+    return {f"{prefix}_CAMUNDA_URL": camunda.url, f"{prefix}_CAMUNDA_USER": USER, f"{prefix}_CAMUNDA_PASSWORD_FILE": str(file)}
+
+
+def csv_sink(folder: Path, kafka: Kafka, topic: str, dead_letters: str, file: Path, **more: str) -> App:
+    """Rows in `file`."""
+    env = _consumer("csv_sink", wiring.CSV_GROUP, kafka, topic, dead_letters)
+    return App("csv_sink", folder, env | {"CSV_SINK_FILE": str(file)} | more)
+
+
+def json_pipe(folder: Path, kafka: Kafka, topic: str, output: str, dead_letters: str, **more: str) -> App:
+    """Documents on `output`."""
+    env = _consumer("json_pipe", wiring.PIPE_GROUP, kafka, topic, dead_letters)
+    return App("json_pipe", folder, env | {"JSON_PIPE_OUTPUT_TOPIC": output} | more)
+
+
+def alert_process(folder: Path, kafka: Kafka, topic: str, dead_letters: str, camunda: FakeCamunda, **more: str) -> App:
+    """Processes in `camunda`; all alerts of a test are of one window."""
+    env = _consumer("alert_process", wiring.ALERT_GROUP, kafka, topic, dead_letters) | _camunda("alert_process", folder, camunda)
+    told = {"ALERT_PROCESS_PROCESS": wiring.MAINTENANCE_PROCESS, "ALERT_PROCESS_DASHBOARD": wiring.DASHBOARD_URL}
+    return App("alert_process", folder, env | told | {"ALERT_PROCESS_WINDOW_S": "86400"} | more)
+
+
+def process_worker(folder: Path, brokerlist: str, topic: str, camunda: FakeCamunda, **more: str) -> App:
+    """A worker of `camunda`."""
+    env = {
+        "PROCESS_WORKER_BROKERLIST": brokerlist,
+        "PROCESS_WORKER_VERDICT_TOPIC": topic,
+        "PROCESS_WORKER_INVOICE_TASK": wiring.BOOK_INVOICE,
+        "PROCESS_WORKER_VERDICT_TASK": wiring.PUBLISH_VERDICT,
+        "PROCESS_WORKER_POLL_S": "1",
+    }
+    return App("process_worker", folder, _camunda("process_worker", folder, camunda) | env | more)

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from infra.lab.paths import ROOT
 from tests.support.apiserver import tool
+from tests.support.processes import end_all
 
 WITHIN_S = 120
 _HEADER = f"""
@@ -89,11 +92,19 @@ class Stack:
         (self.folder / "program/objects.json").write_text(json.dumps(settings))
 
     def run(self, *words: str, timeout_s: float = WITHIN_S) -> subprocess.CompletedProcess[str]:
-        """Run pulumi, output and errors in one text."""
-        return subprocess.run(
-            ["pulumi", *words, "--non-interactive", "--color=never"], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout_s, check=False,
-        )  # fmt: skip
+        """Run pulumi, output and errors in one text; nothing of it is left when it is late."""
+        command = ["pulumi", *words, "--non-interactive", "--color=never"]
+        with subprocess.Popen(
+            command, cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True,
+        ) as engine:  # fmt: skip
+            try:
+                said, _ = engine.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                engines = psutil.Process(engine.pid)
+                end_all([*engines.children(recursive=True), engines])
+                raise
+        return subprocess.CompletedProcess(command, engine.returncode, said)
 
     def started(self, *words: str) -> subprocess.Popen[bytes]:
         """Start pulumi and leave it running; the test ends it."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from infra.lab.plugins.kubernetes.api import Api, ApiError
+from infra.lab.errors import LabError
+from infra.lab.plugins.kubernetes.api import Api
 
 _EVERY_S = 0.2
 
@@ -47,16 +48,21 @@ def kubelet(api: Api, namespace: str, status_by_image: dict[str, dict[str, Any]]
     """
     over = threading.Event()
 
+    def pods() -> list[dict[str, Any]]:
+        with suppress(LabError):  # a server that is busy answers the next time
+            return list(api.every("v1", "Pod", namespace))
+        return []
+
     def play() -> None:
         while not over.wait(_EVERY_S):
-            for pod in api.every("v1", "Pod", namespace):
+            for pod in pods():
                 status = status_by_image[pod["spec"]["containers"][0]["image"]]
                 path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}"
                 try:
                     if node and not pod["spec"].get("nodeName"):
                         api.request("POST", f"{path}/binding", _binding(pod["metadata"]["name"], node))
                     api.request("PATCH", f"{path}/status", {"status": status}, content_type="application/merge-patch+json")
-                except ApiError:
+                except LabError:
                     continue  # the pod went meanwhile
 
     thread = threading.Thread(target=play, daemon=True)

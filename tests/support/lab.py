@@ -27,9 +27,9 @@ def lab(*words: str, timeout_s: float = 300, env: dict[str, str] | None = None) 
     )  # fmt: skip
 
 
-def lab_ok(*words: str, timeout_s: float = 300) -> str:
+def lab_ok(*words: str, timeout_s: float = 300, env: dict[str, str] | None = None) -> str:
     """Run `./lab …`, insist that it succeeds, and return its standard output."""
-    done = lab(*words, timeout_s=timeout_s)
+    done = lab(*words, timeout_s=timeout_s, env=env)
     assert done.returncode == 0, f"lab {' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

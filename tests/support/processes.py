@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -11,14 +12,21 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
+
+FIRST_PORT = 15_000  # of 14,000, all below the ports that clients get
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody listens on.
+
+    Not one that the system would choose: while a server is down, a client that tries to reconnect could get its port.
+    """
+    while True:
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", FIRST_PORT + secrets.randbelow(14_000)))
+            return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:
@@ -35,6 +43,14 @@ def wait_until(what: str, true: Callable[[], bool], timeout_s: float = 30.0) -> 
         if time.monotonic() > until_s:
             pytest.fail(f"not within {timeout_s:.0f} s: {what}")
         time.sleep(0.05)
+
+
+def end_all(processes: Sequence[psutil.Process]) -> None:
+    """End processes that a test's program left and that nobody else would end."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(list(processes), timeout=10)
 
 
 class Process:

@@ -27,7 +27,7 @@ from infra.lab.bundle import images
 from infra.lab.bundle.manifest import Manifest
 from infra.lab.bundle.wheels import FOLDER as WHEELS
 from infra.lab.console import Steps
-from infra.lab.errors import LabError, UserError
+from infra.lab.errors import OF_THE_USER, LabError, UserError
 from infra.lab.paths import Paths
 from infra.lab.toolchain import Toolchain
 from infra.lab.toolchain.store import sha256_of
@@ -112,8 +112,8 @@ def import_archive(source: str, toolchain: Toolchain, paths: Paths, steps: Steps
     try:
         with steps.step("Bundle: fetch"):
             file = _local(place, scratch)
-        if wanted and sha256_of(file) != wanted.lower():
-            raise UserError(f"{place} is not the bundle that was meant: its SHA-256 is {sha256_of(file)}.")
+            if wanted and (found := sha256_of(file)) != wanted.lower():
+                raise UserError(f"{place} is not the bundle that was meant: its SHA-256 is {found}.")
         with steps.step("Bundle: unpack and check"):
             _unpack(file, scratch / "tree")
             key = _check(scratch / "tree", place)
@@ -166,6 +166,8 @@ def _unpack(file: Path, into: Path) -> None:
             if unpacking.wait():
                 raise LabError(f"{file.name} is damaged: fetch the bundle again.")
     except (tarfile.TarError, EOFError, OSError) as broken:
+        if isinstance(broken, OSError) and broken.errno in OF_THE_USER:  # no space left is not the file's fault
+            raise
         raise UserError(f"{file.name} is no bundle, or only a part of one: {broken}.") from broken
 
 

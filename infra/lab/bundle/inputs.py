@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from infra import versions
-from infra.lab.bundle.jars import javac, kafka_jars
+from infra.lab.bundle.jars import jars, javac, pins
+from infra.lab.bundle.node import TRIM, WHEEL, node, node_modules
 from infra.lab.bundle.rootfs import make_rootfs
 from infra.lab.console import Steps
 from infra.lab.errors import LabError
@@ -92,29 +93,60 @@ class Debs:
 
 @dataclass(frozen=True, slots=True)
 class Jars:
-    """Kafka's jars, in `jars`."""
+    """The jars of pom.xml with all they need, in `jars`."""
+
+    image: str
 
     def fingerprint(self) -> str:
-        """Both versions; the names stand in pom.xml."""
-        return f"{versions.KAFKA} {versions.LOG4J}"
+        """The versions; the names stand in pom.xml."""
+        return pins(self.image)
 
     def prepare(self, making: Making) -> None:
         """Let Maven fetch and verify them."""
-        shutil.copytree(kafka_jars(making.paths, making.steps), making.context / "jars")
+        shutil.copytree(jars(self.image, making.paths, making.steps), making.context / "jars")
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
     """The Java files of the folder `java`, compiled, in `classes`."""
 
+    image: str
+
     def fingerprint(self) -> str:
         """The files stand in the folder."""
         return "17"
 
     def prepare(self, making: Making) -> None:
-        """Compile against Kafka's jars."""
-        sources = sorted((making.folder / "java").glob("*.java"))
-        javac(making.steps, sources, kafka_jars(making.paths, making.steps), making.context / "classes")
+        """Compile against the image's jars."""
+        sources = sorted((making.folder / "java").rglob("*.java"))
+        javac(making.steps, sources, jars(self.image, making.paths, making.steps), making.context / "classes")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Node.js, in `bin`."""
+
+    def fingerprint(self) -> str:
+        """The wheel and its hash."""
+        return WHEEL.fingerprint()
+
+    def prepare(self, making: Making) -> None:
+        """Copy the program alone: npm stays outside."""
+        (making.context / "bin").mkdir()
+        shutil.copy2(node(making.paths, making.steps) / "bin/node", making.context / "bin/node")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeModules:
+    """The npm packages of package-lock.json, in `node_modules`."""
+
+    def fingerprint(self) -> str:
+        """The pins stand in the folder."""
+        return TRIM
+
+    def prepare(self, making: Making) -> None:
+        """Let npm fetch and verify them."""
+        shutil.copytree(node_modules(making.paths, making.steps), making.context / "node_modules")
 
 
 @dataclass(frozen=True, slots=True)

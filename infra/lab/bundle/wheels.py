@@ -29,7 +29,9 @@ def wheels(paths: Paths, steps: Steps) -> Path:
     scratch.mkdir(parents=True)
     command: list[str | Path] = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     command += ["--only-binary", ":all:", "--dest", scratch, "--requirement", PINS]
-    PYPI.run(steps, "Python packages of the bundle", command)
+    name = "Python packages of the bundle"
+    with steps.step(name):
+        PYPI.run(steps, name, command)
     for older in folder.parent.iterdir():
         if older != scratch:
             shutil.rmtree(older)

@@ -25,7 +25,7 @@ def main() -> int:
     words = parser.parse_args()
     paths = Paths.from_environment()
     programs = words.bin or paths.bin
-    cluster = Cluster(paths, Steps(paths), Binaries(programs, words.cni or programs / "cni"), words.device_cidr)
+    cluster = Cluster(paths, Steps(paths), Binaries(programs, words.cni or programs / "cni"), lambda: words.device_cidr)
     try:
         if words.verb == "status":
             sys.stdout.write(json.dumps(cluster.status().as_json(), indent=1) + "\n")

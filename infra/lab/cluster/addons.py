@@ -23,9 +23,11 @@ PROGRAMS = {
     "pause": "pause",
     "coredns": "coredns",
     "local-path-provisioner": "local-path-provisioner",
+    "metrics-server": "metrics-server",
     "volume-folder": "volume-folder",
 }
 DEPLOYMENTS = (("kube-system", "coredns"), ("iotlab-storage", "local-path-provisioner"))
+NOT_AWAITED = (("kube-system", "metrics-server"),)  # ready after its second measurement, 20 s; nothing of the lab needs it
 
 
 def _image(name: str, program: Path) -> StaticImage:
@@ -39,7 +41,7 @@ def build_images(programs: Path, folder: Path) -> Path:
     """Make the add-ons' images of static programs; an archive that was made of the same programs is used again.
 
     Args:
-        programs: the folder with pause, coredns, local-path-provisioner and volume-folder, all static.
+        programs: the folder with those of PROGRAMS, all static.
         folder: where the archive is kept.
 
     Raises:
@@ -78,6 +80,7 @@ def manifests(network: Network, images: Mapping[str, str]) -> list[dict[str, Any
         "volumes": str(HOME / "volumes"),
         "coredns": images["coredns"],
         "provisioner": images["local-path-provisioner"],
+        "metrics": images["metrics-server"],
         "helper": images["volume-folder"],
     }
     found: list[dict[str, Any]] = []

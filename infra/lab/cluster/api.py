@@ -16,6 +16,7 @@ from infra.lab.errors import LabError
 FIELD_MANAGER = "iotlab-cluster"
 OK = range(200, 300)
 PLURALS = {
+    "APIService": "apiservices",
     "ClusterRole": "clusterroles",
     "ClusterRoleBinding": "clusterrolebindings",
     "ConfigMap": "configmaps",

@@ -20,6 +20,7 @@ from typing import Any
 from infra.lab.cluster import addons, config, leftovers, lock, network, pki, preflight, status
 from infra.lab.cluster.api import Api, deployment_ready, node_ready
 from infra.lab.cluster.exposure import forwards
+from infra.lab.cluster.forward import Forward
 from infra.lab.cluster.images import ImageStore
 from infra.lab.cluster.layout import NODE, Binaries, Folders, search_also
 from infra.lab.cluster.lock import Owner
@@ -52,8 +53,10 @@ RUNTIME = (
 class Cluster:
     """One machine's cluster. Starting twice is the same as once; a start that was killed can be repeated."""
 
-    def __init__(self, paths: Paths, steps: Steps, binaries: Binaries, device_cidr: str | None = None) -> None:
-        """`device_cidr` is the one private network to which MQTT is opened."""
+    def __init__(
+        self, paths: Paths, steps: Steps, binaries: Binaries, device_cidr: Callable[[], str | None] = lambda: None
+    ) -> None:
+        """`device_cidr` tells the one private network to which MQTT is opened; stopping does not ask it."""
         self.paths = paths
         self.folders = Folders(paths.cluster)
         self._steps = steps
@@ -83,7 +86,7 @@ class Cluster:
             UserError: the machine lacks something, or another lab runs on it.
         """
         owner = self._own()
-        carried = forwards("the node", self._device_cidr)
+        carried = forwards("the node", self._device_cidr())
         if not owner and not leftovers.processes(self.paths):  # those of a killed lab hold its ports until `start` ends them
             preflight.check_early(carried)
 
@@ -140,7 +143,7 @@ class Cluster:
         """Take over the running cluster if it is what is wanted now; else stop it and say False."""
         chosen = network.choose(self.folders.network, ())
         spec = self._spec(chosen, images)
-        wanted = [asdict(forward) for forward in forwards(chosen.node, self._device_cidr)]
+        wanted = [asdict(forward) for forward in forwards(chosen.node, self._device_cidr())]
         try:
             running = json.loads(self.folders.spec.read_text())
         except (OSError, ValueError):
@@ -149,6 +152,7 @@ class Cluster:
             self.stop()
             return False
         if running["forwards"] != wanted:
+            preflight.check_ports([Forward(**new) for new in wanted if new not in running["forwards"]])
             self._write_spec(spec | {"forwards": wanted})
             os.kill(owner.pid, signal.SIGHUP)
         return True
@@ -159,7 +163,7 @@ class Cluster:
     def _launch(self, images: dict[str, str]) -> Owner:
         leftovers.remove(self.paths)
         chosen = network.choose(self.folders.network, network.machine_routes())
-        carried = forwards(chosen.node, self._device_cidr)
+        carried = forwards(chosen.node, self._device_cidr())
         preflight.check(self._binaries, self.folders, carried)
         pki.ensure(self.folders.pki, pki.wanted(NODE, chosen.node, chosen.api))
         config.write(self.folders, chosen, self._binaries.cni, images["pause"], self.paths.kubeconfig)
@@ -279,6 +283,8 @@ class Cluster:
         with contextlib.suppress(ProcessLookupError):
             os.kill(owner.pid, signal.SIGTERM)
             while self.owner() == owner:
+                if time.monotonic() > deadline + SUPERVISOR_LIMIT_S:
+                    raise LabError(f"the cluster's supervisor (process {owner.pid}) does not end, even when killed.")
                 if time.monotonic() > deadline:
                     os.kill(owner.pid, signal.SIGKILL)
                 time.sleep(0.05)

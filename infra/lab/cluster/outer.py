@@ -97,7 +97,10 @@ async def run(folders: Folders) -> None:
             await asyncio.wait([*waits.values(), again], return_when=asyncio.FIRST_COMPLETED)
             if again.done():
                 reload.clear()
-                await forwarder.use(_forwards(folders))
+                try:
+                    await forwarder.use(_forwards(folders))
+                except OSError as refused:  # `up` has tried the ports a moment ago; the cluster goes on without the new one
+                    sys.stderr.write(f"a port could not be opened: {refused}\n")
             again.cancel()
         await forwarder.use([])
     finally:

@@ -70,7 +70,12 @@ def _holder(port: int) -> str:
     return "another program"
 
 
-def _ports(forwards: Sequence[Forward]) -> None:
+def check_ports(forwards: Sequence[Forward]) -> None:
+    """Check that nobody listens where the cluster will.
+
+    Raises:
+        UserError: names the port and who has it.
+    """
     for forward in forwards:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -120,7 +125,7 @@ def check(binaries: Binaries, folders: Folders, forwards: Sequence[Forward]) -> 
     _programs()
     _open_files()
     _space(folders.home)
-    _ports(forwards)
+    check_ports(forwards)
     _kernel(binaries, folders)
 
 
@@ -133,5 +138,5 @@ def check_early(forwards: Sequence[Forward]) -> None:
     _root()
     _programs([name for name in PROGRAMS if name != "ip"])
     _open_files()
-    _ports(forwards)
+    check_ports(forwards)
     _namespaces()

@@ -266,8 +266,17 @@ LOCAL_PATH = Part(
     checks={"local-path-provisioner": VERSION},
 )
 
+METRICS_SERVER = Part(
+    name="metrics-server",
+    version=versions.METRICS_SERVER,
+    lane="build",
+    disk_gb=0.9,
+    recipes=(GoProgram("metrics-server", "metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"),),
+    checks={"metrics-server": VERSION},
+)
+
 # In the order in which the lanes make them: what others wait for comes first.
-PARTS = (DEBIAN, KUBECTL_HELM, TRAEFIK, PAUSE, VOLUME_FOLDER, PULUMI, KUBERNETES, COREDNS, LOCAL_PATH)
+PARTS = (DEBIAN, KUBECTL_HELM, TRAEFIK, PAUSE, VOLUME_FOLDER, PULUMI, KUBERNETES, COREDNS, METRICS_SERVER, LOCAL_PATH)
 
 # Not a part of the lab: only where the machine's own Go is missing or too old.
 GO = Part(

@@ -35,7 +35,18 @@ def test_one_without_a_login_has_an_address_alone_and_one_that_is_not_there_has_
 
 
 def test_what_is_mounted_is_what_is_handed_in() -> None:
-    assert jupyter.values(ARGS, "jupyter-users", [ENGINE, Access(wiring.KAFKA, ())])["secrets"] == ["engine-admin"]
+    assert jupyter.values(ARGS, "jupyter-users", [ENGINE, Access(wiring.KAFKA, ())], None)["secrets"] == ["engine-admin"]
+
+
+def test_notebooks_reach_the_services_that_are_handed_in_over_edges_that_are_drawn() -> None:
+    _, values = run_program({"services": list(SETS)}).charts()["jupyter"]
+    reached = {(one["app"], one["port"]) for one in values["egress"]}
+    assert reached == {(endpoint.host, endpoint.port) for endpoint in wiring.reached_by("jupyter")}
+    assert values["dataClaim"] == wiring.DATA_CLAIM
+    assert values["env"]["CAMUNDA_USER"] == "admin"
+    _, alone = run_program({"services": ["core", "jupyter"]}).charts()["jupyter"]
+    assert "CAMUNDA_URL" not in alone["env"]
+    assert "camunda" not in {one["app"] for one in alone["egress"]}
 
 
 @pytest.mark.parametrize("scale", sorted(SCALES))
@@ -59,4 +70,4 @@ def test_the_room_for_lessons_is_restricted_and_nothing_gets_in_or_out() -> None
 
 
 def test_a_stack_without_jupyter_has_no_room_for_lessons() -> None:
-    assert wiring.LESSONS not in run_program({}).of("kubernetes:core/v1:Namespace")
+    assert wiring.LESSONS not in run_program({"services": ["core"]}).of("kubernetes:core/v1:Namespace")

@@ -75,6 +75,7 @@ def embedded(tmp_path: Path, stack: str) -> Any:
         paths=paths,
         stack_name=stack,
         settings=None,
+        runs_here=False,
         kubeconfig=paths.kubeconfig,
         toolchain=SimpleNamespace(missing=list, ensure=lambda: None),
         bundle=SimpleNamespace(check=lambda: None, ensure=lambda: SimpleNamespace(archive=None)),

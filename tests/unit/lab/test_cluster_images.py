@@ -94,7 +94,7 @@ def test_what_is_no_archive_is_refused_with_its_name(tmp_path: Path, content: by
 
 def test_an_archive_without_an_addon_is_refused_with_its_name(programs: Path, tmp_path: Path) -> None:
     write([StaticImage("localhost/iotlab/pause:1", {"/pause": programs / "pause"}, ["/pause"], "0:0")], tmp_path / "one.tar")
-    with pytest.raises(LabError, match="lacks coredns, local-path-provisioner, volume-folder"):
+    with pytest.raises(LabError, match="lacks coredns, local-path-provisioner, metrics-server, volume-folder"):
         addons.image_names(tmp_path / "one.tar")
 
 

@@ -31,7 +31,8 @@ def test_nobody_owns_a_machine_without_a_lab(file: Path) -> None:
     assert lock.read(file) is None
 
 
-def test_the_holder_is_named_and_nobody_else_gets_it(file: Path) -> None:
+def test_the_holder_is_named_and_nobody_else_gets_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PATIENCE_S", 0.2)
     held = lock.Lock(file)
     assert held.take(Path("/state"))
     owner = lock.read(file)

@@ -63,7 +63,7 @@ def test_a_file_that_cannot_be_written_is_refused_first(lab: Any, tmp_path: Path
 
 @pytest.mark.parametrize(("cidr", "said"), [("hello", "is no network"), ("8.8.8.0/24", "no private network")])
 def test_a_wrong_network_of_boards_is_refused_first(lab: Any, cidr: str, said: str) -> None:
-    lab.cluster = cluster.Cluster(lab.paths, lab.steps, Binaries(lab.paths.bin, lab.paths.bin), cidr)
+    lab.cluster = cluster.Cluster(lab.paths, lab.steps, Binaries(lab.paths.bin, lab.paths.bin), lambda: cidr)
     with pytest.raises(UserError, match=said):
         bringup.up(lab)
 
@@ -76,7 +76,7 @@ def test_missing_programs_are_refused_first_but_ip_which_the_toolchain_brings(la
 
 def test_a_port_in_use_is_refused_first_unless_a_killed_lab_still_holds_it(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = Mock(side_effect=UserError("port 1 is in use"))
-    monkeypatch.setattr(cluster_preflight, "_ports", taken)
+    monkeypatch.setattr(cluster_preflight, "check_ports", taken)
     monkeypatch.setattr(psutil, "net_connections", lambda _: [])
     with pytest.raises(UserError, match="port 1 is in use"):
         bringup.up(lab)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infra.lab import kubernetes_plugin
+from infra.lab.console import Steps
 from infra.lab.errors import LabError
 from infra.lab.paths import Paths
 
@@ -98,7 +99,8 @@ def test_a_change_is_noticed_only_after_a_first_up_and_for_each_stack_alone(tmp_
 def test_a_sealed_lab_does_not_try_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IOTLAB_SEALED", "1")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("it tried"))
-    assert kubernetes_plugin.choose(Paths(tmp_path, tmp_path), {})
+    paths = Paths(tmp_path, tmp_path)
+    assert kubernetes_plugin.choose(paths, {}, Steps(paths))
 
 
 def test_a_download_site_that_is_silent_costs_no_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,4 +110,5 @@ def test_a_download_site_that_is_silent_costs_no_attempt(tmp_path: Path, monkeyp
     monkeypatch.delenv("IOTLAB_SEALED", raising=False)
     monkeypatch.setattr(kubernetes_plugin, "open_https", silent)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("it tried"))
-    assert kubernetes_plugin.choose(Paths(tmp_path, tmp_path), {})
+    paths = Paths(tmp_path, tmp_path)
+    assert kubernetes_plugin.choose(paths, {}, Steps(paths))

@@ -44,9 +44,28 @@ def test_too_little_memory_names_need_and_have(paths: Paths, monkeypatch: pytest
 
 
 def test_too_little_disk_is_asked_for_by_what_is_still_to_build(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.parse({"iotlab:services": ["mosquitto", "fleet"]})
     monkeypatch.setattr(psutil, "disk_usage", lambda _: SimpleNamespace(free=10 * 10**9))
-    preflight.check_machine(paths, SETTINGS, warm=True)
+    preflight.check_machine(paths, settings, warm=True)
     with pytest.raises(UserError, match="has 10 GB free, 18 are needed"):
+        preflight.check_machine(paths, settings, warm=False)
+
+
+def test_too_little_disk_for_the_scales_volumes_is_refused_but_what_lies_there_counts(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = Settings.parse({"iotlab:scale": "M"})
+    need = preflight.DISK_WARM_GB + large.volumes_gb
+    monkeypatch.setattr(psutil, "disk_usage", lambda _: SimpleNamespace(free=(need - 1) * 10**9))
+    with pytest.raises(UserError, match=f"{need} are needed"):
+        preflight.check_machine(paths, large, warm=True)
+    monkeypatch.setattr(preflight, "size_gb", lambda _: 2.0)
+    preflight.check_machine(paths, large, warm=True)
+
+
+def test_too_few_cores_for_what_the_services_ask_for_are_refused(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "CLUSTER_CPU_M", 2_000)
+    with pytest.raises(UserError, match="needs 3 cores, this machine has 2: take a smaller scale"):
         preflight.check_machine(paths, SETTINGS, warm=False)
 
 

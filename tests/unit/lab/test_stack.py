@@ -1,9 +1,7 @@
 """The stack's files: the checkout is read, never written; bad ones are the user's fault."""
 
 import os
-import signal
 import stat
-import subprocess
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -137,20 +135,9 @@ def test_forgetting_a_stack_leaves_the_others_state(tmp_path: Path) -> None:
     assert left == sorted(name.format("kind") for name in names)
 
 
-def test_an_orphaned_engine_is_ended_whoever_adopted_it_and_a_persons_own_is_not(tmp_path: Path) -> None:
-    stack = Stack("local", Paths(tmp_path / "cache", tmp_path / "state"), {"PATH": ""}, tmp_path / "kubeconfig")
-    of_a_shell = {"PATH": os.defpath, "PULUMI_HOME": stack.env()["PULUMI_HOME"]}
-    elsewhere = {"PATH": os.defpath, "PULUMI_HOME": str(tmp_path), module.ENGINE_OF_LAB: "1"}
-    with (
-        subprocess.Popen(["sleep", "60"], env=of_a_shell | {module.ENGINE_OF_LAB: "1"}) as orphan,
-        subprocess.Popen(["sleep", "60"], env=of_a_shell) as persons,
-        subprocess.Popen(["sleep", "60"], env=elsewhere) as of_another_state,
-    ):
-        try:
-            stack.end_orphans()
-            assert orphan.wait(timeout=10) == -signal.SIGTERM
-            assert persons.poll() is None
-            assert of_another_state.poll() is None
-        finally:
-            for process in (orphan, persons, of_another_state):
-                process.kill()
+def test_what_pulumi_refuses_before_it_starts_is_a_sentence_too(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    said = automation.CommandResult(stdout="", stderr="error: no stack named 'local' found", code=255)
+    monkeypatch.setattr(automation, "select_stack", Mock(side_effect=automation.CommandError(said)))
+    with pytest.raises(LabError, match=r"pulumi: .*no stack named 'local' found"):
+        stack.up(print)
