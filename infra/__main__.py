@@ -39,6 +39,7 @@ if settings.has("influxdb"):
     influxdb = InfluxDB("influxdb", InfluxDBArgs(settings.image("influxdb"), settings.scale, settings.rotation), inside)
 if settings.has("camunda"):
     camunda = Camunda("camunda", CamundaArgs(settings.image("camunda"), settings.scale, settings.rotation), inside)
+worker = camunda.access("worker") if settings.has("camunda") else None
 
 if settings.has("fleet"):
     Fleet("fleet", app, devices=settings.fleet, writes=mosquitto.access("fleet"), opts=inside)
@@ -48,11 +49,10 @@ if settings.has("node-red"):
     drawn = NodeRedArgs(
         settings.image("node-red"), settings.scale, settings.rotation, settings.node_red_carries, settings.node_red_starts
     )
-    NodeRed("node-red", drawn, reads=mosquitto.access("node-red"), writes=kafka.access, opts=inside)
+    NodeRed("node-red", drawn, reads=mosquitto.access("node-red"), writes=kafka.access, starts=worker, opts=inside)
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
 if settings.has("kafka"):
-    worker = camunda.access("worker") if settings.has("camunda") else None
     consumers(settings.chosen, app, kafka=kafka.access, data=data, camunda=worker, opts=inside)
 if settings.has("canary"):
     canary = Canary(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from fleet.car import Car
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
