@@ -60,9 +60,10 @@ if settings.has("canary"):
     )
 
 if settings.has("jupyter"):
-    speaks = [mosquitto.access("lab"), kafka.access, influxdb.access("reader")]
+    engine = [camunda.access("admin")] if settings.has("camunda") else []
+    speaks = [mosquitto.access("lab"), kafka.access, influxdb.access("reader"), *engine]
     jupyter = JupyterArgs(settings.image("jupyter"), settings.image("apps"), settings.scale, settings.rotation)
-    Jupyter("jupyter", jupyter, speaks, inside)
+    Jupyter("jupyter", jupyter, speaks, data, inside)
 
 if settings.has("ingress"):
     behind = [canary.status] if settings.has("canary") else []

@@ -62,7 +62,7 @@ _SMALL = {
     "iot-kafka-consumer": Budget(48, 160, 20),
     "iot-kafka-pipe": Budget(48, 160, 20),
     "node-red": Budget(128, 320, 50),
-    # the server 110 MB, a kernel with pandas 150, with TensorFlow training 330 and 400 of pages of its library; 2026-11
+    # the server 110 MB, a kernel with pandas 140, with TensorFlow training 330 and 410 of pages of its library; 2026-11
     "jupyter": Budget(256, 1500, 50),
     "iot-kafka-alert": Budget(48, 160, 20),
     "process-worker": Budget(48, 160, 20),

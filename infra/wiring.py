@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 NAMESPACE = "iotlab"
-DATA_CLAIM = "data-claim"  # the volume at /data, shared by the consumers and the notebooks
-CSV_FILE = "/data/ml-data.csv"  # sensor,temp,hum,class of every reading, for the notebooks
 LESSONS = "lessons"  # the namespace in which exercises with Kubernetes make their objects
 RESERVED_DEVICE = "lab-canary"  # the doctor's readings carry it; they have lanes of their own in every hop
 
@@ -272,6 +270,7 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("jupyter", MOSQUITTO),
     ("jupyter", KAFKA),
     ("jupyter", INFLUXDB),
+    ("jupyter", CAMUNDA),
 )
 
 

@@ -15,8 +15,8 @@ from infra.lab.toolchain.golang import size_gb
 from infra.scales import CLUSTER_CPU_M, CLUSTER_MB
 from infra.settings import Settings
 
-DISK_COLD_GB = 15  # Go's caches reach 8.6 GB while the toolchain is built, which itself stays with 1.1 GB, 2026-11-22
-DISK_WARM_GB = 5
+DISK_COLD_GB = 18  # Go's caches reach 8.6 GB while the toolchain is built, which itself stays with 1.1 GB, 2026-11-22
+DISK_WARM_GB = 8  # the image with TensorFlow alone: 1.9 GB where it is built, 0.5 packed twice, 1.9 in the cluster, 2026-11-26
 CORES = 2
 FILES_BASE = 4_096  # the control plane's own connections and watches
 

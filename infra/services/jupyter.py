@@ -18,6 +18,7 @@ from infra.scales import Scale
 from infra.services._access import Access, Users
 from infra.services._release import release, resources
 from infra.services.namespace import Namespace
+from infra.services.shared_data import Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ def env(args: JupyterArgs, speaks: Sequence[Access]) -> dict[str, str]:
     return found
 
 
-def values(args: JupyterArgs, secret: str, speaks: Sequence[Access]) -> dict[str, Any]:
-    """The chart's values; `secret` names the Secret with the token."""
+def values(args: JupyterArgs, secret: str, speaks: Sequence[Access], data: Volume | None) -> dict[str, Any]:
+    """The chart's values; `secret` names the Secret with the token, `data` is the shared volume."""
     return {
         "image": args.image,
         "existingSecret": secret,
@@ -59,10 +60,10 @@ def values(args: JupyterArgs, secret: str, speaks: Sequence[Access]) -> dict[str
         "secrets": [access.secret for access in speaks if access.secret],
         "external": {"enabled": True, "nodePort": wiring.node_port("jupyter"), "sources": list(wiring.PRIVATE_NETWORKS)},
         "clients": wiring.clients_of(wiring.JUPYTER),
-        "egress": [{"app": reached.host, "port": reached.port} for reached in wiring.reached_by("jupyter")],
+        "egress": [{"app": access.endpoint.host, "port": access.endpoint.port} for access in speaks],
         "apiServer": {"networks": list(wiring.PRIVATE_NETWORKS), "ports": list(wiring.API_PORTS)},
         "lessons": {"namespace": wiring.LESSONS},
-        "dataClaim": wiring.DATA_CLAIM,
+        "dataClaim": data.claim if data else "",
         "resources": resources(args.scale.budgets["jupyter"]),
     }
 
@@ -71,13 +72,19 @@ class Jupyter(pulumi.ComponentResource):
     """The server with its token, and the namespace for lessons."""
 
     def __init__(
-        self, name: str, args: JupyterArgs, speaks: Sequence[Access], opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        args: JupyterArgs,
+        speaks: Sequence[Access],
+        data: Volume | None,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`name` is the release's and the host's name; `speaks` are the services that notebooks use."""
+        """`name` is the release's and the host's name; `speaks` are the services that notebooks use, `data` the shared volume."""
         super().__init__("iotlab:services:Jupyter", name, None, opts)
         self._users = Users(wiring.JUPYTER, [wiring.JUPYTER_USER], args.rotation, self)
         lessons = Namespace("lessons", wiring.LESSONS, pulumi.ResourceOptions(parent=self))
         needs = [self._users.made, lessons, *(resource for access in speaks for resource in access.needs)]
-        self._server = release(name, "jupyter", values(args, self._users.secret, speaks), self, needs)
+        needs += data.needs if data else ()
+        self._server = release(name, "jupyter", values(args, self._users.secret, speaks, data), self, needs)
         self.access = self._users.access(wiring.JUPYTER_USER, self._server)
         self.register_outputs({})

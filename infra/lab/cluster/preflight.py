@@ -18,7 +18,7 @@ from infra.lab.cluster.forward import Forward
 from infra.lab.cluster.layout import Binaries, Folders
 from infra.lab.errors import UserError
 
-FREE_DISK_GB = 3  # images twice (as packed and as unpacked), etcd, logs; volumes come on top and are checked by scale
+FREE_DISK_GB = 5  # images twice (as packed and as unpacked), etcd, logs; volumes come on top and are checked by scale
 OPEN_FILES = 8_192  # each part with a hundred pods stays below 2,000; a forwarded connection takes 2
 ALONE = ("unshare", "--pid", "--fork", "--mount", "--net", "--uts", "--ipc", "--kill-child", "--mount-proc")
 PROGRAMS = ("ip", "mount", "umount", "unshare", "nsenter", "setpriv")

@@ -237,9 +237,9 @@ def _rows(file: Path) -> Iterator[list[str]]:
             yield cells
 
 
-def save(figure: Any, name: str) -> Path:
-    """Keep a figure as `plots/<name>.png` in the work folder."""
+def save(figure: Any, name: str) -> None:
+    """Keep a figure as `plots/<name>.png` beside the notebook, and say where."""
     file = Path("plots") / f"{name}.png"
     file.parent.mkdir(exist_ok=True)
     figure.savefig(file, dpi=100, bbox_inches="tight")
-    return file
+    print(file)
