@@ -48,13 +48,12 @@ CLOSED = (
     "/camunda/../engine-rest/task",
     "/camunda/app/../../engine-rest/task",
     "/camunda/api/engine/engine",
-    "/camunda/api/engine/engine/",
     "/camunda/api/engine/engine/default/task",
     "/camunda/api/engine/engine/default/process-definition",
     "/camunda/api/engine/engine/default/identity/password-policy",
     "/camunda/api/cockpit/plugin/base/default/process-definition",
     "/camunda/api/admin/plugin/adminPlugins/default/authorizations",
-    "/camunda/app/../api/engine/engine/",
+    "/camunda/app/../api/engine/engine/default/task",
     "/h2-console",
     "/actuator",
     "/error",
@@ -88,6 +87,12 @@ def test_nobody_gets_in_without_a_login(camunda: Camunda, path: str) -> None:
         answer = connection.getresponse()
         assert answer.status in {400, 401}, f"{method} {path}: {answer.status} {answer.read()!r}"
         connection.close()
+
+
+def test_the_login_page_learns_the_engines_name_and_nothing_else(camunda: Camunda) -> None:
+    path = "/camunda/api/engine/engine/"
+    assert json.loads(camunda.ask("GET", path).data) == [{"name": "default"}]
+    assert {camunda.ask(method, path).status for method in ("POST", "PUT", "DELETE")} == {401}
 
 
 @pytest.mark.parametrize("login", ["admin:admin", "demo:demo", "worker:", "worker:x", ":", "nobody:worker-secret"])

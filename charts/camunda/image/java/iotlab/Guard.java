@@ -20,9 +20,10 @@ import org.operaton.bpm.webapp.impl.security.auth.Authentications;
 import org.springframework.web.filter.OncePerRequestFilter;
 
 /**
- * Who may reach what: without a login the pages' own files, their login, and {@code /healthz}; nothing else.
+ * Who may reach what: without a login the pages' own files, their login with the list of engines that it asks for, and {@code
+ * /healthz}; nothing else.
  *
- * <p>The engine's own filters leave some paths of both APIs open (its name, its version, its password policy, the page that
+ * <p>The engine's own filters leave more of both APIs open (its version, its password policy, the page that
  * makes the first user). Here the list is of what is open, so that a path that nobody thought of is closed.
  */
 final class Guard extends OncePerRequestFilter {
@@ -31,6 +32,7 @@ final class Guard extends OncePerRequestFilter {
     private static final Pattern LOGIN = Pattern.compile("/camunda/api/admin/auth/user/default(/login/[a-z]+|/logout)?");
     private static final Pattern PAGES = Pattern.compile(
             "/|/favicon\\.ico|/camunda/?|/camunda/(app|lib|assets|plugin)/.*|/camunda/favicon\\.ico|/camunda/api/[a-z]+/plugin/[A-Za-z-]+/static/.*");
+    private static final Pattern ENGINES = Pattern.compile("/camunda/api/engine/engine/"); // the login page asks: [{"name":"default"}]
     private static final Pattern FIRST_USER = Pattern.compile("/camunda/(api/admin|app/admin/[^/]+)/setup(/.*)?");
     private static final Pattern API = Pattern.compile("/camunda/api/.*");
 
@@ -50,6 +52,8 @@ final class Guard extends OncePerRequestFilter {
             rest(request, response, chain);
         } else if (is(FIRST_USER, path)) {
             response.sendError(HttpServletResponse.SC_NOT_FOUND);
+        } else if ("GET".equals(request.getMethod()) && is(ENGINES, path)) {
+            chain.doFilter(request, response);
         } else if (is(LOGIN, path) || is(PAGES, path) || (is(API, path) && hasSession(request))) {
             chain.doFilter(request, response);
         } else {
