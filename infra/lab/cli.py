@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from infra.lab import bringup, views
+from infra.lab import bringup, fleet, views
 from infra.lab.access import authority_hint, board_hint, given_hint, logins
 from infra.lab.console import console
 from infra.lab.doctor import diagnose, settle
@@ -173,6 +173,47 @@ def bundle_export(file: Annotated[Path, typer.Argument(help="Where to write the 
     lab = Lab(stack)
     with lab.lock():
         export_bundle(lab, file)
+
+
+fleet_app = typer.Typer(help="Simulated devices: car, iotkit, fan.", no_args_is_help=True)
+app.add_typer(fleet_app, name="fleet")
+Kind = Annotated[str, typer.Argument(help="car, iotkit or fan.")]
+Count = Annotated[int, typer.Argument(min=1, help="How many.")]
+
+
+@fleet_app.command("list")
+def fleet_list(stack: StackName = LOCAL, json_: AsJson = False) -> None:
+    """Show how many devices of each kind there are."""
+    devices = Lab(stack).settings.fleet
+    if json_:
+        _print_json(devices)
+        return
+    for kind, count in devices.items():
+        console.print(f"{kind:<8}{count:>6}")
+
+
+@fleet_app.command("add", epilog="Example: ./lab fleet add iotkit 3")
+def fleet_add(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
+    """Add devices; they stay until they are removed."""
+    _change_fleet(stack, kind, count)
+
+
+@fleet_app.command("remove", epilog="Example: ./lab fleet remove iotkit 3")
+def fleet_remove(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
+    """Remove devices."""
+    _change_fleet(stack, kind, -count)
+
+
+def _change_fleet(stack: str, kind: str, by: int) -> None:
+    lab = Lab(stack)
+    with lab.lock():
+        fleet.keep(lab.paths, stack, fleet.change(lab.settings, kind, by))
+        changed = Lab(stack)
+        if changed.embedded and not changed.cluster.status().running:
+            console.print("The lab is not up; the next ./lab up has them.")
+            return
+        bringup.up(changed)
+    console.print(f"The fleet has {changed.settings.fleet[kind]} devices of the kind {kind} now.")
 
 
 @app.command(

@@ -38,7 +38,7 @@ class Lab:
     @cached_property
     def settings(self) -> Settings:
         """The stack's checked settings."""
-        return settings_of(self.stack_name)
+        return settings_of(self.stack_name, self.paths)
 
     @property
     def embedded(self) -> bool:

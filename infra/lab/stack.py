@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import yaml
 from pulumi import automation
 
-from infra.lab import engines
+from infra.lab import engines, fleet
 from infra.lab.cluster.pki import write_private
 from infra.lab.errors import LabError, UserError, last_line
 from infra.lab.paths import ROOT, Paths
@@ -53,14 +53,15 @@ def config_of(name: str) -> dict[str, object]:
     return {str(key): value for key, value in config.items()}
 
 
-def settings_of(name: str) -> Settings:
-    """The checked settings of the stack `name`, as the program will see them.
+def settings_of(name: str, paths: Paths | None = None) -> Settings:
+    """The checked settings of the stack `name`; with `paths`, as the program of that lab will see them.
 
     Raises:
         UserError: the configuration cannot work.
     """
+    config = config_of(name)
     try:
-        settings = Settings.parse(config_of(name))
+        settings = Settings.parse(fleet.laid_over(config, paths, name) if paths else config)
         settings.refuse_illegal_pairs()
     except SettingsError as wrong:
         raise UserError(f"Pulumi.{name}.yaml: {wrong}") from wrong
@@ -124,7 +125,7 @@ class Stack:
             write_private(passphrase, secrets.token_urlsafe(32).encode())
         if not self._salt():
             self._init()
-        config = config_of(self.name)
+        config = fleet.laid_over(config_of(self.name), self.paths, self.name)
         config[f"{PROJECT}:kubeconfig"] = str(self.kubeconfig)  # the one context that is meant, under an absolute path
         config[f"{PROJECT}:images"] = dict(images)
         whole = {"encryptionsalt": self._salt(), "config": config}
@@ -220,7 +221,7 @@ class Stack:
             shutil.rmtree(folder)
         for file in kept.glob(f"stacks/{PROJECT}/{self.name}.json*"):
             file.unlink()
-        for file in (self.private_file, self.paths.authority):
+        for file in (self.private_file, self.paths.authority, fleet.file_of(self.paths, self.name)):
             file.unlink(missing_ok=True)
 
 

@@ -32,7 +32,7 @@ EVERY_S = 2.0
 WINDOW_S = 10.0
 Labels = Mapping[str, Collection[str]]  # the values that a sample's label may have
 CARRIED: Labels = {"topic": [route.kafka.name for route in wiring.ROUTES if route.kafka != wiring.CANARY]}
-WRITTEN: Labels = {"database": [wiring.CARS_DB]}
+WRITTEN: Labels = {"database": [wiring.CARS_DB, wiring.IOTKIT_DB]}
 COUNTERS: tuple[tuple[str, str, str, Labels, str], ...] = (  # hop, app that counts, its counter, labels, what it means
     ("fleet → mosquitto", "fleet", "fleet_acked_total", {}, "acknowledged by the broker"),
     ("mosquitto → bridge", "bridge", "bridge_received_total", CARRIED, "received by the bridge"),

@@ -24,7 +24,7 @@ def _keys(camunda: FakeCamunda) -> list[str]:
 def test_an_alert_starts_a_process_within_a_second_with_the_readings_before_it(kafka: Kafka, fixture_folder: Path) -> None:
     topic, dead = kafka.topic("broker"), kafka.topic("dead-letter", 1)
     boards = Boards(kafka, topic)
-    with serving(FakeCamunda()) as camunda, running(alert_process(fixture_folder, kafka, topic, dead, camunda)) as app:
+    with serving(FakeCamunda()) as camunda, running(alert_process(fixture_folder, kafka, topic, dead, camunda.login)) as app:
         boards.publish([("iotkit/hall-3/sensor", b"0xBC,31.00,40.0,high")])
         wait_until("the reading is read", lambda: app.metric("alert_process_records_read_total") == 1)
         begun_s = time.monotonic()
@@ -45,7 +45,7 @@ def test_an_alert_starts_a_process_within_a_second_with_the_readings_before_it(k
 def test_while_camunda_is_away_alerts_wait_and_none_is_lost_or_started_twice(kafka: Kafka, fixture_folder: Path) -> None:
     topic, dead = kafka.topic("broker"), kafka.topic("dead-letter", 1)
     boards, camunda = Boards(kafka, topic), FakeCamunda()
-    with running(alert_process(fixture_folder, kafka, topic, dead, camunda)) as app:
+    with running(alert_process(fixture_folder, kafka, topic, dead, camunda.login)) as app:
         boards.publish((f"iotkit/d{number:02d}/alert", ALERT) for number in range(10))
         wait_until("it waits", lambda: app.metric("alert_process_waits_total") >= 2)
         assert "Camunda" in (app.why_not_ready() or "")
@@ -67,7 +67,7 @@ def test_poison_and_what_camunda_refuses_for_good_are_dead_letters(kafka: Kafka,
     topic, dead = kafka.topic("broker"), kafka.topic("dead-letter", 1)
     with (
         serving(FakeCamunda(refuses="bad/")) as camunda,
-        running(alert_process(fixture_folder, kafka, topic, dead, camunda)) as app,
+        running(alert_process(fixture_folder, kafka, topic, dead, camunda.login)) as app,
     ):
         poison = [("iotkit/a/alert", b"\xff\xfe"), ("iotkit/a/alert", b"hello"), ("iotkit/bad/alert", ALERT)]
         Boards(kafka, topic).publish(
@@ -84,7 +84,7 @@ def test_poison_and_what_camunda_refuses_for_good_are_dead_letters(kafka: Kafka,
 def test_after_a_restart_the_readings_are_read_back_without_starting_anything(kafka: Kafka, fixture_folder: Path) -> None:
     topic, dead = kafka.topic("broker", 1), kafka.topic("dead-letter", 1)
     boards = Boards(kafka, topic)
-    with serving(FakeCamunda()) as camunda, running(alert_process(fixture_folder, kafka, topic, dead, camunda)) as app:
+    with serving(FakeCamunda()) as camunda, running(alert_process(fixture_folder, kafka, topic, dead, camunda.login)) as app:
         boards.publish([("iotkit/a/sensor", b"0x1,30.50,40.0,high"), ("iotkit/b/alert", ALERT)])
         wait_until("both are committed", lambda: committed(kafka, wiring.ALERT_GROUP, topic, 1) == 2)
         app.terminate()
@@ -104,7 +104,7 @@ def test_a_new_group_leaves_the_alerts_of_yesterday_alone(kafka: Kafka, fixture_
     time.sleep(2.5)
     boards.publish([("iotkit/new/alert", ALERT)])
     camunda = FakeCamunda()
-    with serving(camunda), running(alert_process(fixture_folder, kafka, topic, dead, camunda, ALERT_PROCESS_FIRST_S="2")):
+    with serving(camunda), running(alert_process(fixture_folder, kafka, topic, dead, camunda.login, ALERT_PROCESS_FIRST_S="2")):
         wait_until("a process", lambda: bool(camunda.started))
         wait_until("it is committed", lambda: committed(kafka, wiring.ALERT_GROUP, topic, 1) == 2)
     assert _keys(camunda) == ["new"]

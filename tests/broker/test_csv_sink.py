@@ -48,6 +48,7 @@ def test_one_record_is_one_row_across_kill_9_at_any_moment(kafka: Kafka, fixture
             app.start()
             app.wait_until_ready()
         wait_until("all are committed", lambda: committed(kafka, wiring.CSV_GROUP, topic) == total, 60.0)
+        print(f"csv_sink {app.memory_mb()} MB")
     rows = Counter(_lines(file)[1:])
     assert _lines(file)[0] == "0x1,1.00,1.0,low"
     assert rows == Counter(sensor(number).decode() for number in range(total))

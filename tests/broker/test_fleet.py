@@ -9,6 +9,7 @@ from pathlib import Path
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 from telemetry.car import decode_json
+from telemetry.iotkit import decode, origin
 
 from infra import wiring
 from tests.support.apps import fleet, running
@@ -17,12 +18,12 @@ from tests.support.processes import wait_until
 
 
 @contextmanager
-def _listening(mosquitto: Mosquitto) -> Iterator[list[MQTTMessage]]:
+def _listening(mosquitto: Mosquitto, topic: str = f"{wiring.CARS_MQTT}/#") -> Iterator[list[MQTTMessage]]:
     found: list[MQTTMessage] = []
     client = Client(CallbackAPIVersion.VERSION2)
     client.username_pw_set("lab", PASSWORDS["lab"])
     client.on_message = lambda _c, _d, message: found.append(message)
-    client.on_connect = lambda listener, *_: listener.subscribe(f"{wiring.CARS_MQTT}/#", 1)
+    client.on_connect = lambda listener, *_: listener.subscribe(topic, 1)
     client.connect("127.0.0.1", mosquitto.port)
     client.loop_start()
     try:
@@ -63,3 +64,34 @@ def test_a_thousand_cars_connect_and_publish_from_one_process(mosquitto: Mosquit
         assert app.metric("fleet_connected") == 1000
         wait_until("readings are acknowledged", lambda: app.metric("fleet_acked_total") >= 500)
         assert app.metric("fleet_dropped_total") == 0
+
+
+def test_boards_publish_on_topics_of_their_own_and_on_no_others(mosquitto: Mosquitto, fixture_folder: Path) -> None:
+    more = {"FLEET_IOTKIT": "3", "FLEET_IOTKIT_INTERVAL_S": "0.2", "FLEET_ABNORMAL_PER_HOUR": "60"}
+    with _listening(mosquitto, f"{wiring.IOTKIT_MQTT}/#") as found:
+        with running(fleet(fixture_folder, mosquitto, 1, 1.0, **more)) as app:
+            wait_until("alerts and the rest came", lambda: len({message.topic.split("/")[2] for message in found}) >= 3, 120.0)
+            assert app.metric("fleet_connected") == 4
+            assert app.metric("fleet_dropped_total") <= 6  # what was due before they were connected: QoS 0 keeps nothing
+        stranger = Client(CallbackAPIVersion.VERSION2, client_id="stranger")
+        stranger.username_pw_set("fleet", PASSWORDS["fleet"])
+        stranger.connect("127.0.0.1", mosquitto.port)
+        stranger.loop_start()
+        stranger.publish(f"{wiring.IOTKIT_MQTT}/02-00-5e-00-00-01/sensor", b"not mine", 1).wait_for_publish(10.0)
+        stranger.publish(f"{wiring.IOTKIT_MQTT}/stranger/sensor", b"mine", 1).wait_for_publish(10.0)
+        wait_until("its own came", lambda: b"mine" in [message.payload for message in found])
+        stranger.disconnect()
+        stranger.loop_stop()
+    assert b"not mine" not in [message.payload for message in found]
+    boards = [origin(message.topic) for message in found]
+    assert {board.device for board in boards} == {"02-00-5e-00-00-01", "02-00-5e-00-00-02", "02-00-5e-00-00-03", "stranger"}
+    for board, message in zip(boards, found, strict=True):
+        if board.device != "stranger":
+            decode(board.kind, bytes(message.payload))
+
+
+def test_fans_share_their_topic(mosquitto: Mosquitto, fixture_folder: Path) -> None:
+    app = fleet(fixture_folder, mosquitto, 0, 1.0, FLEET_FANS="2", FLEET_FAN_INTERVAL_S="0.1")
+    with running(app):
+        wait_until("they publish", lambda: app.metric("fleet_acked_total") >= 20)
+        assert app.metric("fleet_dropped_total") <= 6

@@ -51,6 +51,7 @@ def test_one_reading_is_one_document_across_kill_9_at_any_moment(kafka: Kafka, f
             app.start()
             app.wait_until_ready(60.0)
         wait_until("all are committed", lambda: committed(kafka, wiring.PIPE_GROUP, topic) == total, 60.0)
+        print(f"json_pipe {app.memory_mb()} MB")
     found = Counter(json.dumps(document) for _, document in _documents(kafka, output))
     wanted: Counter[str] = Counter()
     for number in range(total):

@@ -16,7 +16,7 @@ VERDICT = {"device": "hall-3", "edge": "bridge-0", "severity": "critical", "verd
 
 def test_an_invoice_is_booked_and_a_verdict_is_published(kafka: Kafka, fixture_folder: Path) -> None:
     topic = kafka.topic("verdicts", 1)
-    with serving(FakeCamunda()) as camunda, running(process_worker(fixture_folder, kafka.address, topic, camunda)) as app:
+    with serving(FakeCamunda()) as camunda, running(process_worker(fixture_folder, kafka.address, topic, camunda.login)) as app:
         first = camunda.add("book-invoice", "", rnr="123", rbetrag="200.00")
         again = camunda.add("book-invoice", "", rnr="123", rbetrag="200.00")
         told = camunda.add("publish-verdict", "hall-3/hall/2026", **VERDICT)
@@ -35,7 +35,7 @@ def test_a_task_that_cannot_be_done_is_given_back_until_its_retries_are_used(kaf
     topic = kafka.topic("verdicts", 1)
     with serving(FakeCamunda()) as camunda:
         more = {"PROCESS_WORKER_RETRY_S": "0.1", "PROCESS_WORKER_RETRIES": "2"}
-        with running(process_worker(fixture_folder, kafka.address, topic, camunda, **more)) as app:
+        with running(process_worker(fixture_folder, kafka.address, topic, camunda.login, **more)) as app:
             wrong = camunda.add("publish-verdict", "a", **VERDICT | {"verdict": "maybe"})
             good = camunda.add("publish-verdict", "b", **VERDICT)
             wait_until("the other one is done", lambda: good.done is not None)
@@ -49,19 +49,19 @@ def test_while_kafka_is_away_a_verdict_keeps_its_retries_and_is_not_completed(ka
     topic, nowhere = kafka.topic("verdicts", 1), f"127.0.0.1:{free_port()}"
     with serving(FakeCamunda()) as camunda:
         told = camunda.add("publish-verdict", "a", **VERDICT)
-        with running(process_worker(fixture_folder, nowhere, topic, camunda, PROCESS_WORKER_RETRY_S="0.1")) as app:
+        with running(process_worker(fixture_folder, nowhere, topic, camunda.login, PROCESS_WORKER_RETRY_S="0.1")) as app:
             wait_until("it is given back", lambda: app.metric("process_worker_postponed_total") >= 1, 60.0)
             assert told.retries == 3
             assert told.done is None
             app.kill()
-        with running(process_worker(fixture_folder, kafka.address, topic, camunda)):
+        with running(process_worker(fixture_folder, kafka.address, topic, camunda.login)):
             wait_until("it is done", lambda: told.done is not None, 60.0)
     assert [key for key, _, _ in contents(kafka, topic)] == ["a"]
 
 
 def test_while_camunda_is_away_the_worker_waits_and_goes_on(kafka: Kafka, fixture_folder: Path) -> None:
     topic, camunda = kafka.topic("verdicts", 1), FakeCamunda()
-    app = process_worker(fixture_folder, kafka.address, topic, camunda)
+    app = process_worker(fixture_folder, kafka.address, topic, camunda.login)
     with running(app, ready=False):
         wait_until("it waits", lambda: app.metric("process_worker_waits_total") >= 2)
         assert "Camunda" in (app.why_not_ready() or "")

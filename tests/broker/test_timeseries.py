@@ -11,6 +11,7 @@ from telemetry.car import encode_json
 
 from infra import wiring
 from tests.support.apps import running, timeseries
+from tests.support.boards import Boards
 from tests.support.brokers import Influx, Kafka
 from tests.support.load import committed, contents, reading
 from tests.support.processes import wait_until
@@ -99,3 +100,18 @@ def test_a_line_that_influxdb_refuses_is_isolated_from_its_batch(kafka: Kafka, i
     letters = contents(kafka, dead)
     assert sorted(value for _, value, _ in letters) == sorted(stale)
     assert all("retention" in headers["reason"] for _, _, headers in letters)
+
+
+def test_readings_of_boards_become_points_and_their_other_messages_do_not(
+    kafka: Kafka, influx: Influx, fixture_folder: Path
+) -> None:
+    topic, dead = kafka.topic("broker"), kafka.topic("dead-letter", 1)
+    with running(timeseries(fixture_folder, kafka, influx.url, {"broker_message": topic}, dead)) as app:
+        good = [("iotkit/hall-3/sensor", b"0xBC,21.00,51.4,low"), ("iotkit/sensor", b"0xC2,33.00,40.0,high\0")]
+        others = [("iotkit/hall-3/alert", b"alert: hall"), ("iotkit/button", b"ON"), ("iotkit/actors/servo2", b"0.5")]
+        Boards(kafka, topic).publish([*good, *others, ("iotkit/sensor", b"\xff")])
+        wait_until("all are committed", lambda: committed(kafka, wiring.TIMESERIES_GROUP, topic) == 6)
+        assert app.metric("timeseries_records_skipped_total") == len(others)
+        assert app.metric("timeseries_dead_lettered_total") == 1
+    rows = influx.ask("SELECT device, temperature, condition FROM iotkit", wiring.IOTKIT_DB)
+    assert sorted(row[1:] for row in rows) == [["bridge-0", 33.0, "high"], ["hall-3", 21.0, "low"]]

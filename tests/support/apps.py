@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from infra import wiring
 from infra.lab.paths import ROOT
 from tests.support.brokers import Influx, Kafka, Mosquitto, password_file
-from tests.support.fake_camunda import PASSWORD, USER, FakeCamunda
+from tests.support.fake_camunda import Login
 from tests.support.processes import Process, free_port, wait_until
 
 
@@ -173,11 +173,12 @@ def _consumer(module: str, group: str, kafka: Kafka, topic: str, dead_letters: s
     }
 
 
-def _camunda(module: str, folder: Path, camunda: FakeCamunda) -> dict[str, str]:
+def _camunda(module: str, folder: Path, camunda: Login) -> dict[str, str]:
+    url, user, password = camunda
     file = folder / "password-camunda"
-    file.write_text(PASSWORD)
+    file.write_text(password)
     prefix = module.upper()
-    return {f"{prefix}_CAMUNDA_URL": camunda.url, f"{prefix}_CAMUNDA_USER": USER, f"{prefix}_CAMUNDA_PASSWORD_FILE": str(file)}
+    return {f"{prefix}_CAMUNDA_URL": url, f"{prefix}_CAMUNDA_USER": user, f"{prefix}_CAMUNDA_PASSWORD_FILE": str(file)}
 
 
 def csv_sink(folder: Path, kafka: Kafka, topic: str, dead_letters: str, file: Path, **more: str) -> App:
@@ -192,14 +193,14 @@ def json_pipe(folder: Path, kafka: Kafka, topic: str, output: str, dead_letters:
     return App("json_pipe", folder, env | {"JSON_PIPE_OUTPUT_TOPIC": output} | more)
 
 
-def alert_process(folder: Path, kafka: Kafka, topic: str, dead_letters: str, camunda: FakeCamunda, **more: str) -> App:
+def alert_process(folder: Path, kafka: Kafka, topic: str, dead_letters: str, camunda: Login, **more: str) -> App:
     """Processes in `camunda`; all alerts of a test are of one window."""
     env = _consumer("alert_process", wiring.ALERT_GROUP, kafka, topic, dead_letters) | _camunda("alert_process", folder, camunda)
     told = {"ALERT_PROCESS_PROCESS": wiring.MAINTENANCE_PROCESS, "ALERT_PROCESS_DASHBOARD": wiring.DASHBOARD_URL}
     return App("alert_process", folder, env | told | {"ALERT_PROCESS_WINDOW_S": "86400"} | more)
 
 
-def process_worker(folder: Path, brokerlist: str, topic: str, camunda: FakeCamunda, **more: str) -> App:
+def process_worker(folder: Path, brokerlist: str, topic: str, camunda: Login, **more: str) -> App:
     """A worker of `camunda`."""
     env = {
         "PROCESS_WORKER_BROKERLIST": brokerlist,

@@ -98,11 +98,6 @@ class Camunda(Process):
         """The newest version of a process that the engine has."""
         return int(self.rest("GET", f"/process-definition/key/{process}")["version"])
 
-    def memory_mb(self) -> int:
-        """The process's memory at its highest, MB."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM"))
-
 
 @pytest.fixture(scope="module")
 def camunda(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Camunda]:

@@ -21,6 +21,7 @@ from tests.support.processes import free_port
 USER, PASSWORD = "worker", "worker-secret"
 LOGIN = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 Answer = tuple[int, Any]
+Login = tuple[str, str, str]  # the REST's URL, user, password
 
 
 @dataclass
@@ -61,9 +62,9 @@ class FakeCamunda:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def url(self) -> str:
+    def login(self) -> Login:
         """As apps are told it."""
-        return f"http://127.0.0.1:{self.port}/engine-rest"
+        return f"http://127.0.0.1:{self.port}/engine-rest", USER, PASSWORD
 
     def add(self, topic: str, business_key: str, **variables: Any) -> Task:
         """A task that waits for a worker."""

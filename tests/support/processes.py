@@ -83,6 +83,11 @@ class Process:
         assert self._running is not None, f"{self.name} was not started"
         return self._running.pid
 
+    def memory_mb(self) -> int:
+        """Its memory at its highest, MB."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
     def _end(self, number: signal.Signals, timeout_s: float) -> int:
         assert self._running is not None, f"{self.name} was not started"
         self._running.send_signal(number)
