@@ -38,6 +38,12 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {"routes": [{"service": "a", "port": 1, "paths": [{"path": "a", "type": "Exact"}]}]},
         "/routes/0/paths/0/path",
     ),
+    "nobody who brings the models": (
+        "camunda",
+        {"users": [{"name": "a", "role": "admin"}]},
+        "needs a user with the role deployer",
+    ),
+    "a role that is none": ("camunda", {"users": [{"name": "a", "role": "root"}]}, "/users/0/role"),
     "text for a number": ("app", {"replicas": "two"}, "/replicas"),
 }
 
