@@ -16,6 +16,7 @@ import urllib3
 
 from infra import wiring
 from tests.support.camunda import LIMIT_MB, MODELS, Camunda, Json, camunda
+from tests.support.processes import wait_until
 
 __all__ = ["camunda"]
 HERE = Path(__file__).parent / "processes"
@@ -297,6 +298,15 @@ def test_a_new_password_takes_effect_with_a_restart_and_the_old_one_is_gone(camu
     for user in ("admin", "worker"):
         assert camunda.ask("GET", "/engine-rest/version", f"{user}:{user}-secret").status == 401
         assert camunda.ask("GET", "/engine-rest/version", f"{user}:{user}-renewed").status == 200
+
+
+def test_the_database_gives_back_the_space_of_what_was_written_anew(camunda: Camunda) -> None:
+    for number in range(200):
+        camunda.rest("POST", INVOICE, json.loads(START) | {"businessKey": f"many-{number}"})
+    full_mb = camunda.database_mb()
+    assert full_mb > 18
+    wait_until("the file shrinks", lambda: camunda.database_mb() < full_mb / 2, 180)
+    print(f"the database's file went from {full_mb} to {camunda.database_mb()} MB")
 
 
 def test_its_memory_stays_below_its_limit(camunda: Camunda) -> None:

@@ -43,6 +43,12 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "a password among the notebooks' settings": ("jupyter", {"env": {"password": "x"}}, "password"),
     "a host name with a wildcard": ("jupyter", {"hosts": ["*"]}, "/hosts/0"),
     "a server for no host": ("jupyter", {"hosts": []}, "/hosts"),
+    "nobody who brings the models": (
+        "camunda",
+        {"users": [{"name": "a", "role": "admin"}]},
+        "needs a user with the role deployer",
+    ),
+    "a role that is none": ("camunda", {"users": [{"name": "a", "role": "root"}]}, "/users/0/role"),
     "text for a number": ("app", {"replicas": "two"}, "/replicas"),
 }
 

@@ -45,7 +45,8 @@ class Camunda(Process):
         self.url = f"http://127.0.0.1:{self.port}"
         self.classpath = classpath(folder / "classes")
         self.secrets = folder / "secrets"
-        for made in (self.secrets, folder / "data", folder / "tmp"):
+        self._data = folder / "data"
+        for made in (self.secrets, self._data, folder / "tmp"):
             made.mkdir()
         for name in USERS:
             self.set_password(name, f"{name}-secret")
@@ -54,7 +55,7 @@ class Camunda(Process):
         env = {
             "CAMUNDA_PORT": str(self.port),
             "CAMUNDA_ADDRESS": "127.0.0.1",
-            "CAMUNDA_DATA": str(folder / "data"),
+            "CAMUNDA_DATA": str(self._data),
             "CAMUNDA_SECRETS": str(self.secrets),
             "CAMUNDA_USERS": " ".join(f"{user.name}={user.role}" for user in wiring.CAMUNDA_USERS),
         }
@@ -97,6 +98,15 @@ class Camunda(Process):
     def version(self, process: str) -> int:
         """The newest version of a process that the engine has."""
         return int(self.rest("GET", f"/process-definition/key/{process}")["version"])
+
+    def database_mb(self) -> int:
+        """The size of the database's file, MB."""
+        return sum(file.stat().st_size for file in self._data.iterdir()) >> 20
+
+    def memory_mb(self) -> int:
+        """The process's memory at its highest, MB."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@ package iotlab;
 
 import jakarta.servlet.DispatcherType;
 import java.util.EnumSet;
+import javax.sql.DataSource;
 import org.operaton.bpm.engine.ProcessEngine;
 import org.operaton.bpm.engine.impl.cfg.ProcessEnginePlugin;
 import org.operaton.connect.plugin.impl.ConnectProcessEnginePlugin;
@@ -27,6 +28,11 @@ public class Engine {
     @Bean
     static ProcessEnginePlugin accounts(@Value("${iotlab.users}") String users, @Value("${iotlab.secrets}") String secrets) {
         return Accounts.of(users, secrets);
+    }
+
+    @Bean(destroyMethod = "close")
+    static Housekeeping housekeeping(DataSource database) {
+        return new Housekeeping(database);
     }
 
     /** First of all filters: what it does not let through reaches nothing. */
