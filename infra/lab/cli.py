@@ -19,7 +19,7 @@ from infra.lab.doctor import examine, settle
 from infra.lab.errors import LabError, from_system
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
-from infra.lab.node_red import node_red_app
+from infra.lab.node_red import changed, node_red_app
 from infra.lab.packing import export_bundle, take_bundle, write_images
 from infra.lab.stack import FOREIGN
 from infra.lab.status import status_of
@@ -53,6 +53,8 @@ def up(
     with lab.steps.step("Doctor"):
         diagnosis = settle(lab)
     views.show_diagnosis(diagnosis)
+    for sentence in changed(lab) if diagnosis.ok else ():
+        console.print(sentence, markup=False, soft_wrap=True)
     if not diagnosis.ok:
         raise LabError("the lab is up but not healthy; the red lines above say what to run next.")
     console.print("The lab is up. Look at it: ./lab watch   Logins: ./lab access   Stop it: ./lab down", soft_wrap=True)
