@@ -20,7 +20,7 @@ from infra.lab.errors import LabError, from_system
 from infra.lab.kept import kept_notebooks, told
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
-from infra.lab.node_red import node_red_app
+from infra.lab.node_red import changed, node_red_app
 from infra.lab.packing import export_bundle, take_bundle, write_images
 from infra.lab.render import rendered, write
 from infra.lab.stack import FOREIGN, config_of
@@ -57,6 +57,8 @@ def up(
     with lab.steps.step("Doctor"):
         diagnosis = settle(lab)
     views.show_diagnosis(diagnosis)
+    for sentence in changed(lab) if diagnosis.ok else ():
+        console.print(sentence, markup=False, soft_wrap=True)
     if not diagnosis.ok:
         raise LabError("the lab is up but not healthy; the red lines above say what to run next.")
     for line in told(kept_notebooks(lab)):

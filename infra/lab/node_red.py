@@ -120,7 +120,9 @@ def import_(file: Annotated[Path, typer.Argument(help="A flow that Node-RED expo
 
 
 def changed(lab: Lab) -> list[str]:
-    """Sentences on what people changed in the lab's own flows, and what that stops."""
+    """Sentences on what people changed in the lab's own flows, and what that stops; none where there are no flows."""
+    if not lab.settings.has(SERVICE):
+        return []
     report = json.loads(lab.kube.run(*PROVISION, "cat", REPORT))
     kept = [f"{unit['label']} is kept as people changed it: {change}" for unit in report["kept"] for change in unit["changes"]]
     return [*report["warnings"], *kept]

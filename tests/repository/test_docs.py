@@ -32,7 +32,7 @@ def test_every_command_that_the_readme_names_exists() -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     known = set(group.commands)
-    named = set(re.findall(r"\./lab ([a-z]+)", README))
+    named = set(re.findall(r"\./lab ([a-z-]+)", README))
     assert {"up", "test", "down", "doctor", "watch", "status", "access", "logs", "env"} <= named
     assert named <= known
 

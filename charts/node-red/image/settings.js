@@ -51,7 +51,7 @@ module.exports = {
     page: { title: 'Node-RED - iotlab' },
     header: { title: 'Node-RED - iotlab' },
     tours: false,
-    palette: { editable: false, catalogues: [] },
+    palette: { catalogues: [] },
     projects: { enabled: false },
     userMenu: true
   },

@@ -30,7 +30,8 @@ def inventory(tree: Path) -> Iterator[Package]:
             yield Package("jar", found["name"], found["version"])
     for lock in sorted(tree.glob("opt/*/node_modules/.package-lock.json")):
         for path, package in json.loads(lock.read_text())["packages"].items():
-            yield Package("npm", path.rpartition("node_modules/")[2], package["version"])
+            if (lock.parent.parent / path).is_dir():
+                yield Package("npm", path.rpartition("node_modules/")[2], package["version"])
     for folder in sorted(tree.glob("usr/local/lib/python3*/dist-packages/*.dist-info")):
         name, _, version = folder.name.removesuffix(".dist-info").rpartition("-")
         yield Package("pypi", name, version)

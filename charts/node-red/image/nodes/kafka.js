@@ -11,6 +11,7 @@ const { recordOf } = require('./lib/record.js')
 const origin = require('./lib/origin.js')
 
 const STATUS_MS = 500
+const IN_PASSING = 500 // so many are on their way at a time; the status need not flicker
 const DEFAULT_OUTBOX_MB = 64
 const DEFAULT = 'default' // the outbox of nodes that name no broker, as those of the older palette
 
@@ -73,7 +74,7 @@ module.exports = function (RED) {
 
   function statusOf ({ kind, why, waiting }) {
     const text = waiting ? `${waiting} waiting` : ''
-    if (kind === 'connected') return waiting ? { fill: 'yellow', shape: 'dot', text } : { fill: 'green', shape: 'dot', text: 'connected' }
+    if (kind === 'connected') return waiting > IN_PASSING ? { fill: 'yellow', shape: 'dot', text } : { fill: 'green', shape: 'dot', text: 'connected' }
     if (kind === 'connecting') return { fill: 'yellow', shape: 'ring', text: text || 'connecting' }
     return { fill: 'red', shape: 'ring', text: [text, `Kafka is away: ${why}`].filter(Boolean).join(', ').slice(0, 120) }
   }
