@@ -9,11 +9,13 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from infra.services.apps import AppArgs, Bridge, Canary, Fleet, Timeseries
+from infra.services.consumers import CsvSink, JsonPipe
 from infra.services.influxdb import InfluxDB, InfluxDBArgs
 from infra.services.ingress import Ingress, IngressArgs
 from infra.services.kafka import Kafka, KafkaArgs
 from infra.services.mosquitto import Mosquitto, MosquittoArgs
 from infra.services.namespace import Namespace
+from infra.services.shared_data import SharedData
 from infra.settings import Settings
 
 settings = Settings.load()
@@ -32,11 +34,17 @@ if settings.has("influxdb"):
     influxdb = InfluxDB("influxdb", InfluxDBArgs(settings.image("influxdb"), settings.scale, settings.rotation), inside)
 
 if settings.has("fleet"):
-    Fleet("fleet", app, writes=mosquitto.access("fleet"), opts=inside)
+    Fleet("fleet", app, devices=settings.fleet, writes=mosquitto.access("fleet"), opts=inside)
 if settings.has("bridge"):
     Bridge("bridge", app, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
+if settings.shares_data:
+    data = SharedData("data", inside)
+if settings.has("iot-kafka-consumer"):
+    CsvSink("iot-kafka-consumer", app, reads=kafka.access, writes=data.volume, opts=inside)
+if settings.has("iot-kafka-pipe"):
+    JsonPipe("iot-kafka-pipe", app, kafka=kafka.access, opts=inside)
 if settings.has("canary"):
     canary = Canary(
         "canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.access, influxdb=influxdb.access("canary"), opts=inside

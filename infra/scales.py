@@ -21,6 +21,7 @@ class Scale:
     name: str
     cars: int
     interval_s: float
+    iotkit: int
     mqtt_shards: int
     kafka_brokers: int
     partitions: int
@@ -31,8 +32,13 @@ class Scale:
     budgets: dict[str, Budget]
 
     @property
+    def fleet(self) -> dict[str, int]:
+        """Simulated devices by kind."""
+        return {"car": self.cars, "iotkit": self.iotkit, "fan": 0}
+
+    @property
     def msg_s(self) -> float:
-        """Messages a second that the whole fleet sends."""
+        """Messages a second that all cars send."""
         return self.cars / self.interval_s
 
     @property
@@ -52,10 +58,12 @@ _SMALL = {
     # 13 to 25 MB of its own; but its file has 185 MB, and the pages read of it count: with a limit of 96 it reads 4.6 GB
     # at its start (3 s), with 128 1 GB, with 192 each page once (0.3 s); measured 2026-11 with cgroup v1
     "ingress": Budget(48, 192, 20),
+    "iot-kafka-consumer": Budget(48, 160, 20),
+    "iot-kafka-pipe": Budget(48, 160, 20),
 }
 
-S = Scale("S", 25, 5.0, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)
-M = Scale("M", 1_000, 10.0, 1, 1, 6, 20, 1, 10, 100_000, _SMALL)
+S = Scale("S", 25, 5.0, 3, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)
+M = Scale("M", 1_000, 10.0, 20, 1, 1, 6, 20, 1, 10, 100_000, _SMALL)
 SCALES = {scale.name: scale for scale in (S, M)}
 CLUSTER_MB = 1_200  # the embedded cluster's own parts, measured 2026-11 at rest: 0.8 GB
 CLUSTER_CPU_M = 400  # the same, thousandths of a core: 0.2 at rest, twice that while pods start

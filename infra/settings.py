@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -23,8 +23,14 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "fleet": ("mosquitto",),
     "canary": ("bridge", "timeseries"),
     "ingress": (),
+    "iot-kafka-consumer": ("kafka",),
+    "iot-kafka-pipe": ("kafka",),
 }
-SETS: dict[str, tuple[str, ...]] = {"core": tuple(NEEDS)}
+SETS: dict[str, tuple[str, ...]] = {
+    "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
+    "teaching": ("iot-kafka-consumer", "iot-kafka-pipe"),
+}
+SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
 
 
 class SettingsError(ValueError):
@@ -45,6 +51,10 @@ class Settings(BaseModel):
     ] = ""
     images: Annotated[dict[str, str], Field(description="image references by name, written by `lab` from the bundle")] = {}
     rotation: Annotated[int, Field(ge=1, description="raise it to replace every generated password")] = 1
+    devices: Annotated[
+        dict[Literal["car", "iotkit", "fan"], Annotated[int, Field(ge=0, le=15_000)]],
+        Field(description="simulated devices by kind (car, iotkit, fan) where they are not as many as the scale says"),
+    ] = {}
     device_cidr: Annotated[
         str, Field(alias="deviceCidr", description="private network whose boards may reach MQTT; nobody if empty")
     ] = ""
@@ -110,6 +120,16 @@ class Settings(BaseModel):
     def scale(self) -> Scale:
         """The size as data."""
         return SCALES[self.scale_name]
+
+    @property
+    def fleet(self) -> dict[str, int]:
+        """Simulated devices by kind."""
+        return self.scale.fleet | self.devices
+
+    @property
+    def shares_data(self) -> bool:
+        """Whether a service of this stack mounts the shared volume."""
+        return bool(self.chosen & SHARE_DATA)
 
     def has(self, service: str) -> bool:
         """Whether this stack runs `service`."""

@@ -36,6 +36,7 @@ MOSQUITTO = Endpoint("mosquitto", 1883)
 KAFKA = Endpoint("kafka", 9092)
 KAFKA_CONTROLLER = Endpoint("kafka", 9093)
 INFLUXDB = Endpoint("influxdb", 8086, "http")
+CAMUNDA = Endpoint("camunda", 8080, "http")
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
@@ -100,7 +101,10 @@ SENSOR_DATA = Topic("sensor-data", "car", True, 0.60, "readings of cars, JSON")
 BROKER_MESSAGE = Topic("broker_message", "MQTT topic", True, 0.10, "everything on iotkit/#, as published")
 DEAD_LETTER = Topic("dead-letter", "source topic", False, 0.05, "messages that could not be used, with the reason as header")
 CANARY = Topic("lab-canary", "canary", False, 0.01, "the doctor's readings; kept apart so that they leave no trace in data")
-TOPICS = (SENSOR_DATA, BROKER_MESSAGE, DEAD_LETTER, CANARY)
+IOT = Topic("iot", "device", True, 0.05, "sensor readings of boards as JSON documents")
+VERDICTS = Topic("maintenance-verdicts", "incident", False, 0.01, "what technicians found, for learning to take labels from")
+TOPICS = (SENSOR_DATA, BROKER_MESSAGE, DEAD_LETTER, CANARY, IOT, VERDICTS)
+CSV_GROUP, PIPE_GROUP, ALERT_GROUP = "iot", "streams-pipe", "alert"  # as lessons name them in kafka-consumer-groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +120,12 @@ class Route:
 
 
 CARS_MQTT = "vehicles/sensor/data"  # + /electric-vehicle-NNNNN
-IOTKIT_MQTT = "iotkit"
+IOTKIT_MQTT = "iotkit"  # + /<kind> from old boards, /<device>/<kind> from ours
+FAN_MQTT = "fan/messages"
 CANARY_MQTT = "lab/canary"
 CAR_CLIENT_ID = "electric-vehicle-{number:05d}"
+BOARD_CLIENT_ID = "02-00-5e-00-{high:02x}-{low:02x}"  # like a MAC address, of those that no maker owns
+FAN_CLIENT_ID = "fan-{number}"
 ROUTES = (
     Route(f"{CARS_MQTT}/#", SENSOR_DATA, "level:-1"),
     Route(f"{IOTKIT_MQTT}/#", BROKER_MESSAGE, "topic"),
@@ -138,9 +145,11 @@ class Series:
 
 
 CARS_DB = "cars"
+IOTKIT_DB = "iotkit"
 CANARY_DB = "lab_canary"
 SERIES = (
     Series(SENSOR_DATA, "car", CARS_DB, "car", 24 * 7),
+    Series(BROKER_MESSAGE, "iotkit", IOTKIT_DB, "iotkit", 24 * 7),
     Series(CANARY, "car", CANARY_DB, "canary", 1),
 )
 TIMESERIES_GROUP = "timeseries"
@@ -161,11 +170,13 @@ MQTT_USERS = (
         tuple(f"read {route.mqtt}" for route in ROUTES),
         "carries everything to Kafka; it reads, and could publish only as a car of its own client id (the pattern below)",
     ),
-    MqttUser("fleet", (), "simulated cars; bound to their own topic by the pattern below"),
+    MqttUser(
+        "fleet", (f"write {FAN_MQTT}",), "simulated devices; cars and boards are bound to their own topics by the patterns below"
+    ),
     MqttUser("canary", (f"readwrite {CANARY_MQTT}/#",), "the doctor"),
     MqttUser("lab", (f"readwrite {IOTKIT_MQTT}/#", f"read {CARS_MQTT}/#"), "people, boards and lessons"),
 )
-MQTT_PATTERNS = (f"write {CARS_MQTT}/%c",)
+MQTT_PATTERNS = (f"write {CARS_MQTT}/%c", f"write {IOTKIT_MQTT}/%c/+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +191,31 @@ class InfluxUser:
 
 INFLUX_ADMIN = "admin"
 INFLUX_USERS = (
-    InfluxUser("timeseries", (CARS_DB, CANARY_DB), (), "writes the series"),
+    InfluxUser("timeseries", (CARS_DB, IOTKIT_DB, CANARY_DB), (), "writes the series"),
     InfluxUser("canary", (), (CANARY_DB,), "the doctor reads its own readings back"),
-    InfluxUser("reader", (), (CARS_DB,), "people, dashboards, notebooks"),
+    InfluxUser("reader", (), (CARS_DB, IOTKIT_DB), "people, dashboards, notebooks"),
 )
+
+MAINTENANCE_PROCESS = "Maintenance"  # an alert starts one
+BOOK_INVOICE, PUBLISH_VERDICT = "book-invoice", "publish-verdict"  # what the process engine asks process-worker to do
+DASHBOARD_URL = "http://localhost:30300/d/iotkit?var-device={device}"  # where a technician sees a device's readings
+
+DATA_CLAIM = "data-claim"  # the volume that notebooks and the CSV consumer share
+DATA_PATH = "/data"
+CSV_FILE = f"{DATA_PATH}/ml-data.csv"
+
+# the Python module of each service whose name is a contract; the others are named alike
+MODULES = {
+    "iot-kafka-consumer": "csv_sink",
+    "iot-kafka-pipe": "json_pipe",
+    "iot-kafka-alert": "alert_process",
+    "process-worker": "process_worker",
+}
+
+
+def module_of(app: str) -> str:
+    """The Python module that `app` runs."""
+    return MODULES.get(app, app)
 
 
 EDGES = (  # who opens a connection to whom: the drawn flow, and all that network policies let through
@@ -195,6 +227,8 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("canary", MOSQUITTO),
     ("canary", KAFKA),
     ("canary", INFLUXDB),
+    ("iot-kafka-consumer", KAFKA),
+    ("iot-kafka-pipe", KAFKA),
     ("ingress", CANARY_STATUS),
 )
 

@@ -1,4 +1,4 @@
-"""What sends the cars' readings. Today paho clients on one thread; a larger fleet replaces the class, not its callers."""
+"""What sends the devices' messages. Today paho clients on one thread; a larger fleet replaces the class, not its callers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from runtime.backoff import Backoff
 from runtime.status import Heartbeat
-from telemetry.car import encode_json
 
-from fleet.car import Car
+from fleet.devices import Device, Kind, Publication
 from fleet.metrics import Metrics
 from fleet.schedule import Schedule
 
@@ -32,42 +31,38 @@ GOODBYE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the cars publish, and as whom."""
+    """Where the devices publish, and as whom."""
 
     host: str
     port: int
-    topic: str
     user: str | None
     password: str | None
-    qos: int
     keepalive_s: int
     kept_readings: int
     connects_per_s: float
 
 
 class Engine(Protocol):
-    """Publishes one reading of each car every interval."""
+    """Publishes what each device has to say every interval of its kind."""
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`."""
 
     def ready(self) -> str | None:
-        """None when the cars are connected, else how many are not."""
+        """None when the devices are connected, else how many are not."""
 
 
 class Session:
-    """One car's MQTT session. A reading that has no connection is kept, `kept_readings` at most."""
+    """One device's MQTT session. A message of QoS 1 that has no connection is kept, `kept_readings` at most."""
 
-    def __init__(self, car: Car, target: Target, selector: selectors.BaseSelector, metrics: Metrics) -> None:
+    def __init__(self, device: Device, target: Target, selector: selectors.BaseSelector, metrics: Metrics) -> None:
         """The socket is watched by `selector` with this session as data."""
-        self.car = car
+        self.device = device
         self.connected = False
-        self._topic = f"{target.topic}/{car.name}"
-        self._qos = target.qos
         self._selector = selector
         self._metrics = metrics
         self.backoff = Backoff(0.5, 30.0)
-        self.client = Client(CallbackAPIVersion.VERSION2, client_id=car.name)
+        self.client = Client(CallbackAPIVersion.VERSION2, client_id=device.name)
         self.client.connect_timeout = 5.0
         self.client.max_queued_messages_set(target.kept_readings)
         if target.user is not None:
@@ -83,7 +78,7 @@ class Session:
 
     def _on_connect(self, _c: Client, _d: Any, _flags: ConnectFlags, reason: ReasonCode, _p: Properties | None) -> None:
         if reason.is_failure:
-            log.error("%s is refused: %s", self.car.name, reason)
+            log.error("%s is refused: %s", self.device.name, reason)
             self._metrics.refused.inc()
             return
         self.connected = True
@@ -116,7 +111,7 @@ class Session:
         try:
             self.client.reconnect()
         except OSError as failed:
-            log.warning("%s cannot connect: %s", self.car.name, failed)
+            log.warning("%s cannot connect: %s", self.device.name, failed)
             self._metrics.refused.inc()
             return False
         opened = self.client.socket()
@@ -124,10 +119,10 @@ class Session:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return True
 
-    def publish(self, payload: bytes) -> None:
-        """Send a reading, or keep it until there is a connection again."""
-        told = self.client.publish(self._topic, payload, self._qos)
-        kept = self._qos > 0 and told.rc == MQTTErrorCode.MQTT_ERR_NO_CONN
+    def publish(self, message: Publication) -> None:
+        """Send a message, or keep it until there is a connection again."""
+        told = self.client.publish(message.topic, message.payload, message.qos)
+        kept = message.qos > 0 and told.rc == MQTTErrorCode.MQTT_ERR_NO_CONN
         if told.rc == MQTTErrorCode.MQTT_ERR_SUCCESS or kept:
             self._metrics.sent.inc()
         else:
@@ -135,41 +130,45 @@ class Session:
 
 
 class PahoEngine:
-    """All sessions on one thread: good for about a thousand cars."""
+    """All sessions on one thread: good for about a thousand devices."""
 
-    def __init__(self, cars: Sequence[Car], interval_s: float, target: Target, metrics: Metrics, heartbeat: Heartbeat) -> None:
+    def __init__(self, kinds: Sequence[Kind], target: Target, metrics: Metrics, heartbeat: Heartbeat) -> None:
         """Nothing connects before `run`."""
-        self._interval_s = interval_s
         self._target = target
         self._metrics = metrics
         self._heartbeat = heartbeat
         self._selector = selectors.DefaultSelector()
-        self._sessions = [Session(car, target, self._selector, metrics) for car in cars]
-        self._connect_s = [0.0] * len(cars)  # not before
-        metrics.cars.set(len(cars))
+        self._rounds: list[tuple[list[Session], float]] = []
+        for kind in kinds:
+            self._rounds.append(([Session(each, target, self._selector, metrics) for each in kind.devices], kind.interval_s))
+            metrics.devices.labels(kind.name).set(len(kind.devices))
+        self._sessions = [session for sessions, _ in self._rounds for session in sessions]
+        self._connect_s = [0.0] * len(self._sessions)  # not before
 
     def run(self, stop: threading.Event) -> None:
         """Connect, publish, reconnect until `stop`."""
         start_s = time.monotonic()
-        readings = Schedule(len(self._sessions), self._interval_s, start_s)
+        rounds = [(sessions, interval_s, Schedule(len(sessions), interval_s, start_s)) for sessions, interval_s in self._rounds]
         cares = Schedule(len(self._sessions), MISC_EVERY_S, start_s)
         connects = Schedule(1, 1.0 / self._target.connects_per_s, start_s)
         while not stop.is_set():
             self._heartbeat.beat()
             now_s = time.monotonic()
-            for index in readings.take(now_s):
-                self._publish(self._sessions[index])
+            for sessions, interval_s, due in rounds:
+                for index in due.take(now_s):
+                    self._publish(sessions[index], interval_s)
             for index in cares.take(now_s):
                 self._sessions[index].client.loop_misc()
             for _ in connects.take(now_s):
                 self._connect_one(now_s)
-            due_s = min(readings.next_s(), cares.next_s())
+            due_s = min(schedule.next_s() for schedule in (cares, *(due for _, _, due in rounds)))
             self._serve(max(0.0, min(LONGEST_WAIT_S, due_s - time.monotonic())))
         self._say_goodbye()
 
-    def _publish(self, session: Session) -> None:
-        session.car.drive(self._interval_s)
-        session.publish(encode_json(session.car.reading(time.time())))
+    @staticmethod
+    def _publish(session: Session, interval_s: float) -> None:
+        for message in session.device.publications(interval_s, time.time()):
+            session.publish(message)
 
     def _connect_one(self, now_s: float) -> None:
         for index, session in enumerate(self._sessions):
@@ -194,6 +193,6 @@ class PahoEngine:
             self._serve(0.05)
 
     def ready(self) -> str | None:
-        """None when all cars are connected."""
+        """None when all devices are connected."""
         missing = sum(not session.connected for session in self._sessions)
-        return f"{missing} of {len(self._sessions)} cars are not connected" if missing else None
+        return f"{missing} of {len(self._sessions)} devices are not connected" if missing else None

@@ -6,7 +6,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
 
 class Metrics:
-    """The counters; at QoS 1 sent = acknowledged + on the way + kept by cars without a connection."""
+    """The counters; of cars, sent = acknowledged + on the way + kept without a connection; boards and fans keep nothing."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         """`registry`: one of its own in tests."""
@@ -14,8 +14,8 @@ class Metrics:
         self.acked = Counter("fleet_acked", "readings the broker acknowledged (QoS 0: handed to the socket)", registry=registry)
         self.dropped = Counter("fleet_dropped", "readings thrown away, no connection and no room", registry=registry)
         self.connects = Counter(
-            "fleet_connects", "accepted connections; all but the first of each car are reconnects", registry=registry
+            "fleet_connects", "accepted connections; all but the first of each device are reconnects", registry=registry
         )
         self.refused = Counter("fleet_refused_connects", "connections that failed or were refused", registry=registry)
-        self.connected = Gauge("fleet_connected", "cars that are connected", registry=registry)
-        self.cars = Gauge("fleet_cars", "cars of this fleet", registry=registry)
+        self.connected = Gauge("fleet_connected", "devices that are connected", registry=registry)
+        self.devices = Gauge("fleet_devices", "devices of this fleet", ["kind"], registry=registry)

@@ -1,8 +1,9 @@
-"""When each car is due: spread evenly over the interval, and never in a burst after a pause. Pure."""
+"""When each device is due: spread evenly over the interval, and never in a burst after a pause. Pure."""
 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator
 
 
@@ -17,11 +18,11 @@ class Schedule:
 
     def next_s(self) -> float:
         """When the next one is due."""
-        return self._due[0][0]
+        return self._due[0][0] if self._due else math.inf
 
     def take(self, now_s: float) -> Iterator[int]:
         """The indices that are due; one that is late by a whole interval or more skips what it has missed."""
-        while self._due[0][0] <= now_s:
+        while self._due and self._due[0][0] <= now_s:
             due_s, index = self._due[0]
             next_s = due_s + self._interval_s
             if next_s <= now_s:

@@ -11,20 +11,29 @@ from runtime.settings import AppSettings
 
 
 class FleetSettings(AppSettings):
-    """How many cars publish how often, where and as whom."""
+    """How many devices of each kind publish how often, where and as whom."""
 
     model_config = SettingsConfigDict(env_prefix="FLEET_")
 
     uri: str = Field(description="the MQTT broker, tcp://host:port")
-    topic: str = Field(min_length=1, description="MQTT topic in front of /<client id>")
+    topic: str = Field(min_length=1, description="MQTT topic in front of a car's /<client id>")
     client_id: str = Field(pattern=r"\{number", description="client id of a car, a format with {number}")
-    cars: int = Field(ge=1, le=15_000, description="cars; a process has 20,000 files to open at most")
+    cars: int = Field(ge=0, le=15_000, description="cars; a process has 20,000 files to open at most")
     interval_s: float = Field(gt=0.0, le=3600.0, description="time between two readings of a car")
     first: int = Field(default=1, ge=0, description="number of the first car")
-    qos: Literal[0, 1] = Field(default=1, description="MQTT quality of service")
+    iotkit: int = Field(default=0, ge=0, le=1000, description="IoTKit boards")
+    iotkit_topic: str = Field(min_length=1, description="MQTT topic in front of a board's /<client id>/<kind>")
+    iotkit_client_id: str = Field(pattern=r"\{low", description="client id of a board, a format with {high} and {low} byte")
+    iotkit_interval_s: float = Field(default=1.5, gt=0.0, le=3600.0, description="time between two readings of a board")
+    abnormal_per_hour: float = Field(default=1.0, ge=0.0, le=60.0, description="times a board's machine runs hot in an hour")
+    fans: int = Field(default=0, ge=0, le=1000, description="fans")
+    fan_topic: str = Field(min_length=1, description="MQTT topic that all fans share")
+    fan_client_id: str = Field(pattern=r"\{number", description="client id of a fan, a format with {number}")
+    fan_interval_s: float = Field(default=2.0, gt=0.0, le=3600.0, description="time between two readings of a fan")
+    qos: Literal[0, 1] = Field(default=1, description="MQTT quality of service of cars; boards and fans have 0")
     user: str | None = Field(default=None, description="MQTT user")
     password_file: Path | None = Field(default=None, description="file with the MQTT user's password")
-    seed: int = Field(default=1, description="the same seed makes the same cars")
+    seed: int = Field(default=1, description="the same seed makes the same devices")
     failures_per_hour: float = Field(default=0.05, ge=0.0, le=60.0, description="failures of one car in an hour of driving")
     keepalive_s: int = Field(default=60, ge=5, le=65535, description="MQTT keepalive")
     kept_readings: int = Field(default=20, ge=1, le=10_000, description="readings a car keeps while it has no connection")

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from telemetry.errors import PayloadError
+from telemetry.record import DEVICE, EDGE, TOPIC, Record, header
 from telemetry.text import integer, number, text
 
 Condition = Literal["low", "middle", "high"]  # the machine's state: at rest, in operation, abnormal
 _CONDITIONS = get_args(Condition)
 _SENSOR_CELLS = 4  # id, temperature, humidity, class
 _LONGEST_WORD = 64
+UNKNOWN = "unknown"  # a kind that nothing tells
 _TAG = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){0,9}")
+_SENSOR_ID = re.compile(r"(0[xX])?[0-9A-Fa-f]{1,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,26 @@ def origin(topic: str) -> Origin:
             raise PayloadError(f"topic {topic[:80]!r} is neither <root>/<kind> nor <root>/<device>/<kind>")
 
 
+def guessed(payload: bytes) -> str:
+    """The kind of a message whose topic is not known, as from a flow that sets no headers; told by its shape."""
+    line = payload[:_LONGEST_WORD].lstrip()
+    if line.startswith(b"alert"):
+        return "alert"
+    return "sensor" if b"," in line else UNKNOWN
+
+
+def origin_of(record: Record) -> Origin:
+    """Where a record comes from; its `device` is the edge for old boards, and `unknown` only if nothing names one.
+
+    Raises:
+        PayloadError: its MQTT topic is none of a board.
+    """
+    topic = header(record.headers, TOPIC) or record.key
+    found = origin(topic) if "/" in topic else Origin("", guessed(record.value))
+    told = header(record.headers, DEVICE) or header(record.headers, EDGE)
+    return Origin(found.device or told or "unknown", found.kind)
+
+
 def encode(message: IoTKitMessage) -> bytes:
     """The payload as our firmware sends it: without the trailing NUL."""
     match message:
@@ -98,19 +121,32 @@ def encode(message: IoTKitMessage) -> bytes:
             return str(position).encode()
 
 
+def sensor_cells(line: str) -> list[str]:
+    """The cells of a sensor's line as published, without white space around them."""
+    return [cell.strip() for cell in line.split(",")]
+
+
 def _sensor(line: str) -> SensorReading:
-    cells = [cell.strip() for cell in line.split(",")]
+    cells = sensor_cells(line)
     if len(cells) != _SENSOR_CELLS:
         raise PayloadError(f"{len(cells)} cells instead of {_SENSOR_CELLS}")
-    try:
-        sensor = int(cells[0], 16)
-    except ValueError as broken:
-        raise PayloadError(f"sensor id is no hexadecimal number: {cells[0][:40]!r}") from broken
-    if not 0 <= sensor < 2**31:
+    if not _SENSOR_ID.fullmatch(cells[0]):
+        raise PayloadError(f"sensor id is no hexadecimal number: {cells[0][:40]!r}")
+    sensor = int(cells[0], 16)
+    if sensor >= 2**31:
         raise PayloadError(f"sensor id out of range: {cells[0][:40]!r}")
     if cells[3] not in _CONDITIONS:
         raise PayloadError(f"class is none of {', '.join(_CONDITIONS)}: {cells[3][:40]!r}")
     return SensorReading(sensor, number(cells[1], "temperature"), number(cells[2], "humidity"), cast("Condition", cells[3]))
+
+
+def sensor(payload: bytes) -> SensorReading:
+    """Read a sensor's line.
+
+    Raises:
+        PayloadError: it is none.
+    """
+    return _sensor(text(payload))
 
 
 def _word(line: str, what: str) -> str:

@@ -27,6 +27,13 @@ def text(payload: bytes) -> str:
         raise PayloadError(f"no UTF-8 at byte {broken.start}") from broken
 
 
+def _plain(cell: str) -> str:
+    """Python would also read `2_1` and digits of other scripts, which no other reader of our files takes for numbers."""
+    if "_" in cell or not cell.isascii():
+        raise ValueError(cell)
+    return cell
+
+
 def number(cell: str, name: str) -> float:
     """A finite number.
 
@@ -34,7 +41,7 @@ def number(cell: str, name: str) -> float:
         PayloadError: `cell` is no number, or it is infinite or NaN.
     """
     try:
-        value = float(cell)
+        value = float(_plain(cell))
     except ValueError as broken:
         raise PayloadError(f"{name} is no number: {cell[:40]!r}") from broken
     if not math.isfinite(value):
@@ -49,7 +56,7 @@ def integer(cell: str, name: str) -> int:
         PayloadError: `cell` is no integer or too large.
     """
     try:
-        value = int(cell)
+        value = int(_plain(cell))
     except ValueError as broken:
         raise PayloadError(f"{name} is no integer: {cell[:40]!r}") from broken
     if not -(2**31) <= value < 2**31:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from timeseries.points import Record
+from telemetry.record import BadRecord, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,14 +14,6 @@ class Line:
 
     record: Record
     text: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class BadRecord:
-    """A record that goes to the dead-letter topic."""
-
-    record: Record
-    reason: str
 
 
 Write = Callable[[Sequence[Line]], str | None]  # None if written, else why InfluxDB refuses some of it

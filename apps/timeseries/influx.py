@@ -9,13 +9,10 @@ from http import HTTPStatus
 from urllib.parse import urlencode
 
 import urllib3
+from runtime.errors import UnavailableError
 from urllib3.exceptions import HTTPError
 
 REFUSED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
-
-
-class UnavailableError(Exception):
-    """InfluxDB cannot take the batch now: it is away, too busy, or not set up for us; the batch has to wait."""
 
 
 def _reason(body: bytes) -> str:

@@ -1,6 +1,6 @@
 """Our own Python apps: all from one image, by one chart, told apart by module and environment.
 
-Bridge carries MQTT to Kafka, timeseries carries Kafka to InfluxDB, fleet is the simulated cars, canary is the doctor's
+Bridge carries MQTT to Kafka, timeseries carries Kafka to InfluxDB, fleet is the simulated devices, canary is the doctor's
 standing pod. None keeps anything itself: what must survive a restart is in Mosquitto's session and Kafka's offsets.
 """
 
@@ -18,6 +18,7 @@ from infra.scales import Scale
 from infra.services._access import Access
 from infra.services._release import release, resources
 from infra.services.kafka import topics
+from infra.services.shared_data import Volume
 from infra.wiring import Endpoint
 
 
@@ -39,11 +40,12 @@ def values(
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The chart's values; `logins` name the Secrets whose passwords the app reads."""
+    module = wiring.module_of(name)
     return {
         "image": args.image,
-        "module": name,
+        "module": module,
         "args": list(arguments),
-        "env": {f"{name.upper()}_{key}": value for key, value in env.items()},
+        "env": {f"{module.upper()}_{key}": value for key, value in env.items()},
         "secrets": list(logins),
         "secretVersion": str(args.rotation),
         "strategy": strategy,
@@ -57,24 +59,28 @@ def _status(name: str) -> Endpoint:
     return Endpoint(name, wiring.METRICS_PORT, "http")
 
 
-class _App(pulumi.ComponentResource):
+class App(pulumi.ComponentResource):
     """One app; `status` is where it says how it is."""
 
     strategy: Literal["RollingUpdate", "Recreate"] = "RollingUpdate"
     arguments: tuple[str, ...] = ()
+    volumes: tuple[Volume, ...] = ()
 
     def __init__(
         self, name: str, args: AppArgs, env: Mapping[str, str], reached: Sequence[Access], opts: pulumi.ResourceOptions | None
     ) -> None:
+        """`env` without the module's prefix; `reached` are the services it speaks to."""
         super().__init__(f"iotlab:services:{type(self).__name__}", name, None, opts)
         logins = [access.secret for access in reached if access.secret]
-        needs = [resource for access in reached for resource in access.needs]
-        made = release(name, "app", values(name, args, env, logins, self.strategy, self.arguments), self, needs)
+        needs = [*(each.needs for each in reached), *(each.needs for each in self.volumes)]
+        chosen = values(name, args, env, logins, self.strategy, self.arguments)
+        chosen["claims"] = [{"name": volume.claim, "path": volume.path} for volume in self.volumes]
+        made = release(name, "app", chosen, self, [resource for several in needs for resource in several])
         self.status = Access(_status(name), (made,))
         self.register_outputs({})
 
 
-class Bridge(_App):
+class Bridge(App):
     """MQTT to Kafka; a second one at a time would take the first one's session, so it is recreated."""
 
     strategy = "Recreate"
@@ -96,7 +102,7 @@ class Bridge(_App):
         super().__init__(name, args, env, [reads, writes], opts)
 
 
-class Timeseries(_App):
+class Timeseries(App):
     """Kafka to InfluxDB."""
 
     def __init__(
@@ -119,26 +125,40 @@ class Timeseries(_App):
         super().__init__(name, args, env, [reads, writes], opts)
 
 
-class Fleet(_App):
-    """Simulated cars; two at a time would fight for the cars' client ids, so it is recreated."""
+class Fleet(App):
+    """Simulated devices; two at a time would fight for the devices' client ids, so it is recreated."""
 
     strategy = "Recreate"
 
-    def __init__(self, name: str, args: AppArgs, *, writes: Access, opts: pulumi.ResourceOptions | None = None) -> None:
-        """`writes` is Mosquitto."""
+    def __init__(
+        self,
+        name: str,
+        args: AppArgs,
+        *,
+        devices: Mapping[str, int],
+        writes: Access,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`devices` is how many of each kind; `writes` is Mosquitto."""
         env = {
             "URI": writes.endpoint.url,
             "USER": writes.user,
             "PASSWORD_FILE": writes.password_file,
             "TOPIC": wiring.CARS_MQTT,
             "CLIENT_ID": wiring.CAR_CLIENT_ID,
-            "CARS": str(args.scale.cars),
+            "CARS": str(devices["car"]),
             "INTERVAL_S": f"{args.scale.interval_s:g}",
+            "IOTKIT": str(devices["iotkit"]),
+            "IOTKIT_TOPIC": wiring.IOTKIT_MQTT,
+            "IOTKIT_CLIENT_ID": wiring.BOARD_CLIENT_ID,
+            "FANS": str(devices["fan"]),
+            "FAN_TOPIC": wiring.FAN_MQTT,
+            "FAN_CLIENT_ID": wiring.FAN_CLIENT_ID,
         }
         super().__init__(name, args, env, [writes], opts)
 
 
-class Canary(_App):
+class Canary(App):
     """The doctor's standing pod."""
 
     arguments = ("serve",)

@@ -70,7 +70,9 @@ def test_every_pod_is_restricted(case: str) -> None:
         assert pod["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert template["spec"]["automountServiceAccountToken"] is (name in SPEAKS_TO_THE_API), name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(template["spec"]), name
-        assert all({"configMap", "secret", "emptyDir"} & set(source) for source in _volumes(template)), name
+        assert all({"configMap", "secret", "emptyDir", "persistentVolumeClaim"} & set(source) for source in _volumes(template)), (
+            name
+        )
         for container in _containers(template):
             wanted = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
             assert container["securityContext"] == wanted, f"{name} {container['name']}"

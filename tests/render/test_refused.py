@@ -30,6 +30,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "a packet larger than Kafka takes": ("mosquitto", {"maxPacketBytes": 2_000_000}, "/maxPacketBytes"),
     "a password's variable in small letters": ("app", {"env": {"password": "x"}}, "password"),
     "a number as environment": ("app", {"env": {"PORT": 1}}, "/env/PORT"),
+    "a claim on a path that is none": ("app", {"claims": [{"name": "data", "path": "data"}]}, "/claims/0/path"),
     "a module that is a path": ("app", {"module": "../bridge"}, "/module"),
     "an Ingress without a certificate": ("ingress", {"tlsSecret": ""}, "/tlsSecret"),
     "a route without a path": ("ingress", {"routes": [{"service": "a", "port": 1, "paths": []}]}, "/routes/0/paths"),

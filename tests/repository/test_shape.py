@@ -39,9 +39,14 @@ def test_a_service_has_module_chart_image_and_readme(service: str) -> None:
 
 @pytest.mark.parametrize("app", APPS)
 def test_an_app_has_settings_a_short_main_and_tests(app: str) -> None:
-    assert (ROOT / f"apps/{app}/settings.py").is_file()
-    assert len((ROOT / f"apps/{app}/__main__.py").read_text().splitlines()) <= MAIN_LINES
-    assert list((ROOT / "tests/unit/apps").glob(f"test_{app}*.py"))
+    module = wiring.module_of(app)
+    assert (ROOT / f"apps/{module}/settings.py").is_file()
+    assert len((ROOT / f"apps/{module}/__main__.py").read_text().splitlines()) <= MAIN_LINES
+    assert list((ROOT / "tests/unit/apps").glob(f"test_{module}*.py"))
+
+
+def test_a_module_is_named_otherwise_only_where_the_services_name_is_a_contract() -> None:
+    assert {path.parent.name for path in (ROOT / "apps").glob("*/__main__.py")} >= {wiring.module_of(app) for app in APPS}
 
 
 def test_every_service_has_a_budget_in_every_scale() -> None:

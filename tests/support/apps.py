@@ -124,18 +124,22 @@ def timeseries(folder: Path, kafka: Kafka, url: str, topics: dict[str, str], dea
     return App("timeseries", folder, env | more)
 
 
-def fleet(folder: Path, mosquitto: Mosquitto, cars: int, interval_s: float) -> App:
-    """Simulated cars."""
+def fleet(folder: Path, mosquitto: Mosquitto, cars: int, interval_s: float, **more: str) -> App:
+    """Simulated cars, and what `more` says."""
     env = {
         "FLEET_URI": mosquitto.uri,
         "FLEET_TOPIC": wiring.CARS_MQTT,
         "FLEET_CLIENT_ID": wiring.CAR_CLIENT_ID,
         "FLEET_CARS": str(cars),
         "FLEET_INTERVAL_S": str(interval_s),
+        "FLEET_IOTKIT_TOPIC": wiring.IOTKIT_MQTT,
+        "FLEET_IOTKIT_CLIENT_ID": wiring.BOARD_CLIENT_ID,
+        "FLEET_FAN_TOPIC": wiring.FAN_MQTT,
+        "FLEET_FAN_CLIENT_ID": wiring.FAN_CLIENT_ID,
         "FLEET_USER": "fleet",
         "FLEET_PASSWORD_FILE": str(password_file(folder, "fleet")),
     }
-    return App("fleet", folder, env)
+    return App("fleet", folder, env | more)
 
 
 def canary(folder: Path, mosquitto: Mosquitto, kafka: Kafka, influx: Influx, topic: str, *arguments: str, **more: str) -> App:

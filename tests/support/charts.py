@@ -12,6 +12,7 @@ import yaml
 
 from infra import wiring
 from infra.lab.paths import ROOT, Paths
+from infra.settings import SETS
 from tests.support.program import IMAGES, run_program
 
 CHARTS = ROOT / "charts"
@@ -68,6 +69,7 @@ EVERYTHING: dict[str, Object] = {
         "args": ["--id", "edge"],
         "env": {"BRIDGE_ID": "edge", "BRIDGE_ROUTES": '[{"mqtt": "a/#"}]'},
         "secrets": ["mosquitto-bridge"],
+        "claims": [{"name": "data-claim", "path": "/data"}],
         "replicas": 3,
         "clients": ["prometheus"],
         "egress": [{"app": "kafka", "port": 9092}],
@@ -91,7 +93,7 @@ def cases() -> dict[str, tuple[str, str, Object]]:
     found = {f"{chart}-least": (chart, chart, values) for chart, values in LEAST.items()}
     found |= {f"{chart}-everything": (chart, chart, values) for chart, values in EVERYTHING.items()}
     for scale in ("S", "M"):
-        for name, (chart, values) in run_program({"scale": scale}).charts().items():
+        for name, (chart, values) in run_program({"scale": scale, "services": list(SETS)}).charts().items():
             found[f"{name}-{scale}"] = (name, chart, values)
     return found
 

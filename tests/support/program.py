@@ -40,6 +40,7 @@ class Asked:
     parent: str
     inputs: dict[str, Any]
     dependencies: tuple[str, ...]
+    retained: bool = False
 
 
 @dataclass(slots=True)
@@ -85,7 +86,15 @@ class _Recorder(MockMonitor):
         answer = _register(self, request)
         inputs = MessageToDict(request.object)
         self.recording.asked.append(
-            Asked(request.type, request.name, answer.urn, request.parent, inputs, tuple(request.dependencies))
+            Asked(
+                request.type,
+                request.name,
+                answer.urn,
+                request.parent,
+                inputs,
+                tuple(request.dependencies),
+                request.retainOnDelete,
+            )
         )
         return answer
 

@@ -4,9 +4,13 @@ import logging
 from pathlib import Path
 
 import pytest
+from alert_process.settings import AlertProcessSettings
 from bridge.settings import BridgeSettings
 from canary.settings import CanarySettings
+from csv_sink.settings import CsvSinkSettings
 from fleet.settings import FleetSettings
+from json_pipe.settings import JsonPipeSettings
+from process_worker.settings import ProcessWorkerSettings
 from runtime.backoff import Backoff
 from runtime.process import exit_code_of
 from runtime.seldom import Seldom
@@ -14,7 +18,16 @@ from runtime.settings import AppSettings, ConfigurationError, from_environment, 
 from runtime.status import Heartbeat
 from timeseries.settings import TimeseriesSettings
 
-APPS = [BridgeSettings, FleetSettings, TimeseriesSettings, CanarySettings]
+APPS = [
+    BridgeSettings,
+    FleetSettings,
+    TimeseriesSettings,
+    CanarySettings,
+    CsvSinkSettings,
+    JsonPipeSettings,
+    AlertProcessSettings,
+    ProcessWorkerSettings,
+]
 
 
 @pytest.mark.parametrize("settings", APPS)

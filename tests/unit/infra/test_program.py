@@ -13,7 +13,7 @@ import pytest
 from infra import wiring
 from infra.scales import SCALES
 from infra.services import _release, ingress, kafka
-from infra.settings import NEEDS
+from infra.settings import NEEDS, SETS
 from tests.support.program import (
     CERTIFICATE,
     CHART,
@@ -27,11 +27,12 @@ from tests.support.program import (
 )
 
 NAMESPACE = "kubernetes:core/v1:Namespace"
+CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"
 
 
 @cache
 def program(scale: str = "S") -> Recording:
-    return run_program({"scale": scale})
+    return run_program({"scale": scale, "services": list(SETS)})
 
 
 def _names(urns: tuple[str, ...]) -> set[str]:
@@ -108,7 +109,7 @@ def test_every_component_comes_after_the_namespace_which_is_restricted() -> None
 
 
 def test_a_raised_rotation_restarts_whoever_reads_a_password() -> None:
-    before, after = program().charts(), run_program({"rotation": 2}).charts()
+    before, after = program().charts(), run_program({"rotation": 2, "services": list(SETS)}).charts()
     for name, (chart, values) in after.items():
         if chart not in {"kafka", "ingress"}:  # the one has no login, the other reads a new certificate without a restart
             assert values["secretVersion"] != before[name][1]["secretVersion"], name
@@ -126,6 +127,27 @@ def test_the_topics_fit_into_the_volume_with_the_segments_being_written(scale: s
     bytes_kept = sum(topic["partitions"] * topic["retentionBytes"] * 1.25 for topic in topics)
     assert bytes_kept <= size.kafka_volume_gb * 2**30 * 0.9
     assert {topic["name"] for topic in topics} == {topic.name for topic in wiring.TOPICS}
+
+
+def test_the_shared_volume_is_kept_and_nobody_waits_for_it_and_its_mount_comes_after_it() -> None:
+    recording = program()
+    (claim,) = recording.of(CLAIM).values()
+    assert claim.name == wiring.DATA_CLAIM
+    assert claim.retained
+    assert claim.inputs["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
+    for name, (_, values) in recording.charts().items():
+        if values.get("claims"):
+            assert values["claims"] == [{"name": wiring.DATA_CLAIM, "path": wiring.DATA_PATH}]
+            assert wiring.DATA_CLAIM in _names(recording.of(CHART)[name].dependencies)
+
+
+def test_a_lab_without_notebooks_and_consumers_has_no_shared_volume() -> None:
+    assert run_program({"services": ["core"]}).of(CLAIM) == {}
+
+
+def test_devices_of_the_configuration_lie_over_those_of_the_scale() -> None:
+    _, values = run_program({"services": ["mosquitto", "fleet"], "devices": {"iotkit": 5, "fan": 2}}).charts()["fleet"]
+    assert [values["env"][f"FLEET_{name}"] for name in ("CARS", "IOTKIT", "FANS")] == ["25", "5", "2"]
 
 
 def test_a_service_that_was_not_chosen_is_not_installed() -> None:

@@ -5,13 +5,14 @@ import re
 import pytest
 
 from infra.scales import SCALES
-from infra.settings import NEEDS, Settings, SettingsError
+from infra.settings import NEEDS, SETS, Settings, SettingsError
 
 
 def test_an_empty_configuration_is_the_small_core_lab() -> None:
     settings = Settings.parse({})
     assert settings.scale is SCALES["S"]
-    assert settings.chosen == frozenset(NEEDS)
+    assert settings.chosen == frozenset(SETS["core"])
+    assert settings.fleet == {"car": 25, "iotkit": 3, "fan": 0}
     assert settings.kubeconfig == ""
 
 
@@ -24,6 +25,8 @@ def test_an_empty_configuration_is_the_small_core_lab() -> None:
         ({"iotlab:services": ["grafna"]}, "iotlab:services: there is no service or set 'grafna'"),
         ({"iotlab:services": []}, "iotlab:services: it names no service; choose from core, "),
         ({"iotlab:rotation": 0}, "iotlab:rotation: Input should be greater than or equal to 1."),
+        ({"iotlab:devices": {"boat": 1}}, "iotlab:devices: Input should be 'car', 'iotkit' or 'fan'."),
+        ({"iotlab:devices": {"fan": -1}}, "iotlab:devices: Input should be greater than or equal to 0."),
         ({"iotlab:scale": 3}, "iotlab:scale: Input should be a valid string."),
     ],
 )
@@ -72,8 +75,14 @@ def test_the_engine_hands_values_over_as_text(monkeypatch: pytest.MonkeyPatch) -
     assert (settings.scale_name, settings.rotation, settings.chosen) == ("M", 2, frozenset({"mosquitto", "fleet"}))
 
 
+def test_every_service_is_in_a_set_and_every_set_can_run_with_the_ones_before() -> None:
+    assert sorted(name for names in SETS.values() for name in names) == sorted(NEEDS)
+    for count in range(1, len(SETS) + 1):
+        Settings.parse({"iotlab:services": list(SETS)[:count]})
+
+
 def test_every_scale_has_a_budget_for_every_service_and_sums_them() -> None:
     for scale in SCALES.values():
         assert set(scale.budgets) == set(NEEDS)
         assert all(budget.request_mb <= budget.limit_mb for budget in scale.budgets.values())
-    assert Settings.parse({}).services_mb == sum(budget.limit_mb for budget in SCALES["S"].budgets.values())
+    assert Settings.parse({}).services_mb == sum(SCALES["S"].budgets[name].limit_mb for name in SETS["core"])

@@ -1,0 +1,113 @@
+"""The loop: read a batch, append its rows, save what is bad, commit."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+from runtime.consuming import ConsumerMetrics, tell
+from runtime.dead_letters import DeadLetters
+from runtime.errors import UnavailableError
+from runtime.reader import Reader, Source
+from runtime.status import Heartbeat
+from telemetry.errors import PayloadError
+from telemetry.record import BadRecord, Record, next_offsets
+
+from csv_sink.rows import kind_of, row
+from csv_sink.settings import CsvSinkSettings
+from csv_sink.table import Table
+
+ASK_S = 10.0
+
+
+class CsvSink:
+    """Appends rows until told to stop."""
+
+    def __init__(self, settings: CsvSinkSettings, metrics: ConsumerMetrics, heartbeat: Heartbeat) -> None:
+        """Nothing connects before `run`."""
+        self._settings = settings
+        self._metrics = metrics
+        self._table = Table(settings.file)
+        self._dead_letters = DeadLetters(settings.brokerlist, settings.dead_letter_topic, "csv_sink")
+        source = Source(settings.brokerlist, settings.group, (settings.topic,))
+        self._reader = Reader(source, heartbeat, metrics.waits, place=self._place)
+        self._topic_id = ""
+
+    def run(self, stop: threading.Event) -> None:
+        """Read, append, commit until `stop`."""
+        try:
+            if self._reader.insist(self._open, stop) is None:
+                return
+            while not stop.is_set():
+                records = self._fresh(self._reader.read(self._settings.batch, self._settings.batch_wait_s))
+                if records and self._store(records, stop):
+                    self._reader.commit(records)
+        finally:
+            self._reader.close()
+            self._table.close()
+
+    def _open(self) -> bool:
+        """Offsets of a topic that was made anew begin anew, so the journal names a topic by its id."""
+        self._table.open()
+        topic = self._settings.topic
+        admin = AdminClient({"bootstrap.servers": self._settings.brokerlist, "log_level": 2})
+        try:
+            asked = admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_S)
+            known = asked[topic].result(ASK_S).topic_id
+            self._topic_id = f"{known.get_most_significant_bits():x}-{known.get_least_significant_bits():x}"
+        except (KafkaException, TimeoutError) as failed:
+            raise UnavailableError(f"Kafka does not tell the topic {topic}: {failed}") from failed
+        return True
+
+    def _journaled(self, partition: int) -> str:
+        return f"{self._topic_id}/{partition}"
+
+    def _place(self, _consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """The journal knows best what is in the file; it is written before the group's offset is committed."""
+        for place in partitions:
+            offset = self._table.next_of(self._journaled(place.partition))
+            if offset is not None:
+                place.offset = offset
+        return partitions
+
+    def _fresh(self, records: Sequence[Record]) -> list[Record]:
+        """Without what is in the file already: partitions may be assigned anew while a batch waits for the volume."""
+        return [record for record in records if record.offset >= (self._table.next_of(self._journaled(record.partition)) or 0)]
+
+    def _store(self, records: Sequence[Record], stop: threading.Event) -> bool:
+        """Append `records`, however long it takes; False if told to stop before it succeeded."""
+        rows: list[str] = []
+        bad: list[BadRecord] = []
+        skipped: Counter[str] = Counter()
+        for record in records:
+            tell(record)
+            try:
+                if (kind := kind_of(record)) == "sensor":
+                    rows.append(row(record))
+                else:
+                    skipped[kind] += 1
+            except PayloadError as broken:
+                bad.append(BadRecord(record, str(broken)))
+        offsets = {self._journaled(partition): offset for (_, partition), offset in next_offsets(records).items()}
+
+        def store() -> bool:
+            self._dead_letters.save(bad)
+            if rows:
+                self._table.append(rows, offsets)
+            return True
+
+        if not self._reader.insist(store, stop):
+            return False
+        self._metrics.read.inc(len(records))
+        self._metrics.used.inc(len(rows))
+        self._metrics.dead_lettered.inc(len(bad))
+        for kind, count in skipped.items():
+            self._metrics.skipped.labels(kind).inc(count)
+        return True
+
+    def ready(self) -> str | None:
+        """None when partitions are assigned and nothing waits. Called from the status thread."""
+        return self._reader.why

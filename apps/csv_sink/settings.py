@@ -1,0 +1,17 @@
+"""The settings of csv_sink, from CSV_SINK_* in the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+from runtime.consuming import ConsumerSettings
+
+
+class CsvSinkSettings(ConsumerSettings):
+    """What is read, and the file that is appended to."""
+
+    model_config = SettingsConfigDict(env_prefix="CSV_SINK_")
+
+    file: Path = Field(description="CSV file; its journal and its lock lie beside it")

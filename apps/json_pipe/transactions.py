@@ -1,0 +1,96 @@
+"""Kafka transactions: records and the offsets they stand for are committed together, or not at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from runtime.errors import UnavailableError
+from runtime.publisher import Outgoing
+
+log = logging.getLogger(__name__)
+
+STEP_S = 10.0  # for each call that waits for Kafka
+COMMITS = 3  # attempts: a commit whose answer is late may be asked for again
+
+
+class Transactions:
+    """One transactional producer, made anew where it cannot go on."""
+
+    def __init__(self, brokerlist: str, transactional_id: str) -> None:
+        """Nothing connects before the first transaction; a new producer ends what an older one of this id left open."""
+        self._settings: dict[str, Any] = {
+            "bootstrap.servers": brokerlist,
+            "client.id": transactional_id,
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": 15_000,
+            "message.timeout.ms": 10_000,
+            "linger.ms": 0,
+            "log_level": 2,
+        }
+        self._producer: Producer | None = None
+
+    def open(self) -> bool:
+        """Be known to Kafka, which ends what a killed predecessor left open: its offsets cannot be read before.
+
+        Raises:
+            UnavailableError: Kafka is away.
+        """
+        try:
+            self._opened()
+        except KafkaException as failed:
+            raise UnavailableError(f"Kafka does not open transactions: {failed}") from failed
+        return True
+
+    def commit(self, records: Iterable[Outgoing], offsets: Sequence[TopicPartition], consumer: Consumer) -> None:
+        """Bring `records` and the consumer's `offsets` to Kafka.
+
+        Raises:
+            UnavailableError: it is not known whether they are there; ask for the group's offsets before trying again.
+        """
+        try:
+            producer = self._opened()
+            producer.begin_transaction()
+            for each in records:
+                producer.produce(each.topic, each.value, key=each.key, headers=each.headers)
+            producer.send_offsets_to_transaction(list(offsets), consumer.consumer_group_metadata(), STEP_S)
+            self._end(producer)
+        except (KafkaException, BufferError) as failed:
+            self._give_up(failed)
+            raise UnavailableError(f"Kafka did not take a transaction: {failed}") from failed
+
+    def _opened(self) -> Producer:
+        if self._producer is None:
+            producer = Producer(self._settings)
+            producer.init_transactions(STEP_S)
+            self._producer = producer
+        return self._producer
+
+    @staticmethod
+    def _end(producer: Producer) -> None:
+        for left in reversed(range(COMMITS)):
+            try:
+                producer.commit_transaction(STEP_S)
+            except KafkaException as failed:
+                if left and _error(failed).retriable():
+                    continue
+                raise
+            return
+
+    def _give_up(self, failed: Exception) -> None:
+        producer, self._producer = self._producer, None
+        if producer is None or not isinstance(failed, KafkaException) or not _error(failed).txn_requires_abort():
+            return  # the next one of this id fences it
+        try:
+            producer.abort_transaction(STEP_S)
+        except KafkaException as again:
+            log.warning("a transaction is left to its time-out: %s", _error(again).str())
+            return
+        self._producer = producer
+
+
+def _error(failed: KafkaException) -> KafkaError:
+    error: KafkaError = failed.args[0]
+    return error

@@ -1,0 +1,84 @@
+"""What acts on the readings of boards: three consumers of Kafka, and the worker of Camunda's processes.
+
+iot-kafka-consumer writes rows for notebooks, iot-kafka-pipe documents to Kafka, iot-kafka-alert starts a process for an
+alert; process-worker does what processes ask for and brings verdicts back to Kafka. What survives a restart is in Kafka's
+offsets, in Camunda, and on the shared volume.
+"""
+
+from __future__ import annotations
+
+import pulumi
+
+from infra import wiring
+from infra.services._access import Access
+from infra.services.apps import App, AppArgs
+from infra.services.shared_data import Volume
+
+ENGINE_REST = "/engine-rest"
+
+
+def _reading(kafka: Access, group: str) -> dict[str, str]:
+    return {
+        "BROKERLIST": kafka.endpoint.address,
+        "GROUP": group,
+        "TOPIC": wiring.BROKER_MESSAGE.name,
+        "DEAD_LETTER_TOPIC": wiring.DEAD_LETTER.name,
+    }
+
+
+def _asking(camunda: Access) -> dict[str, str]:
+    return {
+        "CAMUNDA_URL": f"{camunda.endpoint.url}{ENGINE_REST}",
+        "CAMUNDA_USER": camunda.user,
+        "CAMUNDA_PASSWORD_FILE": camunda.password_file,
+    }
+
+
+class CsvSink(App):
+    """Readings as rows of a file; a second one would wait for the first one's lock, so it is recreated."""
+
+    strategy = "Recreate"
+
+    def __init__(
+        self, name: str, args: AppArgs, *, reads: Access, writes: Volume, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """`reads` is Kafka, `writes` the shared volume."""
+        self.volumes = (writes,)
+        super().__init__(name, args, _reading(reads, wiring.CSV_GROUP) | {"FILE": wiring.CSV_FILE}, [reads], opts)
+
+
+class JsonPipe(App):
+    """Readings as documents; each of several has a transaction of its own."""
+
+    def __init__(self, name: str, args: AppArgs, *, kafka: Access, opts: pulumi.ResourceOptions | None = None) -> None:
+        """It reads from `kafka` and writes to it."""
+        super().__init__(name, args, _reading(kafka, wiring.PIPE_GROUP) | {"OUTPUT_TOPIC": wiring.IOT.name}, [kafka], opts)
+
+
+class AlertProcess(App):
+    """Alerts as processes; two at a time could each start one for the same incident, so it is recreated."""
+
+    strategy = "Recreate"
+
+    def __init__(
+        self, name: str, args: AppArgs, *, reads: Access, starts: Access, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """`reads` is Kafka, `starts` is Camunda."""
+        told = {"PROCESS": wiring.MAINTENANCE_PROCESS, "DASHBOARD": wiring.DASHBOARD_URL}
+        super().__init__(name, args, _reading(reads, wiring.ALERT_GROUP) | _asking(starts) | told, [reads, starts], opts)
+
+
+class ProcessWorker(App):
+    """What processes ask for; Camunda locks each task for one of several."""
+
+    def __init__(
+        self, name: str, args: AppArgs, *, serves: Access, writes: Access, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """`serves` is Camunda, `writes` is Kafka."""
+        env = _asking(serves) | {
+            "BROKERLIST": writes.endpoint.address,
+            "VERDICT_TOPIC": wiring.VERDICTS.name,
+            "INVOICE_TASK": wiring.BOOK_INVOICE,
+            "VERDICT_TASK": wiring.PUBLISH_VERDICT,
+        }
+        super().__init__(name, args, env, [serves, writes], opts)
