@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 
 from infra.services.apps import AppArgs, Bridge, Canary, Fleet, Timeseries
 from infra.services.consumers import CsvSink, JsonPipe
+from infra.services.grafana import Grafana, GrafanaArgs
 from infra.services.influxdb import InfluxDB, InfluxDBArgs
 from infra.services.ingress import Ingress, IngressArgs
 from infra.services.kafka import Kafka, KafkaArgs
@@ -50,6 +51,9 @@ if settings.has("canary"):
         "canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.access, influxdb=influxdb.access("canary"), opts=inside
     )
 
+if settings.has("grafana"):
+    reader = influxdb.access("reader")
+    Grafana("grafana", GrafanaArgs(settings.image("grafana"), settings.scale, settings.rotation), reader, inside)
 if settings.has("ingress"):
     behind = [canary.status] if settings.has("canary") else []
     Ingress("ingress", IngressArgs(settings.image("ingress"), settings.scale, settings.rotation), behind, inside)

@@ -25,4 +25,5 @@ KAFKA = "4.1.0"
 MOSQUITTO = "2.0.11"  # Debian's, with its security patches
 INFLUXDB = "1.6.7"  # Debian's
 LOG4J = "2.25.1"  # behind SLF4J 1.7 in Kafka's image
+GRAFANA = "12.0.2"  # its publisher's image; no registry could be asked for its digest here, so each `up` asks
 LAB = "0.1.0"  # this project: charts, apps and plugin of our own

@@ -37,6 +37,7 @@ KAFKA = Endpoint("kafka", 9092)
 KAFKA_CONTROLLER = Endpoint("kafka", 9093)
 INFLUXDB = Endpoint("influxdb", 8086, "http")
 CAMUNDA = Endpoint("camunda", 8080, "http")
+GRAFANA = Endpoint("grafana", 3000, "http")
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
@@ -57,6 +58,7 @@ class ExposedPort:
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
+    ExposedPort("grafana", GRAFANA.port, 30300, "loopback", "user and password", "dashboards"),
 )
 
 
@@ -198,7 +200,9 @@ INFLUX_USERS = (
 
 MAINTENANCE_PROCESS = "Maintenance"  # an alert starts one
 BOOK_INVOICE, PUBLISH_VERDICT = "book-invoice", "publish-verdict"  # what the process engine asks process-worker to do
-DASHBOARD_URL = "http://localhost:30300/d/iotkit?var-device={device}"  # where a technician sees a device's readings
+GRAFANA_ADMIN = "admin"
+# where a technician sees a device's readings: the dashboard iotkit with its variable `device`
+DASHBOARD_URL = f"http://localhost:{node_port('grafana')}/d/iotkit?var-device={{device}}"
 
 DATA_CLAIM = "data-claim"  # the volume that notebooks and the CSV consumer share
 DATA_PATH = "/data"
@@ -229,6 +233,7 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("canary", INFLUXDB),
     ("iot-kafka-consumer", KAFKA),
     ("iot-kafka-pipe", KAFKA),
+    ("grafana", INFLUXDB),
     ("ingress", CANARY_STATUS),
 )
 
@@ -256,5 +261,6 @@ class Login:
 LOGINS = (
     Login("mosquitto", f"mqtt://127.0.0.1:{node_port('mosquitto')}", "lab", "mosquitto-users"),
     Login("influxdb", INFLUXDB.url, "reader", "influxdb-users"),
+    Login("grafana", f"http://127.0.0.1:{node_port('grafana')}", GRAFANA_ADMIN, "grafana-users"),
 )
 INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"

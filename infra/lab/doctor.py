@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from infra import wiring
-from infra.lab import probes
+from infra.lab import probes, upstream
 from infra.lab.access import logins
 from infra.lab.errors import LabError
 from infra.lab.forwarding import outside_port
@@ -62,6 +62,7 @@ class Diagnosis:
     services: tuple[Check, ...]
     note: str | None = None  # what could not be looked at in this stack
     code: int = 1  # of the command, where something is red
+    left_out: dict[str, str] = field(default_factory=dict)  # services that can't run here, each with its sentence
 
     @property
     def ok(self) -> bool:
@@ -69,11 +70,12 @@ class Diagnosis:
         return bool(self.hops or self.note) and all(hop.ok for hop in self.hops) and all(check.ok for check in self.services)
 
     def as_json(self) -> dict[str, object]:
-        """`{"ok", "hops", "services"}`."""
+        """`{"ok", "hops", "services", "left_out"}`."""
         return {
             "ok": self.ok,
             "hops": [hop.as_json() for hop in self.hops],
             "services": [asdict(check) for check in self.services],
+            "left_out": self.left_out,
         }
 
 
@@ -87,7 +89,8 @@ def examine(lab: Lab) -> Diagnosis:
         hops, more = _canary(lab)
         services.extend(more)
     services.extend(_from_outside(lab, ready))
-    return Diagnosis(tuple(hops), tuple(services), None if lab.settings.has(CANARY) else NO_CANARY)
+    note = None if lab.settings.has(CANARY) else NO_CANARY
+    return Diagnosis(tuple(hops), tuple(services), note, left_out=upstream.left_out(lab.settings))
 
 
 def diagnose(lab: Lab) -> Diagnosis:
@@ -143,7 +146,7 @@ def _canary(lab: Lab) -> tuple[list[Hop], list[Check]]:
 def _from_outside(lab: Lab, ready: set[str]) -> list[Check]:
     """What is open to the outside and ready, as a person's program or browser would use it."""
     found: list[Check] = []
-    for service, ask in (("mosquitto", _mosquitto_from_outside), ("ingress", _ingress_from_outside)):
+    for service, ask in FROM_OUTSIDE:
         if service in ready:
             try:
                 with outside_port(lab, service) as port:
@@ -173,6 +176,23 @@ def _ingress_from_outside(lab: Lab, port: int, ready: set[str]) -> list[Check]:
         _check("ingress from outside", probes.https(host, port, path, authority), wanted=bool(served)),
         _check("ingress from outside refuses plain HTTP", probes.plain_http(host, port, path), wanted=False),
     ]
+
+
+def _grafana_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
+    """No wrong password is tried: after five, Grafana keeps the administrator out for five minutes."""
+    login = logins(lab)["grafana"]
+    page = "/api/user"
+    return [
+        _check("grafana from outside", probes.with_password(port, page, login["user"], login["password"]), wanted=True),
+        _check("grafana from outside refuses anonymous", probes.with_password(port, page, "", ""), wanted=False),
+    ]
+
+
+FROM_OUTSIDE = (
+    ("mosquitto", _mosquitto_from_outside),
+    ("ingress", _ingress_from_outside),
+    ("grafana", _grafana_from_outside),
+)
 
 
 def _check(name: str, said: probes.Answer, *, wanted: bool) -> Check:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 import paho.mqtt.client as mqtt
+import urllib3
 from paho.mqtt.enums import CallbackAPIVersion
 
 ANSWER_WITHIN_S = 20.0
@@ -66,10 +67,16 @@ def plain_http(host: str, port: int, path: str) -> Answer:
     return _page(http.client.HTTPConnection(host, port, timeout=ANSWER_WITHIN_S), path)
 
 
-def _page(connection: http.client.HTTPConnection, path: str) -> Answer:
+def with_password(port: int, path: str, user: str, password: str) -> Answer:
+    """Ask for a page of loopback with a login, or without one if its user is empty."""
+    headers = urllib3.make_headers(basic_auth=f"{user}:{password}") if user else {}
+    return _page(http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_WITHIN_S), path, headers)
+
+
+def _page(connection: http.client.HTTPConnection, path: str, headers: dict[str, str] | None = None) -> Answer:
     with closing(connection):
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers or {})
             status = connection.getresponse().status
         except ssl.SSLError:
             raise

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from infra import wiring
+from infra.lab.bundle.upstream import UPSTREAM
 from infra.lab.paths import ROOT, Paths
 from infra.settings import SETS
 from tests.support.program import IMAGES, run_program
@@ -63,6 +64,22 @@ EVERYTHING: dict[str, Object] = {
         "external": {"enabled": True, "nodePort": 30003, "sources": ["192.168.7.0/24"]},
         "apiServer": {"networks": ["10.0.0.0/8"], "ports": [6443]},
     },
+    "grafana": {
+        "image": UPSTREAM[0].reference,
+        "existingSecret": "grafana-users",
+        "keySecret": "grafana-key",
+        "secretVersion": "7",
+        "influxdb": {
+            "app": "influxdb",
+            "user": "reader",
+            "secret": "influxdb-reader",
+            "databases": [{"name": "a", "uid": "influxdb-a"}, {"name": "b_c", "uid": "influxdb-b_c"}],
+        },
+        "dashboards": {"a.json": '{"title": "a: \\"b\\""}', "b.json": "{}"},
+        "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
+        "clients": ["ingress"],
+        "storageClass": "fast",
+    },
     "app": {
         "image": IMAGES["apps"],
         "module": "bridge",
@@ -80,6 +97,8 @@ LEAST: dict[str, Object] = {
     "kafka": {"image": IMAGES["kafka"]},
     "influxdb": {key: EVERYTHING["influxdb"][key] for key in ("image", "existingSecret")},
     "ingress": {key: EVERYTHING["ingress"][key] for key in ("image", "tlsSecret")},
+    "grafana": {key: EVERYTHING["grafana"][key] for key in ("existingSecret", "keySecret", "influxdb", "dashboards")}
+    | {"image": IMAGES["grafana"]},
     "app": {"image": IMAGES["apps"], "module": "bridge"},
 }
 
