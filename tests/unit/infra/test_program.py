@@ -155,6 +155,28 @@ def test_a_service_that_was_not_chosen_is_not_installed() -> None:
     assert set(recording.of(CHART)) == {"mosquitto", "fleet"}
 
 
+def test_a_service_without_its_upstream_image_is_not_installed_and_the_others_are() -> None:
+    images = {name: reference for name, reference in IMAGES.items() if name != "grafana"}
+    recording = run_program({"services": ["core", "observing"], "images": images})
+    assert set(recording.of(CHART)) == set(SETS["core"])
+
+
+def test_grafana_reads_with_the_login_that_can_do_nothing_else() -> None:
+    _, values = program().charts()["grafana"]
+    reader = next(user for user in wiring.INFLUX_USERS if user.name == values["influxdb"]["user"])
+    assert reader.write == ()
+    assert {database["name"] for database in values["influxdb"]["databases"]} <= set(reader.read)
+    secrets = program().of(SECRET)
+    assert list(secrets[values["influxdb"]["secret"]].inputs["stringData"]["value"]) == ["password"]
+    assert list(secrets[values["existingSecret"]].inputs["stringData"]["value"]) == [values["admin"]]
+
+
+def test_what_grafana_encrypts_with_is_never_renewed() -> None:
+    for rotation in (1, 2):
+        made = run_program({"rotation": rotation, "services": list(SETS)}).of(PASSWORD)["grafana-key"]
+        assert made.inputs["rotation"] == 0
+
+
 def test_an_output_among_the_values_is_refused_with_its_place() -> None:
     parent = pulumi.ComponentResource.__new__(pulumi.ComponentResource)
     later = pulumi.Output.__new__(pulumi.Output)
