@@ -18,7 +18,8 @@ from infra.lab.cluster.images import archive_index
 from infra.lab.errors import LabError
 from infra.lab.paths import Paths
 from infra.registries import RegistryAddress
-from tests.support.processes import free_port
+from tests.support.containerd import Containerd
+from tests.support.processes import free_port, wait_until
 from tests.support.registry import MANIFEST, DockerRegistry, digest, layer, make_images
 
 INDEX = SEVERAL[0]
@@ -81,6 +82,19 @@ def test_an_image_comes_as_an_archive_with_every_digest_as_it_was(registry: Dock
     kept = upstream.kept(image, paths)
     assert kept == fetched
     assert not list((paths.cache / "upstream").glob("*.new"))
+
+
+def test_containerd_takes_the_archive_under_the_publishers_name(registry: DockerRegistry, tmp_path: Path, paths: Paths) -> None:
+    image, _ = _published(registry, tmp_path / "images", "imported")
+    fetched = upstream.fetch(image, paths)
+    (tmp_path / "node").mkdir()
+    node = Containerd(tmp_path / "node")
+    try:
+        node.start()
+        node.load(fetched.archive)
+        wait_until("the image is known", lambda: node.knows(image.reference), 5)
+    finally:
+        node.close()
 
 
 def test_of_several_machines_images_ours_is_taken(registry: DockerRegistry, tmp_path: Path, paths: Paths) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from infra.lab import status, upstream, views
 from infra.lab.bundle import ImageRecord, Manifest
 from infra.lab.bundle.upstream import UPSTREAM, folder
 from infra.lab.errors import LabError, UserError
+from infra.lab.lab import Lab as RealLab
+from infra.lab.logs import show_logs
 from infra.lab.paths import Paths
-from infra.lab.stack import remembered_images
+from infra.lab.stack import private_file, remembered_images
 from infra.settings import PROJECT, Settings
 
 GRAFANA = UPSTREAM[0]
@@ -134,6 +137,24 @@ def test_what_was_found_is_remembered_in_the_stacks_private_file(tmp_path: Path)
     assert remembered_images(paths, "local") == {}
     file.write_text(yaml.safe_dump({"config": {f"{PROJECT}:images": {"grafana": GRAFANA.exact(DIGEST)}}}))
     assert remembered_images(paths, "local") == {"grafana": GRAFANA.exact(DIGEST)}
+
+
+def test_a_plain_pulumi_sees_what_the_last_up_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IOTLAB_STATE", str(tmp_path))
+    lab = RealLab()
+    lab.paths.pulumi.mkdir(parents=True)
+    images = {"grafana": GRAFANA.exact(DIGEST), "kafka": "localhost/iotlab/kafka@old"}
+    private_file(lab.paths, "local").write_text(yaml.safe_dump({"config": {f"{PROJECT}:images": images}}))
+    made = Manifest(tmp_path, (ImageRecord("kafka", "k", DIGEST, "1", "Apache-2.0", 1, ()),))
+    assert lab.settings.images == {"grafana": GRAFANA.exact(DIGEST)}
+    assert lab.references(made) == made.references() | lab.settings.images
+
+
+def test_the_log_of_a_service_that_is_left_out_is_answered_with_the_sentence(tmp_path: Path) -> None:
+    lab: Any = Lab(tmp_path, ["core", "observing"])
+    lab.part_logs = dict
+    with pytest.raises(UserError, match=re.escape(SENTENCE)):
+        show_logs(lab, "grafana", follow=False, tail=1)
 
 
 def test_status_says_the_sentence_as_text_and_under_its_key(capsys: pytest.CaptureFixture[str]) -> None:
