@@ -12,6 +12,7 @@ from infra import wiring
 from infra.services.apps import AppArgs, Bridge, Canary, Fleet, Timeseries
 from infra.services.camunda import Camunda, CamundaArgs
 from infra.services.consumers import consumers
+from infra.services.grafana import Grafana, GrafanaArgs
 from infra.services.influxdb import InfluxDB, InfluxDBArgs
 from infra.services.ingress import Ingress, IngressArgs
 from infra.services.jupyter import Jupyter, JupyterArgs
@@ -65,6 +66,9 @@ if settings.has("jupyter"):
     jupyter = JupyterArgs(settings.image("jupyter"), settings.image("apps"), settings.scale, settings.rotation)
     Jupyter("jupyter", jupyter, speaks, data, inside)
 
+if settings.has("grafana"):
+    reader = influxdb.access("reader")
+    Grafana("grafana", GrafanaArgs(settings.image("grafana"), settings.scale, settings.rotation), reader, inside)
 if settings.has("ingress"):
     behind = [canary.status] if settings.has("canary") else []
     Ingress("ingress", IngressArgs(settings.image("ingress"), settings.scale, settings.rotation), behind, inside)

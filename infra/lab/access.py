@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from infra import wiring
+from infra import accounts, wiring
 from infra.lab.cluster.exposure import device_address
 from infra.lab.errors import LabError, UserError
 
@@ -19,7 +19,7 @@ INSIDE = {"mosquitto": wiring.Endpoint(wiring.MOSQUITTO.host, wiring.MOSQUITTO.p
 def logins(lab: Lab) -> dict[str, dict[str, str]]:
     """`{"<service>": {"url", "user", "password"}}` of a running lab; passwords come from its Secrets."""
     entries: dict[str, dict[str, str]] = {}
-    for login in wiring.LOGINS:
+    for login in accounts.LOGINS:
         if lab.settings.has(login.service):
             password = lab.kube.secret(login.secret)[login.user]
             url = login.url if lab.embedded else INSIDE.get(login.service, login.url)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from infra import wiring
-from infra.lab import engines, kubernetes_plugin, preflight
+from infra.lab import engines, kubernetes_plugin, preflight, upstream
 from infra.lab.bundle import Manifest
 from infra.lab.bundle.credentials import login_for
 from infra.lab.bundle.push import Registry
@@ -35,6 +35,7 @@ def up(lab: Lab) -> dict[str, int]:
     lab.cluster.start()
     lab.cluster.load_images(manifest.archive)
     _filled_by(lab).write_text(lab.stack_name)
+    upstream.bring(lab)
     return fill(lab, manifest)
 
 
@@ -83,7 +84,8 @@ def _up_given(lab: Lab) -> dict[str, int]:
         lab.toolchain.ensure(*lab.tools)
     if lab.registry:
         _push(lab, manifest, lab.registry)
-    references = lab.references(manifest)
+    upstream.bring(lab)
+    references = {name: reference for name, reference in lab.references(manifest).items() if name not in lab.settings.images}
     for warning in lab.given.warnings(lab.kube, references, from_registry=lab.registry is not None):
         console.print(f"  [yellow]{escape(warning)}[/]", soft_wrap=True)
     changes = fill(lab, manifest)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from infra import wiring
-from infra.lab import probes
+from infra.lab import probes, upstream
 from infra.lab.access import logins
 from infra.lab.errors import LabError
 from infra.lab.forwarding import outside_port
@@ -65,6 +65,7 @@ class Diagnosis:
     services: tuple[Check, ...]
     note: str | None = None  # what could not be looked at in this stack
     code: int = 1  # of the command, where something is red
+    left_out: dict[str, str] = field(default_factory=dict)  # services that can't run here, each with its sentence
 
     @property
     def ok(self) -> bool:
@@ -72,11 +73,12 @@ class Diagnosis:
         return bool(self.hops or self.note) and all(hop.ok for hop in self.hops) and all(check.ok for check in self.services)
 
     def as_json(self) -> dict[str, object]:
-        """`{"ok", "hops", "services"}`."""
+        """`{"ok", "hops", "services", "left_out"}`."""
         return {
             "ok": self.ok,
             "hops": [hop.as_json() for hop in self.hops],
             "services": [asdict(check) for check in self.services],
+            "left_out": self.left_out,
         }
 
 
@@ -92,7 +94,8 @@ def examine(lab: Lab) -> Diagnosis:
     if wiring.JUPYTER.host in ready:
         hops.append(_notebook(lab))
     services.extend(_from_outside(lab, ready))
-    return Diagnosis(tuple(hops), tuple(services), None if lab.settings.has(CANARY) else NO_CANARY)
+    note = None if lab.settings.has(CANARY) else NO_CANARY
+    return Diagnosis(tuple(hops), tuple(services), note, left_out=upstream.left_out(lab.settings))
 
 
 def diagnose(lab: Lab) -> Diagnosis:
@@ -198,10 +201,21 @@ def _jupyter_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
     ]
 
 
+def _grafana_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
+    """No wrong password is tried: after five, Grafana keeps the administrator out for five minutes."""
+    login = logins(lab)["grafana"]
+    page = "/api/user"
+    return [
+        _check("grafana from outside", probes.with_password(port, page, login["user"], login["password"]), wanted=True),
+        _check("grafana from outside refuses anonymous", probes.with_password(port, page, "", ""), wanted=False),
+    ]
+
+
 FROM_OUTSIDE = (
     ("mosquitto", _mosquitto_from_outside),
     ("ingress", _ingress_from_outside),
     ("jupyter", _jupyter_from_outside),
+    ("grafana", _grafana_from_outside),
 )
 
 

@@ -17,10 +17,10 @@ from infra.lab.given import GivenCluster
 from infra.lab.kube import Kube
 from infra.lab.lock import command_lock
 from infra.lab.paths import Paths
-from infra.lab.stack import Stack, settings_of
+from infra.lab.stack import Stack, remembered_images, settings_of
 from infra.lab.toolchain import Toolchain, host, parts
 from infra.registries import RegistryAddress
-from infra.settings import Settings
+from infra.settings import UPSTREAM, Settings
 
 LOCAL = "local"
 
@@ -37,8 +37,9 @@ class Lab:
 
     @cached_property
     def settings(self) -> Settings:
-        """The stack's checked settings."""
-        return settings_of(self.stack_name, self.paths)
+        """The stack's checked settings, with the upstream images that its last `up` found."""
+        images = remembered_images(self.paths, self.stack_name)
+        return settings_of(self.stack_name, self.paths).with_images({name: images[name] for name in images if name in UPSTREAM})
 
     @property
     def embedded(self) -> bool:
@@ -129,8 +130,9 @@ class Lab:
     def references(self, manifest: Manifest) -> dict[str, str]:
         """Name -> reference by digest, as this stack's cluster knows the images."""
         if not self.registry:
-            return manifest.references()
-        return {image.name: self.registry.reference(image.name, image.digest) for image in manifest.images}
+            return manifest.references() | self.settings.images
+        built = {image.name: self.registry.reference(image.name, image.digest) for image in manifest.images}
+        return built | self.settings.images
 
     def refresh_private_file(self) -> None:
         """Write the stack's private file anew, so that a plain `pulumi` sees what the checkout says now."""

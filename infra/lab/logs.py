@@ -11,6 +11,7 @@ import typer
 
 from infra.lab.errors import LabError, UserError
 from infra.lab.kube import SERVICE_LABEL
+from infra.lab.upstream import left_out
 
 if TYPE_CHECKING:
     from infra.lab.lab import Lab
@@ -29,7 +30,8 @@ def show_logs(lab: Lab, service: str, *, follow: bool, tail: int) -> None:
         _show_part(parts[service], follow=follow, tail=tail)
         return
     if service not in lab.settings.chosen:
-        raise UserError(f"there is no service '{service}'; there are {', '.join([*sorted(lab.settings.chosen), *sorted(parts)])}")
+        known = ", ".join([*sorted(lab.settings.chosen), *sorted(parts)])
+        raise UserError(left_out(lab.settings).get(service) or f"there is no service '{service}'; there are {known}")
     lab.need_up()
     words = ["logs", f"--selector={SERVICE_LABEL}={service}", "--all-containers", "--prefix", f"--tail={tail}"]
     with lab.kube.stream([*words, "--follow"] if follow else words) as process:

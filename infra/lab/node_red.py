@@ -12,7 +12,7 @@ import typer
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from infra import wiring
+from infra import accounts, wiring
 from infra.lab import flow_import, web
 from infra.lab.access import logins
 from infra.lab.console import console
@@ -101,8 +101,8 @@ def _need(stack: str) -> Lab:
 def _camunda(lab: Lab) -> Camunda | None:
     if not lab.settings.has(wiring.CAMUNDA.host):
         return None
-    secret = lab.kube.secret(f"{wiring.CAMUNDA.host}-{wiring.CAMUNDA_WORKER}")
-    return Camunda(wiring.CAMUNDA.url, wiring.CAMUNDA_WORKER, secret["password"])
+    secret = lab.kube.secret(f"{wiring.CAMUNDA.host}-{accounts.CAMUNDA_WORKER}")
+    return Camunda(wiring.CAMUNDA.url, accounts.CAMUNDA_WORKER, secret["password"])
 
 
 @node_red_app.command("import", epilog="Example: ./lab node-red import old-flow.json")

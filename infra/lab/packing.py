@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from infra.lab import upstream
 from infra.lab.bundle import Manifest, export_archive, handout, import_archive
+from infra.lab.bundle.upstream import UPSTREAM
 from infra.lab.bundle.wheels import wheels
 from infra.lab.console import console
 from infra.lab.errors import UserError
@@ -31,7 +33,9 @@ def export_bundle(lab: Lab, file: Path) -> None:
     _check_place(file)
     lab.bundle.check()
     lab.toolchain.ensure()
-    written = export_archive(lab.toolchain, lab.bundle.ensure(), wheels(lab.paths, lab.steps), lab.steps, file)
+    manifest = lab.bundle.ensure()
+    brought = [found for image in UPSTREAM if image.name in lab.settings.asked and (found := upstream.archived(lab, image))]
+    written = export_archive(lab.toolchain, manifest, wheels(lab.paths, lab.steps), lab.steps, file, brought)
     console.print(f"{written.file} has {written.size / 1e6:.0f} MB. On another machine:", soft_wrap=True)
     console.print(f"  ./lab up --bundle {written.file.name}#sha256={written.sha256}", soft_wrap=True)
 

@@ -45,7 +45,7 @@ def _check_cores(settings: Settings) -> None:
     need = max(CORES, math.ceil((CLUSTER_CPU_M + settings.services_cpu_m) / 1000))
     if have < need:
         raise UserError(
-            f"scale {settings.scale_name} with {len(settings.chosen)} services needs {need} cores, this machine has {have}: "
+            f"scale {settings.scale_name} with {len(settings.asked)} services needs {need} cores, this machine has {have}: "
             "take a smaller scale or fewer services (iotlab:scale, iotlab:services)."
         )
 
@@ -55,7 +55,7 @@ def _check_memory(settings: Settings) -> None:
     need = CLUSTER_MB + settings.services_mb
     if have < need:
         raise UserError(
-            f"scale {settings.scale_name} with {len(settings.chosen)} services needs {need} MB of memory, "
+            f"scale {settings.scale_name} with {len(settings.asked)} services needs {need} MB of memory, "
             f"this machine has {have}: take a smaller scale or fewer services (iotlab:scale, iotlab:services)."
         )
 

@@ -68,6 +68,20 @@ def settings_of(name: str, paths: Paths | None = None) -> Settings:
     return settings
 
 
+def private_file(paths: Paths, name: str) -> Path:
+    """The copy of a stack's file that Pulumi may write to."""
+    return paths.pulumi / f"Pulumi.{name}.yaml"
+
+
+def remembered_images(paths: Paths, name: str) -> dict[str, str]:
+    """The image references that the last `prepare` of this stack wrote; none before the first."""
+    try:
+        loaded = yaml.safe_load(private_file(paths, name).read_text()) or {}
+        return dict(loaded["config"][f"{PROJECT}:images"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return {}
+
+
 class Stack:
     """One Pulumi stack with a file backend in the lab's state folder."""
 
@@ -81,7 +95,7 @@ class Stack:
     @property
     def private_file(self) -> Path:
         """The copy of the stack's file that Pulumi may write to."""
-        return self.paths.pulumi / f"Pulumi.{self.name}.yaml"
+        return private_file(self.paths, self.name)
 
     def env(self) -> dict[str, str]:
         """What a shell needs so that a plain `pulumi up -s <stack>` is the same thing as `lab up`."""

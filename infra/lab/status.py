@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from infra.lab import kubernetes_plugin
+from infra.lab import kubernetes_plugin, upstream
 from infra.lab.cluster.status import ClusterStatus
 from infra.lab.errors import LabError
 from infra.lab.kube import Pod
@@ -26,6 +26,7 @@ class LabStatus:
     missing: tuple[str, ...]
     memory_mb: int | None
     kubernetes_plugin: str | None
+    left_out: dict[str, str]
 
     @property
     def ok(self) -> bool:
@@ -43,6 +44,7 @@ class LabStatus:
             "missing": list(self.missing),
             "memory_mb": self.memory_mb,
             "kubernetes_plugin": self.kubernetes_plugin,
+            "left_out": self.left_out,
         }
 
 
@@ -59,7 +61,8 @@ def status_of(lab: Lab) -> LabStatus:
             pods = ()
     missing = tuple(sorted(lab.settings.chosen - {pod.service for pod in pods}))
     memory = memory_mb(cluster.owner.pid) if cluster and cluster.running and cluster.owner else None
-    return LabStatus(cluster, pods, missing, memory, kubernetes_plugin.used(lab.paths, lab.stack_name))
+    plugin = kubernetes_plugin.used(lab.paths, lab.stack_name)
+    return LabStatus(cluster, pods, missing, memory, plugin, upstream.left_out(lab.settings))
 
 
 def memory_mb(supervisor: int) -> int:

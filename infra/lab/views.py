@@ -37,8 +37,8 @@ def show_diagnosis(diagnosis: Diagnosis) -> None:
         out.print(hops)
     for check in diagnosis.services:
         out.print(f"{_mark(ok=check.ok)}  {check.name}{plain(f': {check.why}') if check.why else ''}", soft_wrap=True)
-    if diagnosis.note:
-        out.print(diagnosis.note)
+    for said in filter(None, (diagnosis.note, *diagnosis.left_out.values())):
+        out.print(plain(said), soft_wrap=True)
 
 
 def show_status(found: LabStatus) -> None:
@@ -58,6 +58,8 @@ def show_status(found: LabStatus) -> None:
     for service in found.missing:
         pods.add_row(_mark(ok=False), service, "-", "", "not there; run ./lab up")
     out.print(pods)
+    for said in found.left_out.values():
+        out.print(plain(said), soft_wrap=True)
     if found.memory_mb:
         out.print(f"Memory of the whole lab: {found.memory_mb} MB")
     if found.kubernetes_plugin == STANDIN:

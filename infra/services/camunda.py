@@ -12,7 +12,7 @@ from typing import Any
 
 import pulumi
 
-from infra import wiring
+from infra import accounts, wiring
 from infra.scales import Scale
 from infra.services._access import Access, Users
 from infra.services._release import release, resources
@@ -36,7 +36,7 @@ def values(args: CamundaArgs, secret: str) -> dict[str, Any]:
         "image": args.image,
         "existingSecret": secret,
         "secretVersion": str(args.rotation),
-        "users": [{"name": user.name, "role": user.role} for user in wiring.CAMUNDA_USERS],
+        "users": [{"name": user.name, "role": user.role} for user in accounts.CAMUNDA_USERS],
         "clients": wiring.clients_of(wiring.CAMUNDA),
         "egress": [{"app": reached.host, "port": reached.port} for reached in wiring.reached_by("camunda")],
         "external": {"enabled": True, "nodePort": wiring.node_port("camunda"), "sources": list(wiring.PRIVATE_NETWORKS)},
@@ -51,7 +51,7 @@ class Camunda(pulumi.ComponentResource):
     def __init__(self, name: str, args: CamundaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`name` is the release's and the host's name."""
         super().__init__("iotlab:services:Camunda", name, None, opts)
-        self._users = Users(wiring.CAMUNDA, [user.name for user in wiring.CAMUNDA_USERS], args.rotation, self)
+        self._users = Users(wiring.CAMUNDA, [user.name for user in accounts.CAMUNDA_USERS], args.rotation, self)
         self._server = release(name, "camunda", values(args, self._users.secret), self, [self._users.made])
         self.register_outputs({})
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pulumi
 
-from infra import wiring
+from infra import accounts, wiring
 from infra.scales import Scale
 from infra.services._access import Access, Users
 from infra.services._release import release, resources
@@ -35,9 +35,9 @@ def values(args: InfluxDBArgs, secret: str) -> dict[str, Any]:
         "image": args.image,
         "existingSecret": secret,
         "secretVersion": str(args.rotation),
-        "admin": wiring.INFLUX_ADMIN,
+        "admin": accounts.INFLUX_ADMIN,
         "databases": [{"name": series.database, "retentionH": series.retention_h} for series in wiring.SERIES],
-        "users": [{"name": user.name, "read": list(user.read), "write": list(user.write)} for user in wiring.INFLUX_USERS],
+        "users": [{"name": user.name, "read": list(user.read), "write": list(user.write)} for user in accounts.INFLUX_USERS],
         "clients": wiring.clients_of(wiring.INFLUXDB),
         "volumeGb": args.scale.influx_volume_gb,
         "maxValuesPerTag": args.scale.influx_max_values_per_tag,
@@ -52,7 +52,7 @@ class InfluxDB(pulumi.ComponentResource):
     def __init__(self, name: str, args: InfluxDBArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`name` is the release's and the host's name."""
         super().__init__("iotlab:services:InfluxDB", name, None, opts)
-        names = [wiring.INFLUX_ADMIN, *(user.name for user in wiring.INFLUX_USERS)]
+        names = [accounts.INFLUX_ADMIN, *(user.name for user in accounts.INFLUX_USERS)]
         self._users = Users(wiring.INFLUXDB, names, args.rotation, self)
         self._server = release(name, "influxdb", values(args, self._users.secret), self, [self._users.made])
         self.register_outputs({})

@@ -13,7 +13,7 @@ from typing import Any
 
 import pulumi
 
-from infra import wiring
+from infra import accounts, wiring
 from infra.scales import Scale
 from infra.services._access import Access, Users
 from infra.services._release import release, resources
@@ -54,7 +54,7 @@ def values(args: JupyterArgs, secret: str, speaks: Sequence[Access], data: Volum
     return {
         "image": args.image,
         "existingSecret": secret,
-        "user": wiring.JUPYTER_USER,
+        "user": accounts.JUPYTER_USER,
         "secretVersion": str(args.rotation),
         "env": env(args, speaks),
         "secrets": [access.secret for access in speaks if access.secret],
@@ -81,10 +81,10 @@ class Jupyter(pulumi.ComponentResource):
     ) -> None:
         """`name` is the release's and the host's name; `speaks` are the services that notebooks use, `data` the shared volume."""
         super().__init__("iotlab:services:Jupyter", name, None, opts)
-        self._users = Users(wiring.JUPYTER, [wiring.JUPYTER_USER], args.rotation, self)
+        self._users = Users(wiring.JUPYTER, [accounts.JUPYTER_USER], args.rotation, self)
         lessons = Namespace("lessons", wiring.LESSONS, pulumi.ResourceOptions(parent=self))
         needs = [self._users.made, lessons, *(resource for access in speaks for resource in access.needs)]
         needs += data.needs if data else ()
         self._server = release(name, "jupyter", values(args, self._users.secret, speaks, data), self, needs)
-        self.access = self._users.access(wiring.JUPYTER_USER, self._server)
+        self.access = self._users.access(accounts.JUPYTER_USER, self._server)
         self.register_outputs({})

@@ -12,7 +12,7 @@ from typing import Any
 
 import pulumi
 
-from infra import wiring
+from infra import accounts, wiring
 from infra.scales import Scale
 from infra.services._access import Access, Users
 from infra.services._release import release, resources
@@ -40,8 +40,8 @@ def values(args: MosquittoArgs, secret: str) -> dict[str, Any]:
         "image": args.image,
         "existingSecret": secret,
         "secretVersion": str(args.rotation),
-        "users": [{"name": user.name, "access": list(user.access)} for user in wiring.MQTT_USERS],
-        "patterns": list(wiring.MQTT_PATTERNS),
+        "users": [{"name": user.name, "access": list(user.access)} for user in accounts.MQTT_USERS],
+        "patterns": list(accounts.MQTT_PATTERNS),
         "external": {"enabled": True, "nodePort": wiring.node_port("mosquitto"), "sources": list(wiring.PRIVATE_NETWORKS)},
         "clients": wiring.clients_of(wiring.MOSQUITTO),
         "volumeGb": args.scale.mqtt_volume_gb,
@@ -57,7 +57,7 @@ class Mosquitto(pulumi.ComponentResource):
     def __init__(self, name: str, args: MosquittoArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`name` is the release's and the host's name."""
         super().__init__("iotlab:services:Mosquitto", name, None, opts)
-        self._users = Users(wiring.MOSQUITTO, [user.name for user in wiring.MQTT_USERS], args.rotation, self)
+        self._users = Users(wiring.MOSQUITTO, [user.name for user in accounts.MQTT_USERS], args.rotation, self)
         self._server = release(name, "mosquitto", values(args, self._users.secret), self, [self._users.made])
         self.register_outputs({})
 

@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from infra import wiring
+from infra import accounts, wiring
 from infra.scales import Scale
 from infra.services import flows
 from infra.services._access import Access, Users
@@ -60,7 +60,7 @@ def values(args: NodeRedArgs, secret: str, reached: Sequence[Access]) -> dict[st
         "existingSecret": secret,
         "keySecret": KEY,
         "secretVersion": str(args.rotation),
-        "admin": wiring.NODE_RED_ADMIN,
+        "admin": accounts.NODE_RED_ADMIN,
         "flows": flows.flows(carries=args.carries, starts=args.starts),
         "carrier": {"node": flows.CARRIER, "enabled": args.carries},
         "kafka": wiring.KAFKA.address,
@@ -91,11 +91,11 @@ class NodeRed(pulumi.ComponentResource):
     ) -> None:
         """`reads` is Mosquitto, `writes` is Kafka, `starts` is Camunda where the stack has it."""
         super().__init__("iotlab:services:NodeRed", name, None, opts)
-        users = Users(wiring.NODE_RED, [wiring.NODE_RED_ADMIN], args.rotation, self)
+        users = Users(wiring.NODE_RED, [accounts.NODE_RED_ADMIN], args.rotation, self)
         reached = [access for access in (reads, writes, starts) if access]
         needs = [users.made, self._key(), *(resource for access in reached for resource in access.needs)]
         server = release(name, "node-red", values(args, users.secret, reached), self, needs)
-        self.access = users.access(wiring.NODE_RED_ADMIN, server)
+        self.access = users.access(accounts.NODE_RED_ADMIN, server)
         self.register_outputs({})
 
     def _key(self) -> k8s.core.v1.Secret:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from infra.lab.bundle import upstream
 from infra.lab.bundle.credentials import Login
 from infra.lab.bundle.push import Registry
 from infra.lab.errors import UserError
@@ -28,6 +29,7 @@ class TokenRegistry(BaseHTTPRequestHandler):
     realm: ClassVar[str] = ""
     scopes: ClassVar[list[str]] = []
     given: ClassVar[int] = 0
+    anonymous: ClassVar[bool] = False
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -45,7 +47,7 @@ class TokenRegistry(BaseHTTPRequestHandler):
         """Give a token, or ask for one."""
         login = self.headers.get("Authorization", "")
         asked = urlsplit(self.path)
-        if asked.path == "/token" and login == BASIC:
+        if asked.path == "/token" and (login == BASIC or (self.anonymous and not login)):
             type(self).given += 1
             type(self).scopes = parse_qs(asked.query)["scope"]
             self._answer(200, {"token": f"token-{self.given}"}, {})
@@ -68,6 +70,7 @@ def address() -> Iterator[RegistryAddress]:
         thread.start()
         TokenRegistry.realm = f"http://127.0.0.1:{server.server_port}/token"
         TokenRegistry.given = 0
+        TokenRegistry.anonymous = False
         yield RegistryAddress.parse(f"http://127.0.0.1:{server.server_port}/lab")
         server.shutdown()
         thread.join()
@@ -86,3 +89,16 @@ def test_a_wrong_login_gets_no_token_and_the_sentence_says_how_to_get_one(addres
     with pytest.raises(UserError, match=r"gave no token \(401\): docker login 127\.0\.0\.1") as refused:
         Registry(address, Login(USER, "wrong")).push(images)
     assert "wrong" not in str(refused.value)
+
+
+def test_a_publishers_image_is_asked_for_without_a_login_and_with_the_right_to_pull_only(
+    address: RegistryAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("IOTLAB_SEALED", raising=False)
+    image = upstream.Upstream("one", "registry.example", "lab/one", "1.0.0", "AGPL-3.0", address.url)
+    assert upstream.reached(image) is None  # it gives no token to strangers
+    TokenRegistry.anonymous = True
+    session = upstream.reached(image)
+    assert session
+    assert TokenRegistry.scopes == ["repository:lab/one:pull"]
+    assert upstream.resolved(image, session) == image.reference  # this one tells no digest

@@ -32,6 +32,9 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "a number as environment": ("app", {"env": {"PORT": 1}}, "/env/PORT"),
     "a claim on a path that is none": ("app", {"claims": [{"name": "data", "path": "data"}]}, "/claims/0/path"),
     "a module that is a path": ("app", {"module": "../bridge"}, "/module"),
+    "a publisher's image by a moving tag": ("grafana", {"image": "registry.example/grafana:latest"}, "/image"),
+    "a dashboard that is no JSON": ("grafana", {"dashboards": {"a.json": "title"}}, "/dashboards/a.json"),
+    "no dashboard": ("grafana", {"dashboards": {}}, "/dashboards"),
     "an Ingress without a certificate": ("ingress", {"tlsSecret": ""}, "/tlsSecret"),
     "a route without a path": ("ingress", {"routes": [{"service": "a", "port": 1, "paths": []}]}, "/routes/0/paths"),
     "a path that is none": (

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from infra import scales, versions, wiring
-from infra.settings import NEEDS
+from infra.settings import NEEDS, UPSTREAM
 
 ROOT = Path(__file__).resolve().parents[2]
-CHARTED = ("mosquitto", "kafka", "influxdb", "camunda", "node-red", "jupyter", "ingress")
+CHARTED = ("mosquitto", "kafka", "influxdb", "camunda", "node-red", "jupyter", "grafana", "ingress")
 APPS = tuple(service for service in NEEDS if service not in CHARTED)
 FILE_LINES, FUNCTION_LINES, MAIN_LINES, STACK_LINES, TEMPLATE_LINES = 300, 40, 60, 20, 80
+PROGRAM_LINES = 80  # infra/__main__.py: an import and two to four lines for each service, and nothing else
 LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
 
@@ -37,7 +38,7 @@ def test_a_service_has_module_chart_image_and_readme(service: str) -> None:
         f"charts/{service}/values.schema.json",
     ):
         assert (ROOT / room).is_file(), room
-    assert (ROOT / f"charts/{service}/image/Containerfile").is_file()
+    assert (ROOT / f"charts/{service}/image/Containerfile").is_file() is (service not in UPSTREAM)
     assert (ROOT / f"charts/{service}/README.md").is_file()
 
 
@@ -78,7 +79,7 @@ def test_functions_stay_short() -> None:
 def test_stacks_are_short_and_the_program_is_too() -> None:
     for path in tracked("Pulumi.*.yaml"):
         assert _lines(path) <= STACK_LINES, path.name
-    assert _lines(ROOT / "infra/__main__.py") <= MAIN_LINES
+    assert _lines(ROOT / "infra/__main__.py") <= PROGRAM_LINES
     assert "if stack" not in (ROOT / "infra/__main__.py").read_text()
 
 

@@ -14,11 +14,11 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from infra import wiring
+from infra import accounts, wiring
 from tests.support import tools
 from tests.support.processes import Process, free_port, wait_until
 
-PASSWORDS = {user.name: f"{user.name}-secret" for user in (*wiring.MQTT_USERS, *wiring.INFLUX_USERS)}
+PASSWORDS = {user.name: f"{user.name}-secret" for user in (*accounts.MQTT_USERS, *accounts.INFLUX_USERS)}
 
 
 def password_file(folder: Path, user: str) -> Path:
@@ -64,14 +64,15 @@ class Mosquitto(Process):
         self.start()
 
     def _write_passwords(self, file: Path) -> None:
-        file.write_text("".join(f"{user.name}:{self._passwords[user.name]}\n" for user in wiring.MQTT_USERS))
+        file.write_text("".join(f"{user.name}:{self._passwords[user.name]}\n" for user in accounts.MQTT_USERS))
         file.chmod(0o600)
         subprocess.run([tools.program("mosquitto_passwd"), "-U", file], check=True)
 
     @staticmethod
     def _acl() -> str:
-        users = [[f"user {user.name}", *(f"topic {line}" for line in user.access)] for user in wiring.MQTT_USERS]
-        return "\n".join([line for user in users for line in user] + [f"pattern {line}" for line in wiring.MQTT_PATTERNS]) + "\n"
+        users = [[f"user {user.name}", *(f"topic {line}" for line in user.access)] for user in accounts.MQTT_USERS]
+        patterns = [f"pattern {line}" for line in accounts.MQTT_PATTERNS]
+        return "\n".join([*(line for user in users for line in user), *patterns]) + "\n"
 
     def start(self) -> None:
         """Start and wait until it listens."""
@@ -186,10 +187,10 @@ class Influx(Process):
 
     def bootstrap(self) -> None:
         """Users, databases and grants, as the chart's bootstrap makes them."""
-        self.ask(f"CREATE USER {wiring.INFLUX_ADMIN} WITH PASSWORD 'admin-secret' WITH ALL PRIVILEGES")
+        self.ask(f"CREATE USER {accounts.INFLUX_ADMIN} WITH PASSWORD 'admin-secret' WITH ALL PRIVILEGES")
         for name in {series.database for series in wiring.SERIES}:
             self.ask(f'CREATE DATABASE "{name}"')
-        for user in wiring.INFLUX_USERS:
+        for user in accounts.INFLUX_USERS:
             self.ask(f"CREATE USER \"{user.name}\" WITH PASSWORD '{PASSWORDS[user.name]}'")
             for right, databases in (("WRITE", user.write), ("READ", user.read)):
                 for name in databases:

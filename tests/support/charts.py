@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from infra import wiring
+from infra.lab.bundle.upstream import UPSTREAM
 from infra.lab.paths import ROOT, Paths
 from tests.support.program import IMAGES, run_program
 
@@ -100,6 +101,22 @@ EVERYTHING: dict[str, Object] = {
         "dataClaim": "data-claim",
         "storageClass": "fast",
     },
+    "grafana": {
+        "image": UPSTREAM[0].reference,
+        "existingSecret": "grafana-users",
+        "keySecret": "grafana-key",
+        "secretVersion": "7",
+        "influxdb": {
+            "app": "influxdb",
+            "user": "reader",
+            "secret": "influxdb-reader",
+            "databases": [{"name": "a", "uid": "influxdb-a"}, {"name": "b_c", "uid": "influxdb-b_c"}],
+        },
+        "dashboards": {"a.json": '{"title": "a: \\"b\\""}', "b.json": "{}"},
+        "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
+        "clients": ["ingress"],
+        "storageClass": "fast",
+    },
     "app": {
         "image": IMAGES["apps"],
         "module": "bridge",
@@ -120,6 +137,8 @@ LEAST: dict[str, Object] = {
     "ingress": {key: EVERYTHING["ingress"][key] for key in ("image", "tlsSecret")},
     "node-red": {key: EVERYTHING["node-red"][key] for key in ("image", "existingSecret", "keySecret")},
     "jupyter": {key: EVERYTHING["jupyter"][key] for key in ("image", "existingSecret", "user")},
+    "grafana": {key: EVERYTHING["grafana"][key] for key in ("existingSecret", "keySecret", "influxdb", "dashboards")}
+    | {"image": IMAGES["grafana"]},
     "app": {"image": IMAGES["apps"], "module": "bridge"},
 }
 

@@ -15,6 +15,7 @@ import pulumi
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks
 
+from infra.lab.bundle.upstream import UPSTREAM
 from infra.settings import SETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,7 @@ SECRET_MARK = "4dabf18193072939515e22adb298388d"
 IMAGES = {
     name: f"localhost/iotlab/{name}@sha256:{'0123456789abcdef' * 4}"
     for name in ("mosquitto", "kafka", "influxdb", "camunda", "node-red", "jupyter", "ingress", "apps")
-}
+} | {image.name: image.exact(f"sha256:{'0123456789abcdef' * 4}") for image in UPSTREAM}
 # the SDK has no types for these two
 _register: Callable[[MockMonitor, Any], Any] = MockMonitor.RegisterResource
 _to_the_end: Callable[[Callable[[], object]], Callable[[], None]] = pulumi.runtime.test

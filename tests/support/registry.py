@@ -26,11 +26,12 @@ class DockerRegistry(Process):
 
     def __init__(self, folder: Path, *, login: bool = False) -> None:
         """With `login` nobody enters without USER and PASSWORD."""
+        self.data = folder / "data"
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         settings: dict[str, object] = {
             "version": 0.1,
-            "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+            "storage": {"filesystem": {"rootdirectory": str(self.data)}},
             "http": {"addr": self.address},
             "log": {"accesslog": {"disabled": False}},
         }

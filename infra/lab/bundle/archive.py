@@ -11,7 +11,7 @@ import json
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,6 +25,7 @@ from urllib3.exceptions import HTTPError
 from infra.lab import web
 from infra.lab.bundle import images
 from infra.lab.bundle.manifest import Manifest
+from infra.lab.bundle.upstream import FOLDER as UPSTREAM
 from infra.lab.bundle.wheels import FOLDER as WHEELS
 from infra.lab.console import Steps
 from infra.lab.errors import OF_THE_USER, LabError, UserError
@@ -64,8 +65,12 @@ def _writing(file: Path) -> Iterator[IO[bytes]]:
             raise LabError(f"{packer[0]} could not write {file}: is the disk full?")
 
 
-def export_archive(toolchain: Toolchain, manifest: Manifest, wheels: Path, steps: Steps, file: Path) -> Exported:
+def export_archive(
+    toolchain: Toolchain, manifest: Manifest, wheels: Path, steps: Steps, file: Path, upstream: Sequence[Manifest] = ()
+) -> Exported:
     """Write Python packages, toolchain and images into `file`; the door reads the first of them, so they come first.
+
+    `upstream` are the images that the lab doesn't build, an archive each.
 
     Raises:
         UserError: the file cannot be written there.
@@ -76,6 +81,7 @@ def export_archive(toolchain: Toolchain, manifest: Manifest, wheels: Path, steps
     folders = {f"{WHEELS}/{wheels.name}": wheels}
     folders |= {f"parts/{folder.name}": folder for folder in toolchain.folders()}
     folders[f"images/{manifest.folder.name}"] = manifest.folder
+    folders |= {f"{UPSTREAM}/{one.folder.name}": one.folder for one in upstream}
     with steps.step("Hashes of the bundle"):
         hashes = {
             f"{place}/{path.relative_to(folder)}": sha256_of(path) for place, folder in folders.items() for path in _files(folder)
@@ -119,7 +125,8 @@ def import_archive(source: str, toolchain: Toolchain, paths: Paths, steps: Steps
             key = _check(scratch / "tree", place)
         with steps.step("Bundle: take over"):
             toolchain.adopt(scratch / "tree/parts")
-            _take_wheels(scratch / "tree" / WHEELS, paths)
+            _take_folders(scratch / "tree" / WHEELS, paths.cache / WHEELS)
+            _take_folders(scratch / "tree" / UPSTREAM, paths.cache / UPSTREAM)
             return _take_images(scratch / "tree/images" / key, paths)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -201,10 +208,10 @@ def _check(tree: Path, place: str) -> str:
     return key
 
 
-def _take_wheels(unpacked: Path, paths: Paths) -> None:
-    """Keep the Python packages, so that a bundle can be exported again without a network."""
+def _take_folders(unpacked: Path, into: Path) -> None:
+    """Keep Python packages and upstream images, so that a bundle can be exported again without a network."""
     for folder in unpacked.iterdir() if unpacked.is_dir() else ():
-        kept = paths.cache / WHEELS / folder.name
+        kept = into / folder.name
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             folder.replace(kept)

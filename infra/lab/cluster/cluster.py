@@ -290,11 +290,7 @@ class Cluster:
                 time.sleep(0.05)
 
     def purge(self) -> None:
-        """Remove everything the cluster keeps, volumes included.
-
-        Raises:
-            UserError: it is running.
-        """
+        """Remove everything the cluster keeps, volumes included; a running one is refused."""
         if self._own():
             raise UserError("the cluster is running; stop it first with ./lab down.")
         leftovers.remove(self.paths)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from infra import wiring
+from infra import accounts, wiring
 from infra.scales import SCALES
 from infra.services import jupyter
 from infra.services._access import Access
@@ -53,9 +53,9 @@ def test_notebooks_reach_the_services_that_are_handed_in_over_edges_that_are_dra
 def test_the_token_is_generated_and_the_server_comes_after_it_and_after_the_room_for_lessons(scale: str) -> None:
     recording = run_program({"scale": scale, "services": list(SETS)})
     token = recording.of(SECRET)["jupyter-users"].inputs["stringData"]["value"]
-    assert list(token) == [wiring.JUPYTER_USER]
+    assert list(token) == [accounts.JUPYTER_USER]
     chart = recording.of("kubernetes:helm.sh/v4:Chart")["jupyter"]
-    assert token[wiring.JUPYTER_USER] not in json.dumps(chart.inputs)
+    assert token[accounts.JUPYTER_USER] not in json.dumps(chart.inputs)
     needed = {urn.rsplit("::", 1)[1] for urn in chart.dependencies}
     assert {"jupyter-users", wiring.LESSONS} <= needed
 

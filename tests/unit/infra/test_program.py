@@ -10,10 +10,10 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra import wiring
+from infra import accounts, wiring
 from infra.scales import SCALES
 from infra.services import _release, ingress, kafka
-from infra.settings import NEEDS
+from infra.settings import NEEDS, SETS
 from tests.support.program import (
     CERTIFICATE,
     CHART,
@@ -73,7 +73,7 @@ def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
 
 def test_notebooks_have_the_logins_of_people_and_no_other() -> None:
     _, values = program().charts()["jupyter"]
-    people = {f"{login.service}-{login.user}" for login in wiring.LOGINS}
+    people = {f"{login.service}-{login.user}" for login in accounts.LOGINS}
     assert set(values["secrets"]) <= people
     assert values["env"]["MOSQUITTO_USER"] == "lab"
     assert values["env"]["LESSON_IMAGE"] == IMAGES["apps"]
@@ -92,11 +92,11 @@ def test_an_app_is_given_its_own_password_and_no_other() -> None:
 
 def test_each_login_of_the_wiring_has_a_password_and_is_known_to_its_server() -> None:
     secrets = program().of(SECRET)
-    users = {user.name for user in wiring.MQTT_USERS}
+    users = {user.name for user in accounts.MQTT_USERS}
     assert set(secrets["mosquitto-users"].inputs["stringData"]["value"]) == users
-    camunda = {user.name for user in wiring.CAMUNDA_USERS}
+    camunda = {user.name for user in accounts.CAMUNDA_USERS}
     assert set(secrets["camunda-users"].inputs["stringData"]["value"]) == camunda
-    influx = {wiring.INFLUX_ADMIN, *(user.name for user in wiring.INFLUX_USERS)}
+    influx = {accounts.INFLUX_ADMIN, *(user.name for user in accounts.INFLUX_USERS)}
     assert set(secrets["influxdb-users"].inputs["stringData"]["value"]) == influx
 
 
@@ -166,6 +166,28 @@ def test_devices_of_the_configuration_lie_over_those_of_the_scale() -> None:
 def test_a_service_that_was_not_chosen_is_not_installed() -> None:
     recording = run_program({"services": ["mosquitto", "fleet"]})
     assert set(recording.of(CHART)) == {"mosquitto", "fleet"}
+
+
+def test_a_service_without_its_upstream_image_is_not_installed_and_the_others_are() -> None:
+    images = {name: reference for name, reference in IMAGES.items() if name != "grafana"}
+    recording = run_program({"services": ["core", "observing"], "images": images})
+    assert set(recording.of(CHART)) == set(SETS["core"])
+
+
+def test_grafana_reads_with_the_login_that_can_do_nothing_else() -> None:
+    _, values = program().charts()["grafana"]
+    reader = next(user for user in accounts.INFLUX_USERS if user.name == values["influxdb"]["user"])
+    assert reader.write == ()
+    assert {database["name"] for database in values["influxdb"]["databases"]} <= set(reader.read)
+    secrets = program().of(SECRET)
+    assert list(secrets[values["influxdb"]["secret"]].inputs["stringData"]["value"]) == ["password"]
+    assert list(secrets[values["existingSecret"]].inputs["stringData"]["value"]) == [values["admin"]]
+
+
+def test_what_grafana_encrypts_with_is_never_renewed() -> None:
+    for rotation in (1, 2):
+        made = run_program({"rotation": rotation, "services": list(SETS)}).of(PASSWORD)["grafana-key"]
+        assert made.inputs["rotation"] == 0
 
 
 def test_an_output_among_the_values_is_refused_with_its_place() -> None:

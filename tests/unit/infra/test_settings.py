@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from infra.lab.bundle import upstream
 from infra.scales import SCALES
-from infra.settings import NEEDS, SETS, Settings, SettingsError
+from infra.settings import NEEDS, SETS, UPSTREAM, Settings, SettingsError
 
 
 def test_an_empty_configuration_is_the_small_core_lab() -> None:
@@ -84,6 +85,22 @@ def test_every_service_is_in_a_set_and_every_set_can_run_with_the_ones_before() 
     assert sorted(name for names in SETS.values() for name in names) == sorted(NEEDS)
     for count in range(1, len(SETS) + 1):
         Settings.parse({"iotlab:services": list(SETS)[:count]})
+
+
+def test_a_service_whose_upstream_image_nobody_brought_is_left_out_and_costs_no_error() -> None:
+    settings = Settings.parse({"iotlab:services": ["core", "observing"]})
+    assert settings.left_out == {"grafana"}
+    assert not settings.has("grafana")
+    assert settings.chosen == frozenset(SETS["core"])
+    brought = settings.with_images({"grafana": "registry.example/grafana:1.0.0"})
+    assert brought.has("grafana")
+    assert brought.left_out == frozenset()
+    assert brought.services_mb == settings.services_mb  # an image may still come: the machine must carry it
+
+
+def test_the_services_of_upstream_images_are_those_of_the_bundles_table() -> None:
+    assert {image.name for image in upstream.UPSTREAM} == UPSTREAM
+    assert set(NEEDS) >= UPSTREAM
 
 
 def test_every_scale_has_a_budget_for_every_service_and_sums_them() -> None:

@@ -11,7 +11,7 @@ import pytest
 from infra.lab import bringup, kubernetes_plugin, preflight
 from infra.lab.errors import UserError
 from infra.lab.paths import Paths
-from infra.settings import PROJECT
+from infra.settings import PROJECT, Settings
 
 
 class Recorder:
@@ -74,7 +74,7 @@ def embedded(tmp_path: Path, stack: str) -> Any:
         embedded=True,
         paths=paths,
         stack_name=stack,
-        settings=None,
+        settings=Settings.parse({}),
         runs_here=False,
         kubeconfig=paths.kubeconfig,
         toolchain=SimpleNamespace(missing=list, ensure=lambda: None),

@@ -16,6 +16,7 @@ from infra.lab.paths import Paths
 from infra.lab.toolchain import Toolchain
 
 RECORD = ImageRecord("kafka", "0123", "sha256:" + "ab" * 32, "9.9.9", "Apache-2.0", 7, ())
+UPSTREAM = ImageRecord("grafana", "1.0.0", "sha256:" + "cd" * 32, "1.0.0", "AGPL-3.0", 7, ())
 
 
 @dataclass
@@ -55,7 +56,11 @@ def _export(lab: Lab, file: Path, key: str = "") -> Exported:
     wheels = lab.paths.cache / "wheels/0123"
     wheels.mkdir(parents=True, exist_ok=True)
     (wheels / "one-1-py3-none-any.whl").write_text("wheel")
-    return export_archive(lab.toolchain, manifest, wheels, lab.steps, file)
+    upstream = Manifest(lab.paths.cache / "upstream/grafana-1.0.0", (UPSTREAM,))
+    upstream.folder.mkdir(parents=True, exist_ok=True)
+    upstream.archive.write_bytes(b"a publisher's image")
+    upstream.write()
+    return export_archive(lab.toolchain, manifest, wheels, lab.steps, file, [upstream])
 
 
 @pytest.mark.parametrize("name", ["lab.tar.gz", "lab.tar.zst"])
@@ -65,6 +70,9 @@ def test_what_was_exported_is_there_after_the_import(here: Lab, there: Lab, tmp_
     assert taken.images == (RECORD,)
     assert taken.archive.read_bytes() == (here.paths.cache / "images" / images.bundle_key() / ARCHIVE).read_bytes()
     assert (there.paths.cache / "wheels/0123/one-1-py3-none-any.whl").read_text() == "wheel"
+    brought = Manifest.read(there.paths.cache / "upstream/grafana-1.0.0")
+    assert brought
+    assert (brought.images, brought.archive.read_bytes()) == ((UPSTREAM,), b"a publisher's image")
     assert not list(there.paths.cache.glob(".bundle*"))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from infra import wiring
 from infra.lab import doctor, probes
+from infra.lab.bundle.upstream import UPSTREAM
 from infra.lab.errors import LabError
 from infra.lab.kube import Pod
 from infra.lab.probes import Answer
@@ -47,7 +48,9 @@ def pods(*, broken: str = "") -> list[Pod]:
 
 @pytest.fixture(autouse=True)
 def _outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "logins", lambda _: {"mosquitto": {"user": "lab", "password": "secret"}})
+    login = {"user": "lab", "password": "secret"}
+    monkeypatch.setattr(doctor, "logins", lambda _: {"mosquitto": login, "grafana": login})
+    monkeypatch.setattr(probes, "with_password", lambda *said: Answer(said[-1] == "secret", f"{said[1]} answered 401"))
     monkeypatch.setattr(probes, "mqtt_login", lambda _port, _user, password: Answer(password == "secret", "Not authorized"))
     monkeypatch.setattr(probes, "https", lambda *said: Answer(said[-1] == "the authority", "/readyz answered 503"))
     monkeypatch.setattr(probes, "plain_http", lambda *_: Answer(accepted=False, reason="/readyz answered 404"))
@@ -191,3 +194,23 @@ def test_an_ingress_that_does_not_serve_or_serves_without_tls_is_red(
     assert check.name == red
     assert check.why is not None
     assert why in check.why
+
+
+def test_a_service_without_an_image_is_named_and_nothing_is_red() -> None:
+    found = doctor.examine(lab(Kube(pods(), json.dumps({"hops": HOPS})), "core", "observing"))
+    assert found.ok
+    assert "grafana" not in {check.name for check in found.services}
+    said = found.as_json()["left_out"]
+    assert said == {
+        "grafana": f"grafana is left out: its image {UPSTREAM[0].reference} cannot be had from here "
+        "(no container registry answers and no bundle brings it)"
+    }
+
+
+def test_a_grafana_that_runs_is_asked_with_its_login_and_without() -> None:
+    running = lab(Kube(pods(), json.dumps({"hops": HOPS})), "core", "observing")
+    running.settings = running.settings.with_images({"grafana": UPSTREAM[0].reference})
+    found = doctor.examine(running)
+    assert found.ok
+    assert found.left_out == {}
+    assert {"grafana", "grafana from outside", "grafana from outside refuses anonymous"} <= {c.name for c in found.services}

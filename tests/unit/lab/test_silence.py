@@ -43,7 +43,7 @@ def test_a_silent_token_server_of_a_registry_is_named(monkeypatch: pytest.Monkey
     registry, auth = Mock(), Mock()
     registry.request.return_value = challenge
     auth.request.side_effect = REFUSED
-    monkeypatch.setattr(web, "pool", lambda url: auth if "auth.example" in url else registry)
+    monkeypatch.setattr(web, "pool", lambda url, _patience_s: auth if "auth.example" in url else registry)
     images: Any = SimpleNamespace(images=[])
     with pytest.raises(
         UserError, match=r"https://auth\.example/token, where the registry .* gives out its tokens, does not answer"

@@ -1,0 +1,97 @@
+"""Who logs in where, and what each may do: the logins of Mosquitto, InfluxDB and Camunda, and those that people use.
+
+Passwords are generated and stand nowhere here; topics and databases come from the wiring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from infra import wiring
+
+
+@dataclass(frozen=True, slots=True)
+class MqttUser:
+    """A login of Mosquitto. `access` are ACL lines; `%c` stands for the client id."""
+
+    name: str
+    access: tuple[str, ...]
+    purpose: str
+
+
+MQTT_USERS = (
+    MqttUser(
+        "bridge",
+        tuple(f"read {route.mqtt}" for route in wiring.ROUTES),
+        "carries everything to Kafka; it reads, and could publish only as a car of its own client id (the pattern below)",
+    ),
+    MqttUser(
+        "fleet",
+        (f"write {wiring.FAN_MQTT}",),
+        "simulated devices; cars and boards are bound to their topics by the patterns below",
+    ),
+    MqttUser("canary", (f"readwrite {wiring.CANARY_MQTT}/#",), "the doctor"),
+    MqttUser(
+        "node-red", (f"readwrite {wiring.IOTKIT_MQTT}/#",), "flows; one of them carries iotkit/# to Kafka where the stack says so"
+    ),
+    MqttUser("lab", (f"readwrite {wiring.IOTKIT_MQTT}/#", f"read {wiring.CARS_MQTT}/#"), "people, boards and lessons"),
+)
+MQTT_PATTERNS = (f"write {wiring.CARS_MQTT}/%c", f"write {wiring.IOTKIT_MQTT}/%c/+")
+
+
+@dataclass(frozen=True, slots=True)
+class InfluxUser:
+    """A login of InfluxDB; the administrator is `admin`."""
+
+    name: str
+    write: tuple[str, ...]
+    read: tuple[str, ...]
+    purpose: str
+
+
+INFLUX_ADMIN = "admin"
+INFLUX_USERS = (
+    InfluxUser("timeseries", (wiring.CARS_DB, wiring.IOTKIT_DB, wiring.CANARY_DB), (), "writes the series"),
+    InfluxUser("canary", (), (wiring.CANARY_DB,), "the doctor reads its own readings back"),
+    InfluxUser("reader", (), (wiring.CARS_DB, wiring.IOTKIT_DB), "people, dashboards, notebooks"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CamundaUser:
+    """A login of the process engine; what a role may do stands in charts/camunda/values.schema.json."""
+
+    name: str
+    role: Literal["admin", "worker", "deployer"]
+    purpose: str
+
+
+CAMUNDA_USERS = (
+    CamundaUser("admin", "admin", "people: tasklist, cockpit, their own models"),
+    CamundaUser("worker", "worker", "apps: start processes, answer external tasks, look whether an incident is known"),
+    CamundaUser("deployer", "deployer", "the job that brings the models; a model can hold code, so apps may not"),
+)
+NODE_RED_ADMIN = GRAFANA_ADMIN = "admin"
+JUPYTER_USER = "jupyter"  # the server knows one token and no names; this is the token's key in its Secret
+CAMUNDA_WORKER = "worker"  # the REST login of apps and flows
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login that people use, as `lab access` shows it; the password is the key `user` of the Secret."""
+
+    service: str
+    url: str
+    user: str
+    secret: str
+
+
+LOGINS = (
+    Login("mosquitto", f"mqtt://127.0.0.1:{wiring.node_port('mosquitto')}", "lab", "mosquitto-users"),
+    Login("influxdb", wiring.INFLUXDB.url, "reader", "influxdb-users"),
+    Login("camunda", f"http://127.0.0.1:{wiring.node_port('camunda')}/camunda/", "admin", "camunda-users"),
+    Login("node-red", f"http://127.0.0.1:{wiring.node_port('node-red')}", NODE_RED_ADMIN, "node-red-users"),
+    Login("jupyter", f"http://127.0.0.1:{wiring.node_port('jupyter')}/lab", JUPYTER_USER, "jupyter-users"),
+    Login("grafana", f"http://127.0.0.1:{wiring.node_port('grafana')}", GRAFANA_ADMIN, "grafana-users"),
+)
