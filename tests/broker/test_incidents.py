@@ -10,12 +10,12 @@ from typing import Any
 
 from infra import wiring
 from tests.support.apps import alert_process, process_worker, running
-from tests.support.boards import Boards
 from tests.support.brokers import Kafka
 from tests.support.camunda import Camunda, camunda
 from tests.support.fake_camunda import Login
 from tests.support.load import committed, contents
 from tests.support.processes import wait_until
+from tests.support.readings import Boards
 
 __all__ = ["camunda"]
 

@@ -11,10 +11,10 @@ from telemetry.car import encode_json
 
 from infra import wiring
 from tests.support.apps import running, timeseries
-from tests.support.boards import Boards
 from tests.support.brokers import Influx, Kafka
 from tests.support.load import committed, contents, reading
 from tests.support.processes import wait_until
+from tests.support.readings import Boards
 
 
 def _produce(kafka: Kafka, topic: str, payloads: list[bytes], key: str = "car") -> None:
