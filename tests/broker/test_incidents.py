@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from runtime.camunda import Camunda as Rest
+
 from infra import wiring
 from tests.support.apps import alert_process, process_worker, running
 from tests.support.brokers import Kafka
@@ -80,6 +82,31 @@ def test_an_invoice_that_is_released_gets_its_booking_number(camunda: Camunda, k
         query = f"/history/variable-instance?processInstanceId={started['id']}&variableName=buchungsnr"
         wait_until("it is booked", lambda: bool(camunda.rest("GET", query, user="admin")))
         assert camunda.rest("GET", query, user="admin")[0]["value"].startswith("B-")
+
+
+def test_an_invoice_that_cannot_be_booked_is_an_incident_that_says_why(
+    camunda: Camunda, kafka: Kafka, fixture_folder: Path
+) -> None:
+    more = {"PROCESS_WORKER_RETRIES": "1", "PROCESS_WORKER_RETRY_S": "0.2"}
+    with running(process_worker(fixture_folder, kafka.address, kafka.topic("verdicts", 1), _login(camunda), **more)):
+        started = camunda.rest("POST", f"/process-definition/key/{wiring.INVOICE_PROCESS}/start", {})["id"]
+        _complete(camunda, _task(camunda, started))
+        _complete(camunda, _task(camunda, started), freigegeben=True)
+        query = f"/incident?processInstanceId={started}"
+        wait_until("there is an incident", lambda: bool(camunda.rest("GET", query, user="admin")))
+    (incident,) = camunda.rest("GET", query, user="admin")
+    assert "rnr is empty" in incident["incidentMessage"]
+
+
+def test_a_task_that_was_taken_and_not_begun_is_unlocked_for_the_next(camunda: Camunda) -> None:
+    started = camunda.rest("POST", f"/process-definition/key/{wiring.INVOICE_PROCESS}/start", {})["id"]
+    _complete(camunda, _task(camunda, started))
+    _complete(camunda, _task(camunda, started), freigegeben=True)
+    topics = [{"topicName": wiring.BOOK_INVOICE, "lockDuration": 60_000}]
+    rest = Rest(*_login(camunda))
+    for worker in ("a", "b"):
+        (taken,) = rest.post("/external-task/fetchAndLock", {"workerId": worker, "maxTasks": 9, "topics": topics})
+        assert rest.post(f"/external-task/{taken['id']}/unlock", {}) is None
 
 
 def test_ninety_nine_of_a_hundred_alerts_are_a_process_within_a_second(
