@@ -8,14 +8,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # program and test
 import pulumi
 import pulumi_kubernetes as k8s
 
+from infra import wiring
 from infra.services.apps import AppArgs, Bridge, Canary, Fleet, Timeseries
-from infra.services.consumers import CsvSink, JsonPipe
+from infra.services.camunda import Camunda, CamundaArgs
+from infra.services.consumers import consumers
 from infra.services.grafana import Grafana, GrafanaArgs
 from infra.services.influxdb import InfluxDB, InfluxDBArgs
 from infra.services.ingress import Ingress, IngressArgs
+from infra.services.jupyter import Jupyter, JupyterArgs
 from infra.services.kafka import Kafka, KafkaArgs
 from infra.services.mosquitto import Mosquitto, MosquittoArgs
 from infra.services.namespace import Namespace
+from infra.services.node_red import NodeRed, NodeRedArgs
 from infra.services.shared_data import SharedData
 from infra.settings import Settings
 
@@ -23,8 +27,9 @@ settings = Settings.load()
 cluster = k8s.Provider(
     "cluster", kubeconfig=settings.kubeconfig, enable_secret_mutable=True, enable_config_map_mutable=True
 )  # a renewed password changes its Secret in place, with either plugin
-lab = Namespace("lab", opts=pulumi.ResourceOptions(providers=[cluster]))
+lab = Namespace("lab", wiring.NAMESPACE, pulumi.ResourceOptions(providers=[cluster]))
 inside = pulumi.ResourceOptions(providers=[cluster], depends_on=[lab])
+data = SharedData("data", inside).volume if settings.shares_data else None
 app = AppArgs(settings.image("apps"), settings.scale, settings.rotation)
 
 if settings.has("mosquitto"):
@@ -33,24 +38,32 @@ if settings.has("kafka"):
     kafka = Kafka("kafka", KafkaArgs(settings.image("kafka"), settings.scale), inside)
 if settings.has("influxdb"):
     influxdb = InfluxDB("influxdb", InfluxDBArgs(settings.image("influxdb"), settings.scale, settings.rotation), inside)
+if settings.has("camunda"):
+    camunda = Camunda("camunda", CamundaArgs(settings.image("camunda"), settings.scale, settings.rotation), inside)
+worker = camunda.access("worker") if settings.has("camunda") else None
 
 if settings.has("fleet"):
     Fleet("fleet", app, devices=settings.fleet, writes=mosquitto.access("fleet"), opts=inside)
 if settings.has("bridge"):
-    Bridge("bridge", app, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
+    Bridge("bridge", app, settings.routes, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
+if settings.has("node-red"):
+    drawn = NodeRedArgs(
+        settings.image("node-red"), settings.scale, settings.rotation, settings.node_red_carries, settings.node_red_starts
+    )
+    NodeRed("node-red", drawn, reads=mosquitto.access("node-red"), writes=kafka.access, starts=worker, opts=inside)
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
-if settings.shares_data:
-    data = SharedData("data", inside)
-if settings.has("iot-kafka-consumer"):
-    CsvSink("iot-kafka-consumer", app, reads=kafka.access, writes=data.volume, opts=inside)
-if settings.has("iot-kafka-pipe"):
-    JsonPipe("iot-kafka-pipe", app, kafka=kafka.access, opts=inside)
+if settings.has("kafka"):
+    consumers(settings.chosen, app, kafka=kafka.access, data=data, camunda=worker, opts=inside)
 if settings.has("canary"):
     canary = Canary(
         "canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.access, influxdb=influxdb.access("canary"), opts=inside
     )
 
+if settings.has("jupyter"):
+    speaks = [mosquitto.access("lab"), kafka.access, influxdb.access("reader")]
+    jupyter = JupyterArgs(settings.image("jupyter"), settings.image("apps"), settings.scale, settings.rotation)
+    Jupyter("jupyter", jupyter, speaks, inside)
 if settings.has("grafana"):
     reader = influxdb.access("reader")
     Grafana("grafana", GrafanaArgs(settings.image("grafana"), settings.scale, settings.rotation), reader, inside)

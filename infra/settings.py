@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from infra.registries import RegistryAddress
 from infra.scales import SCALES, Scale
+from infra.wiring import IOTKIT_ROUTE, ROUTES, Route
 
 PROJECT = "iotlab"
 
@@ -23,13 +24,21 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "fleet": ("mosquitto",),
     "canary": ("bridge", "timeseries"),
     "ingress": (),
+    "camunda": (),
+    "node-red": ("mosquitto", "kafka"),
+    "jupyter": ("mosquitto", "kafka", "influxdb"),
     "iot-kafka-consumer": ("kafka",),
     "iot-kafka-pipe": ("kafka",),
+    "iot-kafka-alert": ("kafka", "camunda"),
+    "process-worker": ("kafka", "camunda"),
     "grafana": ("influxdb",),
 }
 SETS: dict[str, tuple[str, ...]] = {
     "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
-    "teaching": ("iot-kafka-consumer", "iot-kafka-pipe"),
+    "teaching": (
+        *("camunda", "node-red", "jupyter"),
+        *("iot-kafka-consumer", "iot-kafka-pipe", "iot-kafka-alert", "process-worker"),
+    ),
     "observing": ("grafana",),
 }
 SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
@@ -62,6 +71,10 @@ class Settings(BaseModel):
         str, Field(alias="deviceCidr", description="private network whose boards may reach MQTT; nobody if empty")
     ] = ""
 
+    iotkit_ingest: Annotated[
+        Literal["bridge", "node-red"], Field(alias="iotkitIngest", description="which of the two carries iotkit/# to Kafka")
+    ] = "bridge"
+
     @field_validator("scale_name")
     @classmethod
     def _scale_exists(cls, name: str) -> str:
@@ -93,6 +106,10 @@ class Settings(BaseModel):
             for need in NEEDS[service]:
                 if need not in self.asked:
                     raise ValueError(f"the service '{service}' needs '{need}'; add it to iotlab:services")
+        if self.iotkit_ingest not in self.chosen and self.iotkit_ingest != "bridge":
+            raise ValueError(
+                f"iotlab:iotkitIngest names '{self.iotkit_ingest}', which is not among iotlab:services; add it, or name bridge"
+            )
         return self
 
     def refuse_illegal_pairs(self) -> None:
@@ -143,6 +160,21 @@ class Settings(BaseModel):
     def shares_data(self) -> bool:
         """Whether a service of this stack mounts the shared volume."""
         return bool(self.chosen & SHARE_DATA)
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """What the bridge carries: everything, but for iotkit/# where Node-RED does."""
+        return tuple(route for route in ROUTES if route != IOTKIT_ROUTE or not self.node_red_carries)
+
+    @property
+    def node_red_carries(self) -> bool:
+        """Whether Node-RED carries iotkit/# to Kafka; of the two always exactly one does."""
+        return self.iotkit_ingest == "node-red"
+
+    @property
+    def node_red_starts(self) -> bool:
+        """Whether Node-RED's flow starts a process for an alert: where there is Camunda, and no service that does the same."""
+        return self.has("camunda") and not self.has("iot-kafka-alert")
 
     def has(self, service: str) -> bool:
         """Whether this stack runs `service`."""

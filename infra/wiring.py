@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 NAMESPACE = "iotlab"
+DATA_CLAIM = "data-claim"  # the volume at /data, shared by the consumers and the notebooks
+CSV_FILE = "/data/ml-data.csv"  # sensor,temp,hum,class of every reading, for the notebooks
+LESSONS = "lessons"  # the namespace in which exercises with Kubernetes make their objects
 RESERVED_DEVICE = "lab-canary"  # the doctor's readings carry it; they have lanes of their own in every hop
 
 
@@ -37,10 +40,14 @@ KAFKA = Endpoint("kafka", 9092)
 KAFKA_CONTROLLER = Endpoint("kafka", 9093)
 INFLUXDB = Endpoint("influxdb", 8086, "http")
 CAMUNDA = Endpoint("camunda", 8080, "http")
+CAMUNDA_REST = f"{CAMUNDA.url}/engine-rest"
+NODE_RED = Endpoint("node-red", 1880, "http")
 GRAFANA = Endpoint("grafana", 3000, "http")
 METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
+JUPYTER = Endpoint("jupyter", 8888, "http")
+JUPYTER_USER = "jupyter"  # the server knows one token and no names; this is the token's key in its Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,12 @@ class ExposedPort:
 
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
+    ExposedPort("camunda", CAMUNDA.port, 30880, "loopback", "generated login, REST too", "tasklist, cockpit and REST"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
+    ExposedPort(
+        "node-red", NODE_RED.port, 32600, "loopback", "user and password", "the editor of flows; old lessons name the port"
+    ),
+    ExposedPort("jupyter", JUPYTER.port, 32088, "loopback", "token", "notebooks, where old links lead"),
     ExposedPort("grafana", GRAFANA.port, 30300, "loopback", "user and password", "dashboards"),
 )
 
@@ -128,9 +140,10 @@ CANARY_MQTT = "lab/canary"
 CAR_CLIENT_ID = "electric-vehicle-{number:05d}"
 BOARD_CLIENT_ID = "02-00-5e-00-{high:02x}-{low:02x}"  # like a MAC address, of those that no maker owns
 FAN_CLIENT_ID = "fan-{number}"
+IOTKIT_ROUTE = Route(f"{IOTKIT_MQTT}/#", BROKER_MESSAGE, "topic")
 ROUTES = (
     Route(f"{CARS_MQTT}/#", SENSOR_DATA, "level:-1"),
-    Route(f"{IOTKIT_MQTT}/#", BROKER_MESSAGE, "topic"),
+    IOTKIT_ROUTE,
     Route(f"{CANARY_MQTT}/#", CANARY, "level:-1"),
 )
 
@@ -176,6 +189,7 @@ MQTT_USERS = (
         "fleet", (f"write {FAN_MQTT}",), "simulated devices; cars and boards are bound to their own topics by the patterns below"
     ),
     MqttUser("canary", (f"readwrite {CANARY_MQTT}/#",), "the doctor"),
+    MqttUser("node-red", (f"readwrite {IOTKIT_MQTT}/#",), "flows; one of them carries iotkit/# to Kafka where the stack says so"),
     MqttUser("lab", (f"readwrite {IOTKIT_MQTT}/#", f"read {CARS_MQTT}/#"), "people, boards and lessons"),
 )
 MQTT_PATTERNS = (f"write {CARS_MQTT}/%c", f"write {IOTKIT_MQTT}/%c/+")
@@ -198,8 +212,6 @@ INFLUX_USERS = (
     InfluxUser("reader", (), (CARS_DB, IOTKIT_DB), "people, dashboards, notebooks"),
 )
 
-MAINTENANCE_PROCESS = "Maintenance"  # an alert starts one
-BOOK_INVOICE, PUBLISH_VERDICT = "book-invoice", "publish-verdict"  # what the process engine asks process-worker to do
 GRAFANA_ADMIN = "admin"
 # where a technician sees a device's readings: the dashboard iotkit with its variable `device`
 DASHBOARD_URL = f"http://localhost:{node_port('grafana')}/d/iotkit?var-device={{device}}"
@@ -222,6 +234,26 @@ def module_of(app: str) -> str:
     return MODULES.get(app, app)
 
 
+@dataclass(frozen=True, slots=True)
+class CamundaUser:
+    """A login of the process engine; what a role may do stands in charts/camunda/values.schema.json."""
+
+    name: str
+    role: Literal["admin", "worker", "deployer"]
+    purpose: str
+
+
+CAMUNDA_USERS = (
+    CamundaUser("admin", "admin", "people: tasklist, cockpit, their own models"),
+    CamundaUser("worker", "worker", "apps: start processes, answer external tasks, look whether an incident is known"),
+    CamundaUser("deployer", "deployer", "the job that brings the models; a model can hold code, so apps may not"),
+)
+INVOICE_PROCESS = "RechnungStep3"
+MAINTENANCE_PROCESS = "Maintenance"  # an alert starts one
+BOOK_INVOICE = "book-invoice"  # topics of the engine's external tasks, not of Kafka
+PUBLISH_VERDICT = "publish-verdict"
+
+
 EDGES = (  # who opens a connection to whom: the drawn flow, and all that network policies let through
     ("fleet", MOSQUITTO),
     ("bridge", MOSQUITTO),
@@ -233,8 +265,18 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("canary", INFLUXDB),
     ("iot-kafka-consumer", KAFKA),
     ("iot-kafka-pipe", KAFKA),
+    ("iot-kafka-alert", CAMUNDA),
+    ("process-worker", CAMUNDA),
+    ("iot-kafka-alert", KAFKA),
+    ("process-worker", KAFKA),
     ("grafana", INFLUXDB),
     ("ingress", CANARY_STATUS),
+    ("node-red", MOSQUITTO),
+    ("node-red", KAFKA),
+    ("node-red", CAMUNDA),
+    ("jupyter", MOSQUITTO),
+    ("jupyter", KAFKA),
+    ("jupyter", INFLUXDB),
 )
 
 
@@ -246,6 +288,11 @@ def clients_of(endpoint: Endpoint) -> list[str]:
 def reached_by(app: str) -> list[Endpoint]:
     """The endpoints that `app` may connect to."""
     return [reached for client, reached in EDGES if client == app]
+
+
+NODE_RED_ADMIN = "admin"
+CAMUNDA_WORKER = "worker"  # the REST login of apps and flows
+MAINTENANCE_PROCESS = "Maintenance"  # what an alert starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +308,9 @@ class Login:
 LOGINS = (
     Login("mosquitto", f"mqtt://127.0.0.1:{node_port('mosquitto')}", "lab", "mosquitto-users"),
     Login("influxdb", INFLUXDB.url, "reader", "influxdb-users"),
+    Login("camunda", f"http://127.0.0.1:{node_port('camunda')}/camunda/", "admin", "camunda-users"),
+    Login("node-red", f"http://127.0.0.1:{node_port('node-red')}", NODE_RED_ADMIN, "node-red-users"),
+    Login("jupyter", f"http://127.0.0.1:{node_port('jupyter')}/lab", JUPYTER_USER, "jupyter-users"),
     Login("grafana", f"http://127.0.0.1:{node_port('grafana')}", GRAFANA_ADMIN, "grafana-users"),
 )
 INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"

@@ -70,7 +70,8 @@ class Bridge:
         self._heartbeat = heartbeat
         self._resolve = resolver(settings.routes, settings.id)
         self._window = Window(settings.window, settings.window_bytes)
-        self._mqtt = MqttSession(login, [route.mqtt for route in settings.routes], self._receive, metrics.connects.inc)
+        filters = [route.mqtt for route in settings.routes]
+        self._mqtt = MqttSession(login, filters, settings.unsubscribe, self._receive, metrics.connects.inc)
         single = partial(_producer, settings, batch=1)
         self._courier = Courier(self._connect_kafka, single, settings.dead_letter_topic, settings.id, metrics)
         self._stop = threading.Event()

@@ -48,12 +48,21 @@ class MqttSession:
     """One kept session (clean session off), so that the broker holds what comes while the bridge is away."""
 
     def __init__(
-        self, login: Login, filters: Sequence[str], receive: Callable[[MQTTMessage], None], connected: Callable[[], None]
+        self,
+        login: Login,
+        filters: Sequence[str],
+        dropped: Sequence[str],
+        receive: Callable[[MQTTMessage], None],
+        connected: Callable[[], None],
     ) -> None:
-        """`receive` gets each message as it is read; `connected` is called at each accepted connection."""
+        """`receive` gets each message as it is read; `connected` is called at each accepted connection.
+
+        `dropped` are filters that an earlier life of the session may have subscribed to.
+        """
         self.number = 0  # of the connection: an acknowledgement is valid only on the one its message came by
         self.why: str | None = "not connected yet"  # None when connected and subscribed
         self._filters = [(mqtt_filter, 1) for mqtt_filter in filters]
+        self._dropped = list(dropped)
         self._receive = receive
         self._connected = connected
         self._accepted = False
@@ -85,6 +94,8 @@ class MqttSession:
         self._connected()
         self.why = "not subscribed yet"
         log.info("connected to the MQTT broker, session %s", "kept" if flags.session_present else "new")
+        if self._dropped:
+            client.unsubscribe(self._dropped)
         client.subscribe(self._filters)
 
     def _on_subscribe(self, _client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _more: Properties | None) -> None:

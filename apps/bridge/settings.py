@@ -20,6 +20,9 @@ class BridgeSettings(AppSettings):
     uri: str = Field(description="the MQTT broker, tcp://host:port")
     brokerlist: str = Field(description="Kafka's bootstrap brokers, host:port with commas between")
     routes: tuple[Route, ...] = Field(min_length=1, description="JSON list of {mqtt, kafka, key}; the first that matches carries")
+    unsubscribe: tuple[str, ...] = Field(
+        default=(), description="JSON list of MQTT filters that another carries now; the kept session would go on with them"
+    )
     dead_letter_topic: str = Field(description="Kafka topic of the messages that Kafka refuses for good")
     user: str | None = Field(default=None, description="MQTT user")
     password_file: Path | None = Field(default=None, description="file with the MQTT user's password")

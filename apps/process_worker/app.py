@@ -21,6 +21,8 @@ from process_worker.tasks import Task, TaskError, booking_number, verdict
 
 log = logging.getLogger(__name__)
 
+FLUSH_S = 10.0  # well within a task's lock
+
 Variables = dict[str, dict[str, str]]
 
 
@@ -34,7 +36,7 @@ class ProcessWorker:
         self._heartbeat = heartbeat
         password = read_password(settings.camunda_password_file)
         self._camunda = Camunda(settings.camunda_url, settings.camunda_user, password)
-        self._publisher = Publisher(settings.brokerlist, "process_worker")
+        self._publisher = Publisher(settings.brokerlist, "process_worker", FLUSH_S)
         self._does: dict[str, Callable[[Task], Variables]] = {
             settings.invoice_task: self._book,
             settings.verdict_task: self._publish,
@@ -48,6 +50,7 @@ class ProcessWorker:
             self._heartbeat.beat()
             try:
                 tasks = self._fetch()
+                self._why = None
                 for task in tasks:
                     self._metrics.fetched.labels(task.topic).inc()
                     if stop.is_set():
@@ -60,7 +63,6 @@ class ProcessWorker:
                 self._metrics.waits.inc()
                 stop.wait(backoff.next_s())
                 continue
-            self._why = None
             backoff.reset()
 
     def _fetch(self) -> list[Task]:

@@ -30,14 +30,15 @@ class NotSavedError(UnavailableError):
 class Publisher:
     """A producer that waits for the acknowledgement of all replicas."""
 
-    def __init__(self, brokerlist: str, client_id: str) -> None:
-        """Nothing connects before the first record."""
+    def __init__(self, brokerlist: str, client_id: str, flush_s: float = FLUSH_S) -> None:
+        """Nothing connects before the first record; Kafka may take `flush_s` for it."""
+        self._flush_s = flush_s
         self._producer = Producer(
             {
                 "bootstrap.servers": brokerlist,
                 "client.id": client_id,
                 "acks": "all",
-                "message.timeout.ms": int(FLUSH_S * 1000),
+                "message.timeout.ms": int(flush_s * 1000),
                 "log_level": 2,
             }
         )
@@ -60,7 +61,7 @@ class Publisher:
                 self._producer.poll(0)
         except (BufferError, KafkaException) as failed:
             self._failures.append(str(failed))
-        if self._producer.flush(FLUSH_S):
+        if self._producer.flush(self._flush_s):
             self._failures.append("Kafka does not answer")
         if self._failures:
             raise NotSavedError(f"records are not saved: {self._failures[0]}")

@@ -17,13 +17,17 @@ from infra.lab.access import authority_hint, board_hint, given_hint, logins
 from infra.lab.console import console
 from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
+from infra.lab.kept import kept_notebooks, told
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
+from infra.lab.node_red import node_red_app
 from infra.lab.packing import export_bundle, take_bundle, write_images
-from infra.lab.stack import FOREIGN
+from infra.lab.render import rendered, write
+from infra.lab.stack import FOREIGN, config_of
 from infra.lab.status import status_of
 from infra.lab.testing import run_tests
 from infra.lab.watch import run_watch
+from infra.settings import PROJECT
 
 app = typer.Typer(
     name="lab",
@@ -55,6 +59,8 @@ def up(
     views.show_diagnosis(diagnosis)
     if not diagnosis.ok:
         raise LabError("the lab is up but not healthy; the red lines above say what to run next.")
+    for line in told(kept_notebooks(lab)):
+        console.print(views.plain(line), soft_wrap=True)
     console.print("The lab is up. Look at it: ./lab watch   Logins: ./lab access   Stop it: ./lab down", soft_wrap=True)
 
 
@@ -134,8 +140,23 @@ def env(stack: StackName = LOCAL) -> None:
     typer.echo(f"unset {FOREIGN}")
 
 
+@app.command(epilog="Examples: ./lab render  ·  ./lab render yaml && kubectl diff -f yaml/bridge.yaml")
+def render(
+    folder: Annotated[Path, typer.Argument(help="Where to write the files.")] = Path("rendered"),
+    stack: StackName = LOCAL,
+) -> None:
+    """Write every object of the stack as plain YAML, one file a service; of Secrets the names alone."""
+    lab = Lab(stack)
+    lab.need_tools()
+    config = config_of(stack) | {f"{PROJECT}:images": lab.references(lab.bundle.manifest())}
+    files = rendered({key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}, lab.stack.process_env())
+    write(folder, files)
+    console.print(f"{len(files)} files in {views.plain(str(folder))}", soft_wrap=True)
+
+
 bundle_app = typer.Typer(help="One archive with toolchain, binaries and images.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(node_red_app, name="node-red")
 
 
 @bundle_app.command("images", epilog="Example: ./lab bundle images images.tar && kind load image-archive images.tar")

@@ -17,6 +17,7 @@ from infra.lab import probes, upstream
 from infra.lab.access import logins
 from infra.lab.errors import LabError
 from infra.lab.forwarding import outside_port
+from infra.lab.kept import IN_JUPYTER
 from infra.lab.kube import Pod
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 CANARY = wiring.CANARY_STATUS.host
 NO_CANARY = "This stack has no canary: only pods and what is open to the outside were looked at."
+KERNEL_ALIVE = "/opt/iotlab/kernel_alive.py"
+NOTEBOOKS = "/api/contents"
 SETTLE_S = 90  # the first reading may wait for a consumer group to form
 AGAIN_AFTER_S = 3
 CANARY_WITHIN_S = 240  # three hops and five refusals at their own limits, and Python's start on a slow machine
@@ -88,6 +91,8 @@ def examine(lab: Lab) -> Diagnosis:
     if CANARY in ready:
         hops, more = _canary(lab)
         services.extend(more)
+    if wiring.JUPYTER.host in ready:
+        hops.append(_notebook(lab))
     services.extend(_from_outside(lab, ready))
     note = None if lab.settings.has(CANARY) else NO_CANARY
     return Diagnosis(tuple(hops), tuple(services), note, left_out=upstream.left_out(lab.settings))
@@ -143,6 +148,16 @@ def _canary(lab: Lab) -> tuple[list[Hop], list[Check]]:
     return hops, [Check(check["name"], check["ok"], check["why"]) for check in said.get("checks", ())]
 
 
+def _notebook(lab: Lab) -> Hop:
+    """A kernel started at the notebook server as a browser does it: its time to the first answer."""
+    try:
+        said = json.loads(lab.kube.run(*IN_JUPYTER, KERNEL_ALIVE, timeout_s=CANARY_WITHIN_S))
+    except (LabError, ValueError) as failed:
+        said = {"ok": False, "latency_ms": None, "why": f"the notebook server gave no answer ({failed})"}
+    why = None if said["ok"] else f"{said['why']}; look at ./lab logs jupyter"
+    return Hop("notebook", wiring.JUPYTER.host, "kernel", said["latency_ms"], said["ok"], why)
+
+
 def _from_outside(lab: Lab, ready: set[str]) -> list[Check]:
     """What is open to the outside and ready, as a person's program or browser would use it."""
     found: list[Check] = []
@@ -178,6 +193,14 @@ def _ingress_from_outside(lab: Lab, port: int, ready: set[str]) -> list[Check]:
     ]
 
 
+def _jupyter_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
+    token = logins(lab)["jupyter"]["password"]
+    return [
+        _check("jupyter from outside", probes.with_token(port, NOTEBOOKS, token), wanted=True),
+        _check("jupyter from outside refuses without its token", probes.with_token(port, NOTEBOOKS, ""), wanted=False),
+    ]
+
+
 def _grafana_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
     """No wrong password is tried: after five, Grafana keeps the administrator out for five minutes."""
     login = logins(lab)["grafana"]
@@ -191,6 +214,7 @@ def _grafana_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
 FROM_OUTSIDE = (
     ("mosquitto", _mosquitto_from_outside),
     ("ingress", _ingress_from_outside),
+    ("jupyter", _jupyter_from_outside),
     ("grafana", _grafana_from_outside),
 )
 

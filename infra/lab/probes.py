@@ -67,6 +67,12 @@ def plain_http(host: str, port: int, path: str) -> Answer:
     return _page(http.client.HTTPConnection(host, port, timeout=ANSWER_WITHIN_S), path)
 
 
+def with_token(port: int, path: str, token: str) -> Answer:
+    """Ask for a page of loopback with a token, or without one if it is empty."""
+    headers = {"Authorization": f"token {token}"} if token else {}
+    return _page(http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_WITHIN_S), path, headers)
+
+
 def with_password(port: int, path: str, user: str, password: str) -> Answer:
     """Ask for a page of loopback with a login, or without one if its user is empty."""
     headers = urllib3.make_headers(basic_auth=f"{user}:{password}") if user else {}

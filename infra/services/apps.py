@@ -86,17 +86,25 @@ class Bridge(App):
     strategy = "Recreate"
 
     def __init__(
-        self, name: str, args: AppArgs, *, reads: Access, writes: Access, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        args: AppArgs,
+        routes: Sequence[wiring.Route],
+        *,
+        reads: Access,
+        writes: Access,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`reads` is Mosquitto, `writes` is Kafka."""
-        routes = [{"mqtt": route.mqtt, "kafka": route.kafka.name, "key": route.key} for route in wiring.ROUTES]
+        """`routes` are what it carries, `reads` is Mosquitto, `writes` is Kafka."""
+        table = [{"mqtt": route.mqtt, "kafka": route.kafka.name, "key": route.key} for route in routes]
         env = {
             "ID": f"{name}-0",
             "URI": reads.endpoint.url,
             "USER": reads.user,
             "PASSWORD_FILE": reads.password_file,
             "BROKERLIST": writes.endpoint.address,
-            "ROUTES": json.dumps(routes),
+            "ROUTES": json.dumps(table),
+            "UNSUBSCRIBE": json.dumps([route.mqtt for route in wiring.ROUTES if route not in routes]),
             "DEAD_LETTER_TOPIC": wiring.DEAD_LETTER.name,
         }
         super().__init__(name, args, env, [reads, writes], opts)

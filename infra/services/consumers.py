@@ -7,14 +7,14 @@ offsets, in Camunda, and on the shared volume.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pulumi
 
 from infra import wiring
 from infra.services._access import Access
 from infra.services.apps import App, AppArgs
 from infra.services.shared_data import Volume
-
-ENGINE_REST = "/engine-rest"
 
 
 def _reading(kafka: Access, group: str) -> dict[str, str]:
@@ -28,7 +28,7 @@ def _reading(kafka: Access, group: str) -> dict[str, str]:
 
 def _asking(camunda: Access) -> dict[str, str]:
     return {
-        "CAMUNDA_URL": f"{camunda.endpoint.url}{ENGINE_REST}",
+        "CAMUNDA_URL": wiring.CAMUNDA_REST,
         "CAMUNDA_USER": camunda.user,
         "CAMUNDA_PASSWORD_FILE": camunda.password_file,
     }
@@ -82,3 +82,23 @@ class ProcessWorker(App):
             "VERDICT_TASK": wiring.PUBLISH_VERDICT,
         }
         super().__init__(name, args, env, [serves, writes], opts)
+
+
+def consumers(
+    chosen: Collection[str],
+    args: AppArgs,
+    *,
+    kafka: Access,
+    data: Volume | None,
+    camunda: Access | None,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Those that a stack has chosen; whoever is chosen has what it needs, which the settings have checked."""
+    if "iot-kafka-consumer" in chosen and data is not None:
+        CsvSink("iot-kafka-consumer", args, reads=kafka, writes=data, opts=opts)
+    if "iot-kafka-pipe" in chosen:
+        JsonPipe("iot-kafka-pipe", args, kafka=kafka, opts=opts)
+    if "iot-kafka-alert" in chosen and camunda is not None:
+        AlertProcess("iot-kafka-alert", args, reads=kafka, starts=camunda, opts=opts)
+    if "process-worker" in chosen and camunda is not None:
+        ProcessWorker("process-worker", args, serves=camunda, writes=kafka, opts=opts)

@@ -199,3 +199,25 @@ def test_only_the_route_of_a_missing_topic_goes_to_the_dead_letters(
     ((_, value, headers),) = contents(kafka, dead)
     assert value == b"alert: hall"
     assert "topic" in headers["reason"].lower()
+
+
+def test_a_route_that_another_carries_now_leaves_the_kept_session(
+    mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path
+) -> None:
+    cars, boards, dead = kafka.topic("sensor-data"), kafka.topic("broker_message"), kafka.topic("dead-letter", 1)
+    both = bridge(fixture_folder, mosquitto, kafka.address, {"sensor-data": cars, "broker_message": boards}, dead)
+    with running(both):
+        pass
+    dropped = f'["{wiring.IOTKIT_ROUTE.mqtt}"]'
+    with running(
+        bridge(fixture_folder, mosquitto, kafka.address, {"sensor-data": cars}, dead, BRIDGE_UNSUBSCRIBE=dropped)
+    ) as app:
+        name = wiring.CAR_CLIENT_ID.format(number=1)
+        car, board = _login(mosquitto, "fleet", name), _login(mosquitto, "lab", "board")
+        board.publish("iotkit/alert", b"alert: hall", 1).wait_for_publish(5.0)
+        car.publish(f"{wiring.CARS_MQTT}/{name}", b"later", 1).wait_for_publish(5.0)
+        wait_until("the car's is in Kafka", lambda: app.metric("bridge_delivered_total") == 1)
+        for client in (car, board):
+            client.disconnect()
+            client.loop_stop()
+    assert contents(kafka, boards) == contents(kafka, dead) == []

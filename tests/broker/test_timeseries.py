@@ -6,13 +6,13 @@ import json
 import time
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Producer
 from telemetry.car import encode_json
 
 from infra import wiring
 from tests.support.apps import running, timeseries
 from tests.support.brokers import Influx, Kafka
-from tests.support.load import contents, reading
+from tests.support.load import committed, contents, reading
 from tests.support.processes import wait_until
 
 
@@ -28,17 +28,6 @@ def _points(influx: Influx, car: str) -> int:
     return len(influx.rows(wiring.CARS_DB, "car", car))
 
 
-def _committed(kafka: Kafka, topic: str, partitions: int = 3) -> int:
-    consumer = Consumer({"bootstrap.servers": kafka.address, "group.id": f"{wiring.TIMESERIES_GROUP}-{topic}"})
-    try:
-        places = consumer.committed([TopicPartition(topic, number) for number in range(partitions)], timeout=10.0)
-    except KafkaException:  # the group has no coordinator for a moment
-        return -1
-    finally:
-        consumer.close()
-    return sum(max(0, place.offset) for place in places)
-
-
 def _named(name: str, sequences: range) -> list[bytes]:
     return [encode_json(reading(1, sequence)).replace(b"electric-vehicle-00001", name.encode()) for sequence in sequences]
 
@@ -48,7 +37,7 @@ def test_readings_become_points_once_however_often_they_come(kafka: Kafka, influ
     with running(timeseries(fixture_folder, kafka, influx.url, {"sensor-data": topic}, dead)) as app:
         _produce(kafka, topic, _named("twice", range(500)) * 2)
         wait_until("all are written", lambda: app.metric("timeseries_points_written_total") >= 1000)
-        wait_until("the offsets are committed", lambda: _committed(kafka, topic) == 1000)
+        wait_until("the offsets are committed", lambda: committed(kafka, wiring.TIMESERIES_GROUP, topic) == 1000)
     assert _points(influx, "twice") == 500
     assert contents(kafka, dead) == []
 
@@ -57,20 +46,20 @@ def test_while_influxdb_is_down_offsets_wait_and_nothing_is_lost(kafka: Kafka, i
     topic, dead = kafka.topic("sensor-data"), kafka.topic("dead-letter", 1)
     with running(timeseries(fixture_folder, kafka, influx.url, {"sensor-data": topic}, dead)) as app:
         _produce(kafka, topic, _named("down", range(100)))
-        wait_until("the first are committed", lambda: _committed(kafka, topic) == 100)
+        wait_until("the first are committed", lambda: committed(kafka, wiring.TIMESERIES_GROUP, topic) == 100)
         influx.kill()
         try:
             _produce(kafka, topic, _named("down", range(100, 400)))
             wait_until("it waits", lambda: app.metric("timeseries_waits_total") >= 2)
             assert app.why_not_ready() is not None
-            assert _committed(kafka, topic) == 100
+            assert committed(kafka, wiring.TIMESERIES_GROUP, topic) == 100
             app.kill()
             app.start()
             time.sleep(1.0)
         finally:
             influx.start()
         # a killed reader's partitions are free after 10 s; then InfluxDB has to be up, and the group to form
-        wait_until("the rest is committed", lambda: _committed(kafka, topic) == 400, 60.0)
+        wait_until("the rest is committed", lambda: committed(kafka, wiring.TIMESERIES_GROUP, topic) == 400, 60.0)
         app.wait_until_ready()
     assert _points(influx, "down") == 400
     assert contents(kafka, dead) == []
@@ -82,7 +71,7 @@ def test_what_the_codec_refuses_is_a_dead_letter_and_stops_nothing(kafka: Kafka,
     poison = [b"", b"\0", b"{", b"[" * 5000, b"\xff\xfe", b'{"speed": NaN}', b"{}", good[0].replace(b"speed", b"sp")]
     with running(timeseries(fixture_folder, kafka, influx.url, {"sensor-data": topic}, dead)) as app:
         _produce(kafka, topic, [payload for part in (good[:30], poison, good[30:]) for payload in part])
-        wait_until("all are committed", lambda: _committed(kafka, topic) == 98)
+        wait_until("all are committed", lambda: committed(kafka, wiring.TIMESERIES_GROUP, topic) == 98)
         assert app.metric("timeseries_dead_lettered_total") == len(poison)
     assert _points(influx, "poisoned") == 90
     letters = contents(kafka, dead)
@@ -102,7 +91,7 @@ def test_a_line_that_influxdb_refuses_is_isolated_from_its_batch(kafka: Kafka, i
         stale = _named("isolated", range(3))  # of 2023: behind the retention, so InfluxDB refuses them for good
         with running(timeseries(fixture_folder, kafka, influx.url, {"sensor-data": topic}, dead)) as app:
             _produce(kafka, topic, [*fresh[:50], stale[0], *fresh[50:120], *stale[1:], *fresh[120:]])
-            wait_until("all are committed", lambda: _committed(kafka, topic) == 203)
+            wait_until("all are committed", lambda: committed(kafka, wiring.TIMESERIES_GROUP, topic) == 203)
             assert app.metric("timeseries_partial_writes_total") > 0
         assert _points(influx, "isolated") == 200
     finally:

@@ -10,7 +10,7 @@ import yaml
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
-from infra import versions
+from infra import versions, wiring
 from infra.lab import charts_readme
 from infra.lab.bundle.upstream import UPSTREAM
 from tests.support.charts import CHARTS, cases, helm, pod_templates, rendered, rendered_text, templates
@@ -28,13 +28,20 @@ ALONE = {
     "influxdb": "one server holds all series, as above",
     "kafka": "with one node as above; with three there is a budget",
     "app": "with one pod as above; from two on there is a budget",
+    "camunda": "its database is a file that one process may open",
+    "node-red": "one editor writes its flows, and one session at Mosquitto has their messages",
     "ingress": "as above; it starts within seconds and keeps nothing",
+    "jupyter": "one server for one person's home, as with one broker",
     "grafana": "one server holds the database of its users and dashboards",
 }
 BY_VERSION = {
     "StatefulSet/grafana": "its publisher's image, not built by the lab: where no registry tells its digest, its version must do"
 }
-SPEAKS_TO_THE_API = {"Deployment/ingress": "it reads the Ingress objects of its namespace"}
+SPEAKS_TO_THE_API = {
+    "Deployment/ingress": "it reads the Ingress objects of its namespace",
+    "StatefulSet/jupyter": "lessons run kubectl",
+}
+LOOKS = {"get", "list", "watch"}
 
 
 @pytest.fixture(params=sorted(cases()))
@@ -138,10 +145,26 @@ def test_only_a_pod_that_speaks_to_the_api_has_an_account_and_the_account_may_on
     accounts = {found["metadata"]["name"] for found in objects if found["kind"] == "ServiceAccount"}
     assert {name for name, account in named.items() if account} == set(named) & set(SPEAKS_TO_THE_API)
     assert {account for account in named.values() if account} == accounts
-    for kind, rule in ((found["kind"], rule) for found in objects for rule in found.get("rules", [])):
+    for role, rule in ((found, rule) for found in objects for rule in found.get("rules", [])):
         assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"]
-        assert set(rule["verbs"]) <= {"get", "list", "watch"} or rule["resources"] == ["ingresses/status"]
-        assert not (kind == "ClusterRole" and "secrets" in rule["resources"])
+        elsewhere = role["kind"] == "Role" and role["metadata"]["namespace"] != wiring.NAMESPACE  # the room for lessons
+        assert set(rule["verbs"]) <= LOOKS or rule["resources"] == ["ingresses/status"] or elsewhere
+        assert not (role["kind"] == "ClusterRole" and "secrets" in rule["resources"])
+
+
+def test_lessons_may_change_what_they_made_and_never_see_a_secret(case: str) -> None:
+    if cases()[case][1] != "jupyter":
+        return
+    roles = {found["metadata"]["namespace"]: found["rules"] for found in rendered(case) if found["kind"] == "Role"}
+    named = {resource for rules in roles.values() for rule in rules for resource in rule["resources"]}
+    assert not {resource for resource in named if resource.split("/")[0] in {"secrets", "serviceaccounts", "roles", "nodes"}}
+    own = roles.pop(wiring.NAMESPACE)
+    assert {verb for rule in own for verb in rule["verbs"]} <= LOOKS
+    assert "pods/exec" not in {resource for rule in own for resource in rule["resources"]}
+    (lessons,) = roles
+    bound = [(one["metadata"]["namespace"], one["subjects"]) for one in rendered(case) if one["kind"] == "RoleBinding"]
+    account = {"kind": "ServiceAccount", "name": "jupyter", "namespace": wiring.NAMESPACE}
+    assert sorted(bound, key=lambda one: str(one[0])) == [(space, [account]) for space in sorted((wiring.NAMESPACE, lessons))]
 
 
 def test_no_secret_is_rendered(case: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 from infra import wiring
+from infra.settings import NEEDS
 from tests.support.charts import Object, cases, rendered
 
-SERVERS = {endpoint.host for endpoint in (wiring.MOSQUITTO, wiring.KAFKA, wiring.INFLUXDB)}
-DRAWN = {(app, endpoint.host, endpoint.port) for app, endpoint in wiring.EDGES}
+SERVERS = {endpoint.host for endpoint in (wiring.MOSQUITTO, wiring.KAFKA, wiring.INFLUXDB, wiring.CAMUNDA)}
+DRAWN = {(app, endpoint.host, endpoint.port) for app, endpoint in wiring.EDGES if endpoint.host in NEEDS}
 INSIDE_KAFKA = {("kafka-topics", "kafka", 9092), ("kafka", "kafka", 9092), ("kafka", "kafka", 9093)}
+JOBS = {("camunda-processes", "camunda", 8080)}
 
 
 def _policies() -> list[Object]:
@@ -36,11 +38,11 @@ def _edges(direction: str, peers: str) -> set[tuple[str, str, int]]:
 
 
 def test_who_is_let_in_is_who_was_drawn() -> None:
-    assert _edges("ingress", "from") == DRAWN | INSIDE_KAFKA
+    assert _edges("ingress", "from") == DRAWN | INSIDE_KAFKA | JOBS
 
 
 def test_who_is_let_out_is_who_was_drawn() -> None:
-    assert _edges("egress", "to") == DRAWN | INSIDE_KAFKA
+    assert _edges("egress", "to") == DRAWN | INSIDE_KAFKA | JOBS
 
 
 def test_from_outside_only_the_exposed_ports_of_their_owners_are_open() -> None:

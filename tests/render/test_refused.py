@@ -42,6 +42,10 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {"routes": [{"service": "a", "port": 1, "paths": [{"path": "a", "type": "Exact"}]}]},
         "/routes/0/paths/0/path",
     ),
+    "a notebook server without a token's name": ("jupyter", {"user": ""}, "/user"),
+    "a password among the notebooks' settings": ("jupyter", {"env": {"password": "x"}}, "password"),
+    "a host name with a wildcard": ("jupyter", {"hosts": ["*"]}, "/hosts/0"),
+    "a server for no host": ("jupyter", {"hosts": []}, "/hosts"),
     "text for a number": ("app", {"replicas": "two"}, "/replicas"),
 }
 

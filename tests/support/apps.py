@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from infra import wiring
 from infra.lab.paths import ROOT
 from tests.support.brokers import Influx, Kafka, Mosquitto, password_file
+from tests.support.fake_camunda import PASSWORD, USER, FakeCamunda
 from tests.support.processes import Process, free_port, wait_until
 
 
@@ -160,3 +161,51 @@ def canary(folder: Path, mosquitto: Mosquitto, kafka: Kafka, influx: Influx, top
         "CANARY_MEASUREMENT": series.measurement,
     }
     return App("canary", folder, env | more, *arguments)
+
+
+def _consumer(module: str, group: str, kafka: Kafka, topic: str, dead_letters: str) -> dict[str, str]:
+    prefix = module.upper()
+    return {
+        f"{prefix}_BROKERLIST": kafka.address,
+        f"{prefix}_GROUP": f"{group}-{topic}",
+        f"{prefix}_TOPIC": topic,
+        f"{prefix}_DEAD_LETTER_TOPIC": dead_letters,
+    }
+
+
+def _camunda(module: str, folder: Path, camunda: FakeCamunda) -> dict[str, str]:
+    file = folder / "password-camunda"
+    file.write_text(PASSWORD)
+    prefix = module.upper()
+    return {f"{prefix}_CAMUNDA_URL": camunda.url, f"{prefix}_CAMUNDA_USER": USER, f"{prefix}_CAMUNDA_PASSWORD_FILE": str(file)}
+
+
+def csv_sink(folder: Path, kafka: Kafka, topic: str, dead_letters: str, file: Path, **more: str) -> App:
+    """Rows in `file`."""
+    env = _consumer("csv_sink", wiring.CSV_GROUP, kafka, topic, dead_letters)
+    return App("csv_sink", folder, env | {"CSV_SINK_FILE": str(file)} | more)
+
+
+def json_pipe(folder: Path, kafka: Kafka, topic: str, output: str, dead_letters: str, **more: str) -> App:
+    """Documents on `output`."""
+    env = _consumer("json_pipe", wiring.PIPE_GROUP, kafka, topic, dead_letters)
+    return App("json_pipe", folder, env | {"JSON_PIPE_OUTPUT_TOPIC": output} | more)
+
+
+def alert_process(folder: Path, kafka: Kafka, topic: str, dead_letters: str, camunda: FakeCamunda, **more: str) -> App:
+    """Processes in `camunda`; all alerts of a test are of one window."""
+    env = _consumer("alert_process", wiring.ALERT_GROUP, kafka, topic, dead_letters) | _camunda("alert_process", folder, camunda)
+    told = {"ALERT_PROCESS_PROCESS": wiring.MAINTENANCE_PROCESS, "ALERT_PROCESS_DASHBOARD": wiring.DASHBOARD_URL}
+    return App("alert_process", folder, env | told | {"ALERT_PROCESS_WINDOW_S": "86400"} | more)
+
+
+def process_worker(folder: Path, brokerlist: str, topic: str, camunda: FakeCamunda, **more: str) -> App:
+    """A worker of `camunda`."""
+    env = {
+        "PROCESS_WORKER_BROKERLIST": brokerlist,
+        "PROCESS_WORKER_VERDICT_TOPIC": topic,
+        "PROCESS_WORKER_INVOICE_TASK": wiring.BOOK_INVOICE,
+        "PROCESS_WORKER_VERDICT_TASK": wiring.PUBLISH_VERDICT,
+        "PROCESS_WORKER_POLL_S": "1",
+    }
+    return App("process_worker", folder, _camunda("process_worker", folder, camunda) | env | more)

@@ -35,6 +35,7 @@ class Mosquitto(Process):
         """Its files are made here; nothing runs before `start`."""
         self.port = free_port()
         self.uri = f"tcp://127.0.0.1:{self.port}"
+        self._passwords = dict(PASSWORDS)
         self._write_passwords(folder / "passwords")
         (folder / "acl").write_text(self._acl())
         settings = {
@@ -55,9 +56,15 @@ class Mosquitto(Process):
         (folder / "mosquitto.conf").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         super().__init__("mosquitto", [tools.program("mosquitto"), "-c", folder / "mosquitto.conf"], folder)
 
-    @staticmethod
-    def _write_passwords(file: Path) -> None:
-        file.write_text("".join(f"{user.name}:{PASSWORDS[user.name]}\n" for user in wiring.MQTT_USERS))
+    def set_password(self, user: str, password: str) -> None:
+        """Give `user` another one, as a restart with a renewed Secret does."""
+        self._passwords[user] = password
+        self._write_passwords(self.log.parent / "passwords")
+        self.terminate()
+        self.start()
+
+    def _write_passwords(self, file: Path) -> None:
+        file.write_text("".join(f"{user.name}:{self._passwords[user.name]}\n" for user in wiring.MQTT_USERS))
         file.chmod(0o600)
         subprocess.run([tools.program("mosquitto_passwd"), "-U", file], check=True)
 
@@ -90,13 +97,16 @@ class Kafka(Process):
             "auto.create.topics.enable": "false",
             "offsets.topic.replication.factor": 1,
             "offsets.topic.num.partitions": 1,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "transaction.state.log.num.partitions": 1,
             "group.initial.rebalance.delay.ms": 0,
             "broker.session.timeout.ms": 3000,  # a killed broker may register again only after this time
             "broker.heartbeat.interval.ms": 500,
         }
         file = folder / "server.properties"
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        jars = f"{tools.kafka_jars()}/*"  # first: it installs a JDK where there is none
+        jars = f"{tools.jars_of('kafka')}/*"  # first: it installs a JDK where there is none
         log = f"-Dlog4j2.configurationFile={tools.KAFKA_LOG}"
         jvm = [tools.java(), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", log, "-cp", jars]
         cluster = ["--cluster-id", "bG9vcGJhY2stdGVzdHMtMA", "--config", str(file)]
@@ -122,6 +132,12 @@ class Kafka(Process):
         made = self.admin.create_topics([NewTopic(own, partitions, 1, config=settings or {})])
         made[own].result(30.0)
         return own
+
+    def anew(self, topic: str, partitions: int) -> None:
+        """Delete a topic and make one of the same name."""
+        self.admin.delete_topics([topic])[topic].result(30.0)
+        wait_until("the topic is gone", lambda: topic not in self.admin.list_topics(timeout=5.0).topics)
+        self.admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30.0)
 
 
 class Influx(Process):

@@ -13,7 +13,6 @@ import yaml
 from infra import wiring
 from infra.lab.bundle.upstream import UPSTREAM
 from infra.lab.paths import ROOT, Paths
-from infra.settings import SETS
 from tests.support.program import IMAGES, run_program
 
 CHARTS = ROOT / "charts"
@@ -49,6 +48,15 @@ EVERYTHING: dict[str, Object] = {
         "clients": ["timeseries"],
         "storageClass": "fast",
     },
+    "camunda": {
+        "image": IMAGES["camunda"],
+        "existingSecret": "camunda-users",
+        "users": [{"name": "a", "role": "admin"}, {"name": "w", "role": "worker"}, {"name": "d", "role": "deployer"}],
+        "clients": ["process-worker"],
+        "egress": [{"app": "node-red", "port": 1880}],
+        "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
+        "storageClass": "fast",
+    },
     "ingress": {
         "image": IMAGES["ingress"],
         "tlsSecret": "ingress-tls",
@@ -63,6 +71,35 @@ EVERYTHING: dict[str, Object] = {
         "address": "lab.example",
         "external": {"enabled": True, "nodePort": 30003, "sources": ["192.168.7.0/24"]},
         "apiServer": {"networks": ["10.0.0.0/8"], "ports": [6443]},
+    },
+    "node-red": {
+        "image": IMAGES["node-red"],
+        "existingSecret": "node-red-users",
+        "keySecret": "node-red-key",
+        "flows": [{"id": "a", "type": "tab", "label": "{{ not a template }}"}],
+        "carrier": {"node": "b", "enabled": True},
+        "topics": ["a"],
+        "deadLetterTopic": "dead",
+        "logins": [{"type": "mqtt-broker", "field": "broker", "server": "mqtt", "user": "u", "secret": "mqtt-u"}],
+        "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
+        "clients": ["ingress"],
+        "egress": [{"app": "kafka", "port": 9092}],
+    },
+    "jupyter": {
+        "image": IMAGES["jupyter"],
+        "existingSecret": "jupyter-users",
+        "user": "jupyter",
+        "secretVersion": "7",
+        "env": {"MOSQUITTO_ADDRESS": "mosquitto:1883"},
+        "secrets": ["mosquitto-lab"],
+        "hosts": ["lab.example"],
+        "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
+        "clients": ["ingress"],
+        "egress": [{"app": "mosquitto", "port": 1883}],
+        "apiServer": {"networks": ["10.0.0.0/8"], "ports": [6443]},
+        "lessons": {"namespace": "exercises", "pods": 5, "memoryMb": 320},
+        "dataClaim": "data-claim",
+        "storageClass": "fast",
     },
     "grafana": {
         "image": UPSTREAM[0].reference,
@@ -96,7 +133,10 @@ LEAST: dict[str, Object] = {
     "mosquitto": {key: EVERYTHING["mosquitto"][key] for key in ("image", "existingSecret", "users")},
     "kafka": {"image": IMAGES["kafka"]},
     "influxdb": {key: EVERYTHING["influxdb"][key] for key in ("image", "existingSecret")},
+    "camunda": {key: EVERYTHING["camunda"][key] for key in ("image", "existingSecret", "users")},
     "ingress": {key: EVERYTHING["ingress"][key] for key in ("image", "tlsSecret")},
+    "node-red": {key: EVERYTHING["node-red"][key] for key in ("image", "existingSecret", "keySecret")},
+    "jupyter": {key: EVERYTHING["jupyter"][key] for key in ("image", "existingSecret", "user")},
     "grafana": {key: EVERYTHING["grafana"][key] for key in ("existingSecret", "keySecret", "influxdb", "dashboards")}
     | {"image": IMAGES["grafana"]},
     "app": {"image": IMAGES["apps"], "module": "bridge"},
@@ -112,7 +152,7 @@ def cases() -> dict[str, tuple[str, str, Object]]:
     found = {f"{chart}-least": (chart, chart, values) for chart, values in LEAST.items()}
     found |= {f"{chart}-everything": (chart, chart, values) for chart, values in EVERYTHING.items()}
     for scale in ("S", "M"):
-        for name, (chart, values) in run_program({"scale": scale, "services": list(SETS)}).charts().items():
+        for name, (chart, values) in run_program({"scale": scale}).charts().items():
             found[f"{name}-{scale}"] = (name, chart, values)
     return found
 

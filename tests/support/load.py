@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from fleet.car import Car
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
@@ -160,3 +160,15 @@ def contents(kafka: Kafka, topic: str) -> list[tuple[str, bytes, Headers]]:
     finally:
         consumer.close()
     return found
+
+
+def committed(kafka: Kafka, group: str, topic: str, partitions: int = 3) -> int:
+    """Records of `topic` that `group`, named with the topic behind it, has committed; partitions without any count as none."""
+    consumer = Consumer({"bootstrap.servers": kafka.address, "group.id": f"{group}-{topic}"})
+    try:
+        places = consumer.committed([TopicPartition(topic, number) for number in range(partitions)], timeout=10.0)
+    except KafkaException:  # the group has no coordinator for a moment
+        return -1
+    finally:
+        consumer.close()
+    return sum(max(0, place.offset) for place in places)

@@ -16,6 +16,7 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks
 
 from infra.lab.bundle.upstream import UPSTREAM
+from infra.settings import SETS
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = "kubernetes:helm.sh/v4:Chart"
@@ -25,7 +26,7 @@ CERTIFICATE = "iotlab:index:Certificate"
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 IMAGES = {
     name: f"localhost/iotlab/{name}@sha256:{'0123456789abcdef' * 4}"
-    for name in ("mosquitto", "kafka", "influxdb", "ingress", "apps")
+    for name in ("mosquitto", "kafka", "influxdb", "camunda", "node-red", "jupyter", "ingress", "apps")
 } | {image.name: image.exact(f"sha256:{'0123456789abcdef' * 4}") for image in UPSTREAM}
 # the SDK has no types for these two
 _register: Callable[[MockMonitor, Any], Any] = MockMonitor.RegisterResource
@@ -107,8 +108,8 @@ def generated(name: str, output: str) -> str:
 
 
 def run_program(config: Mapping[str, object] | None = None) -> Recording:
-    """Run `infra/__main__.py` with this configuration of `iotlab:`."""
-    settings = {"images": IMAGES, "kubeconfig": "/nowhere/kubeconfig"} | dict(config or {})
+    """Run `infra/__main__.py` with this configuration of `iotlab:`; every service if it names none."""
+    settings = {"images": IMAGES, "kubeconfig": "/nowhere/kubeconfig", "services": list(SETS)} | dict(config or {})
     raw = {f"iotlab:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
     recorder = _Recorder()
     pulumi.runtime.set_mocks(_Answers(), project="iotlab", stack="test", preview=False, monitor=recorder)

@@ -55,7 +55,7 @@ def java() -> str:
     return found
 
 
-def kafka_jars() -> Path:
-    """The folder of Kafka's jars, the same as in the image."""
+def jars_of(image: str) -> Path:
+    """The folder of jars, the same as in the image."""
     paths = Paths.from_environment()
-    return jars.kafka_jars(paths, Steps(paths))
+    return jars.jars(image, paths, Steps(paths))

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra import versions
 from infra.lab.bundle import images
 from infra.lab.bundle.images import BY_NAME, Image
-from infra.lab.bundle.inputs import Making, Program
+from infra.lab.bundle.inputs import Making, Node, Program
 from infra.lab.bundle.manifest import REPOSITORY, Package
 from infra.lab.bundle.rootfs import ALONE, EPOCH_S
 from infra.lab.console import Steps
@@ -107,6 +108,7 @@ class Builder:
     def packages(self, image: Image) -> tuple[Package, ...]:
         """Everything that stands in the image, with versions."""
         programs = [Package("program", made.name, made.version) for made in image.inputs if isinstance(made, Program)]
+        programs += [Package("program", "node", versions.NODE) for made in image.inputs if isinstance(made, Node)]
         return (*programs, *(Package(**package) for package in self._look_into(image)["packages"]))
 
     def push(self, image: Image, layout: Path) -> None:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra import versions
-from infra.lab.bundle.inputs import Classes, Debs, Input, Jars, Program, Rootfs, Wheels
+from infra.lab.bundle.inputs import Classes, Debs, Input, Jars, Node, NodeModules, Program, Rootfs, Wheels
+from infra.lab.bundle.notebooks import Notebooks
 from infra.lab.paths import ROOT
 
 RECIPES = "1"  # raise it when the builder's code makes something else from the same files
 CHARTS = ROOT / "charts"
 APPS = ROOT / "apps"
-NOT_CONTEXT = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+NOT_CONTEXT = {"__pycache__", "node_modules", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,35 @@ class Image:
 
 
 DEBIAN_LICENCE = "each package's own, in /usr/share/doc/*/copyright"
+_JUPYTER: tuple[Input, ...] = (Program("kubectl", versions.KUBECTL), Notebooks())
 IMAGES = (
     Image("base", "", CHARTS / "images/base", (Rootfs(),), versions.DEBIAN, DEBIAN_LICENCE, shipped=False),
     Image("java", "base", CHARTS / "images/java", (Debs(),), str(versions.JDK), "GPL-2.0, Classpath exception", shipped=False),
     Image("python", "base", CHARTS / "images/python", (Debs(),), "3.11", "PSF-2.0", shipped=False),
     Image("mosquitto", "base", CHARTS / "mosquitto/image", (Debs(),), versions.MOSQUITTO, "EPL-2.0 or BSD-3-Clause"),
     Image("influxdb", "base", CHARTS / "influxdb/image", (Debs(),), versions.INFLUXDB, "MIT"),
-    Image("kafka", "java", CHARTS / "kafka/image", (Jars(), Classes()), versions.KAFKA, "Apache-2.0"),
+    Image("kafka", "java", CHARTS / "kafka/image", (Jars("kafka"), Classes("kafka")), versions.KAFKA, "Apache-2.0"),
+    Image("camunda", "java", CHARTS / "camunda/image", (Jars("camunda"), Classes("camunda")), versions.OPERATON, "Apache-2.0"),
     Image("ingress", "", CHARTS / "ingress/image", (Program("traefik", versions.TRAEFIK),), versions.TRAEFIK, "MIT"),
+    Image(
+        "node-red",
+        "base",
+        CHARTS / "node-red/image",
+        (Debs(), Node(), NodeModules()),
+        versions.NODE_RED,
+        "Apache-2.0; Node.js MIT",
+    ),
     Image("apps", "python", APPS, (Wheels(),), versions.LAB, "Apache-2.0"),
+    Image(
+        "jupyterlab",
+        "python",
+        CHARTS / "images/jupyterlab",
+        (Debs(), Wheels()),
+        versions.JUPYTERLAB,
+        "BSD-3-Clause",
+        shipped=False,
+    ),
+    Image("jupyter", "jupyterlab", CHARTS / "jupyter/image", _JUPYTER, versions.JUPYTERLAB, "BSD-3-Clause; kubectl Apache-2.0"),
 )
 BY_NAME = {image.name: image for image in IMAGES}
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from infra import versions
-from infra.lab.bundle.jars import javac, kafka_jars
+from infra.lab.bundle.jars import jars, javac, pins
+from infra.lab.bundle.node import TRIM, WHEEL, node, node_modules
 from infra.lab.bundle.rootfs import make_rootfs
 from infra.lab.console import Steps
 from infra.lab.errors import LabError
@@ -23,7 +24,8 @@ from infra.lab.toolchain.debian import APT, APT_OPTIONS
 from infra.lab.toolchain.pypi import PYPI
 
 PT_INTERP = 3  # the program header that names a loader
-WHEEL_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+# Wheels say the C library that they need at least; Debian 12 has 2.36. TensorFlow's are for 2.27, many others for 2.17 or 2.28.
+WHEEL_PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in range(36, 16, -1)), "manylinux2014_x86_64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +93,60 @@ class Debs:
 
 @dataclass(frozen=True, slots=True)
 class Jars:
-    """Kafka's jars, in `jars`."""
+    """The jars of pom.xml with all they need, in `jars`."""
+
+    image: str
 
     def fingerprint(self) -> str:
-        """Both versions; the names stand in pom.xml."""
-        return f"{versions.KAFKA} {versions.LOG4J}"
+        """The versions; the names stand in pom.xml."""
+        return pins(self.image)
 
     def prepare(self, making: Making) -> None:
         """Let Maven fetch and verify them."""
-        shutil.copytree(kafka_jars(making.paths, making.steps), making.context / "jars")
+        shutil.copytree(jars(self.image, making.paths, making.steps), making.context / "jars")
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
     """The Java files of the folder `java`, compiled, in `classes`."""
 
+    image: str
+
     def fingerprint(self) -> str:
         """The files stand in the folder."""
         return "17"
 
     def prepare(self, making: Making) -> None:
-        """Compile against Kafka's jars."""
-        sources = sorted((making.folder / "java").glob("*.java"))
-        javac(making.steps, sources, kafka_jars(making.paths, making.steps), making.context / "classes")
+        """Compile against the image's jars."""
+        sources = sorted((making.folder / "java").rglob("*.java"))
+        javac(making.steps, sources, jars(self.image, making.paths, making.steps), making.context / "classes")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Node.js, in `bin`."""
+
+    def fingerprint(self) -> str:
+        """The wheel and its hash."""
+        return WHEEL.fingerprint()
+
+    def prepare(self, making: Making) -> None:
+        """Copy the program alone: npm stays outside."""
+        (making.context / "bin").mkdir()
+        shutil.copy2(node(making.paths, making.steps) / "bin/node", making.context / "bin/node")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeModules:
+    """The npm packages of package-lock.json, in `node_modules`."""
+
+    def fingerprint(self) -> str:
+        """The pins stand in the folder."""
+        return TRIM
+
+    def prepare(self, making: Making) -> None:
+        """Let npm fetch and verify them."""
+        shutil.copytree(node_modules(making.paths, making.steps), making.context / "node_modules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +167,7 @@ class Program:
             raise LabError(f"{self.name} is missing in the toolchain ({making.paths.bin}); ./lab up makes it.")
         if not is_static(source):
             raise LabError(f"{source} needs shared libraries, so it cannot run alone in the image {making.name}.")
-        (making.context / "bin").mkdir()
+        (making.context / "bin").mkdir(exist_ok=True)
         shutil.copy2(source.resolve(), making.context / "bin" / self.name)
 
 

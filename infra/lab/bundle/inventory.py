@@ -18,7 +18,7 @@ FIELD = re.compile(r"(Package|Version|Status): ")
 
 
 def inventory(tree: Path) -> Iterator[Package]:
-    """Debian packages, jars and Python packages of a file tree."""
+    """Debian packages, jars, npm and Python packages of a file tree."""
     status = tree / DPKG_STATUS
     if status.exists():
         for stanza in status.read_text(errors="replace").split("\n\n"):
@@ -28,6 +28,9 @@ def inventory(tree: Path) -> Iterator[Package]:
     for jar in sorted(tree.glob("opt/*/libs/*.jar")):
         if found := JAR.fullmatch(jar.name):
             yield Package("jar", found["name"], found["version"])
+    for lock in sorted(tree.glob("opt/*/node_modules/.package-lock.json")):
+        for path, package in json.loads(lock.read_text())["packages"].items():
+            yield Package("npm", path.rpartition("node_modules/")[2], package["version"])
     for folder in sorted(tree.glob("usr/local/lib/python3*/dist-packages/*.dist-info")):
         name, _, version = folder.name.removesuffix(".dist-info").rpartition("-")
         yield Package("pypi", name, version)

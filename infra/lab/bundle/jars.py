@@ -1,4 +1,4 @@
-"""Kafka's jars from Maven Central, once per version, and the Java compiler; a JDK and Maven come from Debian."""
+"""The jars of an image from Maven Central, once per version, and the Java compiler; a JDK and Maven come from Debian."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from infra.lab.paths import ROOT, Paths
 from infra.lab.toolchain import java
 from infra.lab.toolchain.registry import Registry
 
-POM = ROOT / "charts/kafka/image/pom.xml"
+GIVEN = {  # image -> the versions that its pom.xml leaves open
+    "kafka": {"kafka.version": versions.KAFKA, "log4j.version": versions.LOG4J},
+    "camunda": {"operaton.version": versions.OPERATON, "spring-boot.version": versions.SPRING_BOOT},
+}
 MAVEN = Registry("Maven's repository", "check ~/.m2/settings.xml")
 
 
-def kafka_jars(paths: Paths, steps: Steps) -> Path:
-    """The folder with Kafka's jars and all they need; Maven checks what it fetches."""
-    pins = hashlib.sha256(POM.read_bytes() + versions.LOG4J.encode()).hexdigest()[:10]
-    folder = paths.cache / "jars" / f"kafka-{versions.KAFKA}-{pins}"
+def pins(image: str) -> str:
+    """The versions that pom.xml is given, in one line."""
+    return " ".join(GIVEN[image].values())
+
+
+def jars(image: str, paths: Paths, steps: Steps) -> Path:
+    """The folder with the jars that `image`'s pom.xml names and all they need; Maven checks what it fetches."""
+    pom = ROOT / "charts" / image / "image/pom.xml"
+    key = hashlib.sha256(pom.read_bytes() + pins(image).encode()).hexdigest()[:10]
+    folder = paths.cache / "jars" / f"{image}-{key}"
     if folder.is_dir():
         return folder
     java.ensure(steps)
     scratch = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.parent.mkdir(parents=True, exist_ok=True)
-    given = [f"-Dkafka.version={versions.KAFKA}", f"-Dlog4j.version={versions.LOG4J}", f"-DoutputDirectory={scratch}"]
-    command: list[str | Path] = [
-        "mvn",
-        "--batch-mode",
-        "--no-transfer-progress",
-        "-f",
-        POM,
-        *given,
-        "dependency:copy-dependencies",
-    ]
-    MAVEN.run(steps, "Jars of Kafka", command)
+    given = [f"-D{name}={version}" for name, version in GIVEN[image].items()]
+    command: list[str | Path] = ["mvn", "--batch-mode", "--no-transfer-progress", "-f", pom, *given]
+    MAVEN.run(steps, f"Jars of {image}", [*command, f"-DoutputDirectory={scratch}", "dependency:copy-dependencies"])
     scratch.replace(folder)
     return folder
 

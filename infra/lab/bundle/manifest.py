@@ -15,7 +15,7 @@ REPOSITORY = "localhost/iotlab"
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One thing that stands in an image: a Debian package, a jar, a Python package or a program."""
+    """One thing that stands in an image: a Debian package, a jar, an npm or Python package, or a program."""
 
     kind: str
     name: str

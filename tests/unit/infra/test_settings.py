@@ -28,6 +28,11 @@ def test_an_empty_configuration_is_the_small_core_lab() -> None:
         ({"iotlab:rotation": 0}, "iotlab:rotation: Input should be greater than or equal to 1."),
         ({"iotlab:devices": {"boat": 1}}, "iotlab:devices: Input should be 'car', 'iotkit' or 'fan'."),
         ({"iotlab:devices": {"fan": -1}}, "iotlab:devices: Input should be greater than or equal to 0."),
+        (
+            {"iotlab:iotkitIngest": "node-red"},
+            "iotlab:iotkitIngest names 'node-red', which is not among iotlab:services; add it, or name bridge.",
+        ),
+        ({"iotlab:iotkitIngest": "both"}, "iotlab:iotkitIngest: Input should be 'bridge' or 'node-red'."),
         ({"iotlab:scale": 3}, "iotlab:scale: Input should be a valid string."),
     ],
 )
@@ -103,3 +108,8 @@ def test_every_scale_has_a_budget_for_every_service_and_sums_them() -> None:
         assert set(scale.budgets) == set(NEEDS)
         assert all(budget.request_mb <= budget.limit_mb for budget in scale.budgets.values())
     assert Settings.parse({}).services_mb == sum(SCALES["S"].budgets[name].limit_mb for name in SETS["core"])
+    everything = Settings.parse({"iotlab:services": list(SETS)})
+    assert everything.services_mb == sum(budget.limit_mb for budget in SCALES["S"].budgets.values())
+    whole = Settings.parse({"iotlab:services": list(SETS)})
+    assert whole.asked == frozenset(NEEDS)
+    assert whole.services_mb == sum(budget.limit_mb for budget in SCALES["S"].budgets.values())

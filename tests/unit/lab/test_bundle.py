@@ -180,7 +180,7 @@ def test_an_image_takes_a_static_program_of_the_toolchain_and_no_other(tmp_path:
     assert Program("program", "1").fingerprint() != Program("program", "2").fingerprint()
 
 
-def test_kafkas_jars_are_gathered_beside_their_folder_under_its_whole_name(
+def test_the_jars_of_an_image_are_gathered_beside_their_folder_under_its_whole_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = Paths(tmp_path / "cache", tmp_path / "state")
@@ -193,6 +193,6 @@ def test_kafkas_jars_are_gathered_beside_their_folder_under_its_whole_name(
 
     monkeypatch.setattr(java, "ensure", lambda _: None)
     monkeypatch.setattr(jars, "MAVEN", SimpleNamespace(run=maven))
-    folder = jars.kafka_jars(paths, Steps(paths))
+    folder = jars.jars("kafka", paths, Steps(paths))
     assert gathered == [folder.with_name(f"{folder.name}.new")]
     assert folder.is_dir()

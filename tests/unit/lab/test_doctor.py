@@ -96,6 +96,48 @@ def test_a_stack_without_a_canary_is_green_on_what_it_has_and_says_what_was_not_
     assert not doctor.topics_lacking(chosen)
 
 
+@pytest.mark.parametrize(
+    ("said", "ok", "why"),
+    [
+        (json.dumps({"ok": True, "latency_ms": 700.0, "why": None}), True, None),
+        (
+            json.dumps({"ok": False, "latency_ms": None, "why": "6 * 7 gave 41"}),
+            False,
+            "6 * 7 gave 41; look at ./lab logs jupyter",
+        ),
+        ("", False, "the notebook server gave no answer (Expecting value"),
+        (LabError("kubectl exec: gone"), False, "the notebook server gave no answer (kubectl exec: gone)"),
+    ],
+)
+def test_a_kernel_is_started_where_the_lab_has_notebooks(
+    monkeypatch: pytest.MonkeyPatch, said: str | LabError, ok: bool, why: str | None
+) -> None:
+    monkeypatch.setattr(doctor, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
+    monkeypatch.setattr(probes, "with_token", lambda _port, _path, token: Answer(token == "the token", "answered 403"))
+    chosen = lab(Kube([pod for pod in pods() if pod.service == "jupyter"], said))
+    chosen.settings = SimpleNamespace(chosen={"jupyter"}, left_out=frozenset(), has=lambda name: name == "jupyter")
+    found = doctor.examine(chosen)
+    (hop,) = found.hops
+    assert (hop.name, hop.origin, hop.to, hop.ok) == ("notebook", "jupyter", "kernel", ok)
+    assert (hop.why is None) if why is None else (hop.why or "").startswith(why)
+    assert [(check.name, check.ok) for check in found.services] == [
+        ("jupyter", True),
+        ("jupyter from outside", True),
+        ("jupyter from outside refuses without its token", True),
+    ]
+
+
+def test_a_notebook_server_that_lets_anybody_in_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
+    monkeypatch.setattr(probes, "with_token", lambda *_: Answer(accepted=True, reason="answered 200"))
+    chosen = lab(Kube([pod for pod in pods() if pod.service == "jupyter"], "{}"))
+    chosen.settings = SimpleNamespace(chosen={"jupyter"}, left_out=frozenset(), has=lambda name: name == "jupyter")
+    monkeypatch.setattr(doctor, "_notebook", lambda _: doctor.Hop("notebook", "jupyter", "kernel", 1.0, ok=True, why=None))
+    assert [check.name for check in doctor.examine(chosen).services if not check.ok] == [
+        "jupyter from outside refuses without its token"
+    ]
+
+
 def test_a_missing_topic_is_a_red_line_of_the_doctor() -> None:
     topics = {"name": "topics", "ok": False, "why": "kafka has no topic sensor-data; run ./lab up"}
     ill = lab(Kube(pods(), json.dumps({"ok": False, "hops": HOPS, "checks": [topics]})))

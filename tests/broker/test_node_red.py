@@ -1,0 +1,158 @@
+"""Node-RED between real brokers: what it has taken reaches Kafka once Kafka is there, whatever is killed."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+
+from infra import wiring
+from tests.support.boards import all_in_order, connect, publishing
+from tests.support.brokers import Kafka, Mosquitto
+from tests.support.load import contents
+from tests.support.node_red import Node, NodeRed, running, topics_of_a_test
+from tests.support.processes import wait_until
+
+AWAY_S = 20.0
+
+
+def _partition_of(kafka: Kafka, topic: str, key: str) -> int:
+    reader = Consumer({"bootstrap.servers": kafka.address, "group.id": "looking", "auto.offset.reset": "earliest"})
+    reader.assign([TopicPartition(topic, partition, 0) for partition in range(3)])
+    try:
+        for message in iter(lambda: reader.poll(5.0), None):
+            if (message.key() or b"").decode() == key:
+                return int(message.partition() or 0)
+    finally:
+        reader.close()
+    raise AssertionError(f"no record of {key}")
+
+
+def test_one_publish_is_one_record_like_the_bridges(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    topics = topics_of_a_test(kafka)
+    own = topics[wiring.BROKER_MESSAGE.name]
+    sent = {
+        "iotkit/sensor": b"0xBC,21.00,51.4,low\0",
+        "iotkit/hall-3/alert": b"alert: hall",
+        "iotkit/button": b"ON",
+        "iotkit/encoder": b"42",
+        "iotkit/board/rfid": b"\xff\xfe\x00binary",
+    }
+    with running(NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)):
+        board = connect(mosquitto)
+        for topic, payload in sent.items():
+            board.publish(topic, payload, 1).wait_for_publish(5.0)
+        wait_until("all are in Kafka", lambda: len(contents(kafka, own)) >= len(sent))
+        time.sleep(1.0)
+        board.disconnect()
+        board.loop_stop()
+    found = {key: (value, headers) for key, value, headers in contents(kafka, own)}
+    assert len(contents(kafka, own)) == len(sent)
+    assert {key: value for key, (value, _) in found.items()} == sent
+    devices = {"iotkit/sensor": "node-red", "iotkit/hall-3/alert": "hall-3", "iotkit/board/rfid": "board"}
+    for topic, device in devices.items():
+        headers = found[topic][1]
+        assert (headers["topic"], headers["device"], headers["edge"]) == (topic, device, "node-red")
+        assert abs(int(headers["arrival"]) / 1000 - time.time()) < 60
+        assert _partition_of(kafka, own, topic) == zlib.crc32(topic.encode()) % 3, "the bridge's client would take another one"
+
+
+def test_killing_kafka_loses_nothing_and_keeps_the_order(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    topics = topics_of_a_test(kafka)
+    with running(NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)), publishing(mosquitto) as boards:
+        time.sleep(2.0)
+        kafka.kill()
+        time.sleep(AWAY_S)
+        kafka.start()
+        back_s = time.monotonic()
+        time.sleep(2.0)
+        sent = boards.stop()
+        twice = all_in_order(kafka, topics[wiring.BROKER_MESSAGE.name], sent)
+        print(f"{sum(sent.values())} lines, {twice} twice, all there {time.monotonic() - back_s:.1f} s after Kafka was back")
+    assert sum(sent.values()) > 1500
+    assert twice == 0, "the client is idempotent"
+
+
+def test_restarting_node_red_with_a_filled_outbox_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    topics = topics_of_a_test(kafka)
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)
+    with running(flows), publishing(mosquitto) as boards:
+        time.sleep(1.0)
+        kafka.kill()
+        time.sleep(3.0)
+        flows.kill()
+        flows.start()
+        time.sleep(2.0)
+        assert flows.terminate() == 0
+        flows.start()
+        time.sleep(2.0)
+        kafka.start()
+        time.sleep(1.0)
+        sent = boards.stop()
+        all_in_order(kafka, topics[wiring.BROKER_MESSAGE.name], sent)
+    assert sum(sent.values()) > 500
+
+
+def test_killing_node_red_while_messages_come_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    topics = topics_of_a_test(kafka)
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)
+    with running(flows), publishing(mosquitto, rate=400.0) as boards:
+        for _ in range(3):
+            time.sleep(1.5)
+            flows.kill()
+            flows.start()
+        time.sleep(1.0)
+        sent = boards.stop()
+        twice = all_in_order(kafka, topics[wiring.BROKER_MESSAGE.name], sent)
+        print(f"{sum(sent.values())} lines, {twice} twice")
+
+
+def test_a_full_outbox_is_an_error_that_a_flow_can_catch(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics_of_a_test(kafka))
+    flows.write_config(change={"iotlab-kafka": {"outboxMb": 1}})
+    caught: list[Node] = [
+        {"id": "caught", "type": "catch", "z": "iotlab-iotkit", "scope": None, "uncaught": False, "wires": [["said"]]},
+        {
+            "id": "said",
+            "type": "debug",
+            "z": "iotlab-iotkit",
+            "active": True,
+            "console": True,
+            "complete": "error.message",
+            "wires": [],
+        },
+    ]
+    with running(flows):
+        flows.deploy([*flows.flows(), *caught])
+        board = connect(mosquitto)
+        kafka.kill()
+        for _ in range(12):
+            board.publish("iotkit/rfid", b"x" * 100_000, 1).wait_for_publish(5.0)
+        wait_until("the error is caught", lambda: "takes no more until Kafka answers" in flows.log.read_text())
+        kafka.start()
+        board.disconnect()
+        board.loop_stop()
+
+
+def test_what_kafka_refuses_is_a_dead_letter_and_stops_nothing(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    topics = topics_of_a_test(kafka)
+    small = kafka.topic("small", settings={"max.message.bytes": "20000"})
+    own = topics[wiring.BROKER_MESSAGE.name]
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)
+    rule = {"t": "set", "p": "topic", "pt": "msg", "tot": "jsonata"}
+    chosen = f"$contains(topic, 'rfid') ? '{small}' : $contains(topic, 'button') ? 'no-such-topic' : '{own}'"
+    flows.write_config(change={"iotlab-iotkit-topic": {"rules": [rule | {"to": chosen}]}})
+    with running(flows):
+        board = connect(mosquitto)
+        for topic, payload in {"iotkit/rfid": b"x" * 50_000, "iotkit/button": b"ON", "iotkit/encoder": b"1"}.items():
+            board.publish(topic, payload, 1).wait_for_publish(5.0)
+        wait_until("what follows is in Kafka", lambda: len(contents(kafka, own)) == 1, 60.0)
+        board.disconnect()
+        board.loop_stop()
+    letters = {key: headers for key, _, headers in contents(kafka, topics[wiring.DEAD_LETTER.name])}
+    assert "no-such-topic" in letters["iotkit/button"]["reason"]
+    assert letters["iotkit/rfid"]["size"] == "50000"
+    assert "large" in letters["iotkit/rfid"]["reason"].lower()
+    assert contents(kafka, small) == []

@@ -1,0 +1,125 @@
+"""Node-RED's editor: behind a login, old flows run, and what people changed stays."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from infra import wiring
+from infra.lab import flow_import
+from infra.lab.node_red import Editor
+from infra.lab.paths import ROOT
+from infra.services.flows import CARRIER
+from tests.support.boards import connect
+from tests.support.brokers import Kafka, Mosquitto
+from tests.support.load import contents
+from tests.support.node_red import ADMIN_PASSWORD, Node, NodeRed, running, topics_of_a_test
+from tests.support.processes import wait_until
+
+
+def test_what_people_changed_survives_a_restart_and_is_reported(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics_of_a_test(kafka))
+    with running(flows):
+        assert flows.report()["kept"] == []
+        nodes = flows.flows()
+        next(node for node in nodes if node["id"] == "iotlab-iotkit-debug")["complete"] = "true"
+        next(node for node in nodes if node["id"] == CARRIER)["d"] = True
+        flows.deploy([*nodes, {"id": "mine", "type": "tab", "label": "my own"}])
+    flows.write_config(
+        carries=True, change={"iotlab-alert-debug": {"name": "a newer one"}, "iotlab-iotkit-topic": {"name": "newer"}}
+    )
+    with running(flows):
+        now = {node["id"]: node for node in flows.flows()}
+        (kept,) = flows.report()["kept"]
+    assert now["iotlab-iotkit-debug"]["complete"] == "true", "changed, so kept"
+    assert now["iotlab-iotkit-topic"]["name"] != "newer", "a changed tab is not half renewed"
+    assert now["iotlab-alert-debug"]["name"] == "a newer one", "unchanged, so renewed"
+    assert now["mine"]["label"] == "my own"
+    assert "d" not in now[CARRIER], "who carries is the configuration's to say, in a changed tab as well"
+    assert kept["label"] == "tab 'IoTKit to Kafka'"
+    assert "debug 'readings' has another complete" in kept["changes"]
+    done = flows.provision()
+    assert "tab 'IoTKit to Kafka' is kept as people changed it: debug 'readings' has another complete" in done.stdout
+    flows.provision("--reset")
+    assert flows.report()["kept"] == []
+
+
+def test_a_renewed_password_reaches_flows_that_people_changed(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics_of_a_test(kafka))
+    with running(flows):
+        nodes = flows.flows()
+        next(node for node in nodes if node["id"] == "iotlab-mosquitto")["keepalive"] = "30"
+        flows.deploy(nodes)
+        before = flows.token()
+    mosquitto.set_password("node-red", "a-new-one")
+    (flows.secrets / "mosquitto-node-red/password").write_text("a-new-one")
+    (flows.secrets / "users/admin").write_text("another-editor-secret")
+    with running(flows):  # start() waits until it is connected
+        assert [unit["label"] for unit in flows.report()["kept"]] == ["mqtt-broker 'the lab's Mosquitto'"]
+        assert flows.ask("GET", "/flows", token=before)[0] == 401, "a session of the old password goes on"
+        assert flows.login("editor-secret")[0] == 403
+        assert flows.login("another-editor-secret")[0] == 200
+    for file in flows.data.rglob("*"):
+        if file.is_file():
+            assert "a-new-one" not in file.read_text(errors="replace"), file
+
+
+def test_nobody_comes_in_without_the_login(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics_of_a_test(kafka))
+    with running(flows):
+        for path in (
+            "/flows",
+            "/settings",
+            "/nodes",
+            "/flow/iotlab-iotkit",
+            "/context/global",
+            "/diagnostics",
+            "/library/local/flows/",
+        ):
+            assert flows.ask("GET", path, token="")[0] == 401, path
+            assert flows.ask("GET", path, token="made-up")[0] == 401, path
+        assert flows.ask("POST", "/flows", [], token="")[0] == 401
+        assert flows.ask("POST", "/nodes", {"module": "node-red-node-random"})[0] >= 400, "a palette was installed"
+        assert flows.login("wrong")[0] == 403
+        assert flows.ask("GET", "/flows")[0] == 200
+
+
+def test_a_flow_with_an_unknown_topic_is_not_provisioned(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics_of_a_test(kafka))
+    flows.write_config(change={CARRIER: {"topic": "sensors"}})
+    done = flows.provision()
+    assert done.returncode == 1
+    assert "flow 'IoTKit to Kafka', node 'to Kafka': there is no Kafka topic 'sensors'; topics are sensor-data" in done.stdout
+    assert not (flows.data / "flows.json").exists()
+
+
+def test_an_old_flow_is_imported_and_runs(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    topics = topics_of_a_test(kafka)
+    own = topics[wiring.BROKER_MESSAGE.name]
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics, carries=False)
+    old = flow_import.read((ROOT / "tests/support/old-flow.json").read_text(), "old-flow.json")
+    begin: Node = {"z": "t1", "fromOffset": "earliest", "wires": [["log"]]}
+    more: list[Node] = [
+        begin | {"id": "in", "type": "kafka in", "topics": own, "groupId": f"g-{own}"},
+        begin | {"id": "group", "type": "Kafka Consumer Group", "broker": "k1", "topics": [own], "groupId": f"h-{own}"},
+        {"id": "log", "z": "t1", "type": "debug", "active": True, "console": True, "complete": "payload", "x": 1, "wires": []},
+    ]
+    text = json.dumps([*old, *more]).replace(f'"{wiring.BROKER_MESSAGE.name}"', f'"{own}"')
+    with running(flows):
+        editor = Editor(flows.port, "admin", ADMIN_PASSWORD)
+        camunda = flow_import.Camunda(wiring.CAMUNDA.url, "worker", "worker-secret")
+        editor.add(flow_import.fit(json.loads(text), "old", types=editor.types(), camunda=camunda, topics=[own]).nodes)
+        time.sleep(2.0)
+        board = connect(mosquitto)
+        board.publish("iotkit/sensor", b"0xBC,26.00,51.4,middle", 1).wait_for_publish(5.0)
+        wait_until("the old flow wrote it", lambda: len(contents(kafka, own)) == 1)
+        wait_until("both consumers read it", lambda: flows.log.read_text().count("0xBC,26.00,51.4,middle") == 2)
+        kafka.kill()
+        kafka.start()
+        board.publish("iotkit/sensor", b"0xBC,31.00,51.4,high", 1).wait_for_publish(5.0)
+        wait_until("and after Kafka was away", lambda: flows.log.read_text().count("0xBC,31.00,51.4,high") == 2)
+        board.disconnect()
+        board.loop_stop()
+    ((key, _, headers),) = contents(kafka, own)[:1]
+    assert (key, headers["topic"]) == ("iotkit/sensor", "iotkit/sensor"), "although the flow's change node overwrote msg.topic"

@@ -1,0 +1,111 @@
+"""Old flows at import: foreign servers become the lab's, with logins; what cannot work is refused with flow and node."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+from typing import Any
+
+import pytest
+
+from infra import wiring
+from infra.lab.errors import UserError
+from infra.lab.flow_import import Camunda, Imported, fit, read
+from infra.lab.paths import ROOT
+from infra.services.flows import BROKER, CLUSTER, KAFKA_TYPES
+
+CAMUNDA = Camunda(wiring.CAMUNDA.url, "worker", "worker-secret")
+TYPES = {
+    "mqtt in",
+    "mqtt out",
+    "mqtt-broker",
+    "debug",
+    "change",
+    "http request",
+    "function",
+    "inject",
+    "Kafka Broker",
+    *KAFKA_TYPES,
+}
+LESSON: list[dict[str, Any]] = json.loads((ROOT / "tests/support/old-flow.json").read_text())  # gateway and process in one
+
+
+def _fit(nodes: list[dict[str, Any]], camunda: Camunda | None = CAMUNDA) -> Imported:
+    numbers = count()
+    return fit(nodes, "lesson", types=TYPES, camunda=camunda, new_id=lambda: f"new{next(numbers)}")
+
+
+def _by_type(made: Imported, kind: str) -> list[dict[str, Any]]:
+    return [node for node in made.nodes if node["type"] == kind]
+
+
+def test_foreign_brokers_become_the_labs() -> None:
+    made = _fit(LESSON)
+    assert not _by_type(made, "mqtt-broker")
+    assert not _by_type(made, "Kafka Broker")
+    assert {node["broker"] for node in _by_type(made, "mqtt in")} == {BROKER}
+    assert [node["broker"] for node in _by_type(made, "Kafka Producer")] == [CLUSTER]
+    assert _by_type(made, "kafka")[0]["zkquorum"] == ""
+    assert "example.org" not in json.dumps(made.nodes)
+    assert made.notes == []
+
+
+def test_the_process_engine_is_the_labs_with_its_login() -> None:
+    (asked,) = _by_type(_fit(LESSON), "http request")
+    assert asked["url"] == f"{wiring.CAMUNDA_REST}/process-definition/key/RechnungStep3/start"
+    assert asked["authType"] == "basic"
+    assert asked["credentials"] == {"user": "worker", "password": "worker-secret"}
+
+
+def test_ids_are_new_and_the_wires_follow_them() -> None:
+    made = _fit(LESSON)
+    ids = {node["id"] for node in made.nodes}
+    assert not ids & {node["id"] for node in LESSON}
+    assert {end for node in made.nodes for wire in node.get("wires", []) for end in wire} <= ids
+    assert {node["z"] for node in made.nodes if "z" in node} == {_by_type(made, "tab")[0]["id"]}
+
+
+def test_what_was_given_is_not_changed() -> None:
+    before = json.dumps(LESSON)
+    _fit(LESSON)
+    assert json.dumps(LESSON) == before
+
+
+def test_a_selection_without_its_tab_gets_one_named_after_the_file() -> None:
+    made = _fit([node for node in LESSON if node["type"] != "tab"])
+    (tab,) = _by_type(made, "tab")
+    assert tab["label"] == "lesson"
+    assert {node["z"] for node in made.nodes if node["type"] != "tab"} == {tab["id"]}
+
+
+def test_an_unknown_topic_is_refused() -> None:
+    wrong = [*LESSON, {"id": "h", "z": "t1", "type": "kafka in", "name": "in", "topics": "broker_message,sensors", "wires": []}]
+    with pytest.raises(UserError, match=r"^flow 'Edge', node 'in': there is no Kafka topic 'sensors'; topics are "):
+        _fit(wrong)
+
+
+def test_an_unknown_node_type_is_refused() -> None:
+    wrong = [*LESSON, {"id": "h", "z": "t1", "type": "ui_gauge", "name": "temperature", "wires": []}]
+    with pytest.raises(UserError, match=r"^flow 'Edge', node 'temperature': the lab's Node-RED has no node type 'ui_gauge'"):
+        _fit(wrong)
+
+
+def test_a_flow_that_asks_camunda_where_there_is_none_is_refused() -> None:
+    with pytest.raises(UserError, match=r"^flow 'Edge', node 'start' asks Camunda, which this stack does not have; add camunda"):
+        _fit(LESSON, None)
+
+
+def test_what_will_stay_silent_is_said() -> None:
+    more = [
+        {"id": "h", "z": "t1", "type": "mqtt in", "name": "fans", "topic": "fan/messages", "broker": "m1", "wires": []},
+        {"id": "i", "z": "t1", "type": "http request", "name": "weather", "url": "https://weather.example.org/", "wires": []},
+    ]
+    fans, weather = _fit([*LESSON, *more]).notes
+    assert fans.startswith("flow 'Edge', node 'fans': the lab lets flows use iotkit/# only")
+    assert weather.startswith("flow 'Edge', node 'weather' asks weather.example.org, which is outside")
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", "[1]", '[{"id": "a"}]', '[{"id": "", "type": "tab"}]'])
+def test_what_is_no_flow_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"^lesson\.json is no "):
+        read(text, "lesson.json")
