@@ -111,5 +111,5 @@ def test_every_scale_has_a_budget_for_every_service_and_sums_them() -> None:
     everything = Settings.parse({"iotlab:services": list(SETS)})
     assert everything.services_mb == sum(budget.limit_mb for budget in SCALES["S"].budgets.values())
     whole = Settings.parse({"iotlab:services": list(SETS)})
-    assert whole.chosen == frozenset(NEEDS)
+    assert whole.asked == frozenset(NEEDS)
     assert whole.services_mb == sum(budget.limit_mb for budget in SCALES["S"].budgets.values())

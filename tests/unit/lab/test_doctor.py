@@ -115,7 +115,7 @@ def test_a_kernel_is_started_where_the_lab_has_notebooks(
     monkeypatch.setattr(doctor, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
     monkeypatch.setattr(probes, "with_token", lambda _port, _path, token: Answer(token == "the token", "answered 403"))
     chosen = lab(Kube([pod for pod in pods() if pod.service == "jupyter"], said))
-    chosen.settings = SimpleNamespace(chosen={"jupyter"}, has=lambda name: name == "jupyter")
+    chosen.settings = SimpleNamespace(chosen={"jupyter"}, left_out=frozenset(), has=lambda name: name == "jupyter")
     found = doctor.examine(chosen)
     (hop,) = found.hops
     assert (hop.name, hop.origin, hop.to, hop.ok) == ("notebook", "jupyter", "kernel", ok)
@@ -131,7 +131,7 @@ def test_a_notebook_server_that_lets_anybody_in_is_red(monkeypatch: pytest.Monke
     monkeypatch.setattr(doctor, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
     monkeypatch.setattr(probes, "with_token", lambda *_: Answer(accepted=True, reason="answered 200"))
     chosen = lab(Kube([pod for pod in pods() if pod.service == "jupyter"], "{}"))
-    chosen.settings = SimpleNamespace(chosen={"jupyter"}, has=lambda name: name == "jupyter")
+    chosen.settings = SimpleNamespace(chosen={"jupyter"}, left_out=frozenset(), has=lambda name: name == "jupyter")
     monkeypatch.setattr(doctor, "_notebook", lambda _: doctor.Hop("notebook", "jupyter", "kernel", 1.0, ok=True, why=None))
     assert [check.name for check in doctor.examine(chosen).services if not check.ok] == [
         "jupyter from outside refuses without its token"
