@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -51,15 +52,14 @@ class Page:
     def see(self, selector: str, text: str = "") -> WebElement:
         """Wait until something that the selector finds is shown and has `text` in it."""
 
-        def shown(driver: webdriver.Chrome) -> WebElement | bool:
-            for element in driver.find_elements(By.CSS_SELECTOR, selector):
-                if element.is_displayed() and text in element.text:
-                    return element
-            return False
+        def shown(driver: webdriver.Chrome) -> list[WebElement]:
+            found = driver.find_elements(By.CSS_SELECTOR, selector)
+            return [element for element in found if element.is_displayed() and text in element.text]
 
         what = f"{selector}{f' with «{text}»' if text else ''} is not shown at {self._driver.current_url}"
-        found: WebElement = WebDriverWait(self._driver, WITHIN_S, ignored_exceptions=None).until(shown, what)
-        return found
+        waiting = WebDriverWait(self._driver, WITHIN_S, ignored_exceptions=[StaleElementReferenceException])
+        first: WebElement = waiting.until(shown, what)[0]
+        return first
 
     def click(self, selector: str, text: str = "") -> None:
         """Click on it as soon as it is shown."""
