@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable
 
 import pytest
 import testinfra
@@ -16,7 +15,7 @@ from infra import wiring
 from infra.lab import probes
 from infra.lab.influx import reader
 from infra.lab.lab import Lab
-from tests.support.lab import ROOT, kubectl, lab, lab_env, lab_json, lab_ok
+from tests.support.lab import ROOT, kubectl, lab, lab_env, lab_json, lab_ok, message_count, until
 
 pytestmark = pytest.mark.usefixtures("running")
 
@@ -75,7 +74,7 @@ def test_the_printed_login_works_and_nothing_else_does() -> None:
 def test_the_doctor_leaves_no_trace_in_data() -> None:
     for _ in range(3):
         assert lab("doctor", "--json").returncode == 0
-    offsets = _message_count(wiring.SENSOR_DATA.name)
+    offsets = message_count(wiring.SENSOR_DATA.name)
     assert offsets > 0
     read = ("--topic", wiring.SENSOR_DATA.name, "--from-beginning", "--timeout-ms", "30000", "--max-messages", str(offsets))
     said = kubectl(
@@ -124,10 +123,10 @@ def test_an_ingress_object_of_a_lesson_is_served_and_taken_away_again() -> None:
     status = wiring.CANARY_STATUS
     kubectl("create", "ingress", "lesson", f"--rule=/healthz={status.host}:{status.port}")
     try:
-        _until(lambda: probes.https("localhost", port, "/healthz", trusted).accepted is True)
+        until(lambda: probes.https("localhost", port, "/healthz", trusted).accepted is True)
     finally:
         kubectl("delete", "ingress", "lesson")
-    _until(lambda: probes.https("localhost", port, "/healthz", trusted).accepted is False)
+    until(lambda: probes.https("localhost", port, "/healthz", trusted).accepted is False)
 
 
 def test_the_tools_of_the_lessons_are_on_the_pods_paths() -> None:
@@ -138,7 +137,7 @@ def test_the_tools_of_the_lessons_are_on_the_pods_paths() -> None:
 
 
 def test_kubectl_top_tells_what_pods_and_the_node_use() -> None:
-    _until(lambda: "kafka-0" in _top("pods"), 90.0)  # two measurements have to be there, 15 s apart
+    until(lambda: "kafka-0" in _top("pods"), 90.0)  # two measurements have to be there, 15 s apart
     memory_mb = int(next(line.split()[2] for line in _top("pods").splitlines() if line.startswith("kafka-0")).removesuffix("Mi"))
     assert 200 < memory_mb < 900
     assert "%" in _top("nodes")
@@ -160,25 +159,3 @@ def test_a_mistyped_service_is_the_users_fault_and_says_what_there_is() -> None:
     assert done.returncode == 2
     assert "there is no service 'kafak'" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def _until(true: Callable[[], bool], within_s: float = 20.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, f"not within {within_s:.0f} s"
-        time.sleep(0.2)
-
-
-def _message_count(topic: str) -> int:
-    said = kubectl(
-        "exec",
-        "kafka-0",
-        "--",
-        "kafka-get-offsets.sh",
-        "--bootstrap-server",
-        wiring.KAFKA.address,
-        "--topic",
-        topic,
-        timeout_s=60,
-    )
-    return sum(int(line.rsplit(":", 1)[1]) for line in said.split())
