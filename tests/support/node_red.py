@@ -115,9 +115,11 @@ class NodeRed(Process):
     def _said(self, text: str) -> int:
         return self.log.read_text(errors="replace").count(text) if self.log.exists() else 0
 
-    def ask(self, method: str, path: str, body: object = None, *, token: str | None = None) -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: object = None, *, token: str | None = None, kind: str = "full"
+    ) -> tuple[int, Any]:
         """A request to the admin API; with the administrator's token if none is given."""
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Node-RED-Deployment-Type": kind}
         told = self.token() if token is None else token
         if told:
             headers["Authorization"] = f"Bearer {told}"
@@ -154,9 +156,9 @@ class NodeRed(Process):
         found: list[Node] = said
         return found
 
-    def deploy(self, flows: Sequence[Node]) -> None:
-        """Replace what runs, as the editor's button does."""
-        status, said = self.ask("POST", "/flows", flows)
+    def deploy(self, flows: Sequence[Node], kind: str = "full") -> None:
+        """Replace what runs, as the editor's button does; `kind` is full, flows or nodes."""
+        status, said = self.ask("POST", "/flows", flows, kind=kind)
         assert status in {200, 204}, said
 
     def report(self) -> Any:
