@@ -57,12 +57,14 @@ def test_one_publish_is_one_record_like_the_bridges(mosquitto: Mosquitto, kafka:
         "iotkit/encoder": b"42",
         "iotkit/board/rfid": b"\xff\xfe\x00binary",
     }
-    with running(NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)):
+    with running(NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)) as flows:
         board = connect(mosquitto)
         for topic, payload in sent.items():
             board.publish(topic, payload, 1).wait_for_publish(5.0)
         wait_until("all are in Kafka", lambda: len(contents(kafka, own)) >= len(sent))
         time.sleep(1.0)
+        told = {"id": "iotlab-kafka", "kind": "connected", "why": "", "waiting": 0, "delivered": len(sent), "refused": 0}
+        assert flows.ask("GET", "/iotlab/kafka") == (200, [told])
         board.disconnect()
         board.loop_stop()
     found = {key: (value, headers) for key, value, headers in contents(kafka, own)}
