@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
@@ -38,6 +40,23 @@ def test_a_reading_is_one_valid_document_keyed_by_its_device(kafka: Kafka, fixtu
     assert "UTF-8" in headers["reason"]
 
 
+def _found(kafka: Kafka, topic: str) -> Counter[str]:
+    return Counter(json.dumps(document) for _, document in _documents(kafka, topic))
+
+
+def _wanted(total: int) -> Counter[str]:
+    wanted: Counter[str] = Counter()
+    for number in range(total):
+        cells = sensor(number).decode().split(",")
+        humtemp = {"temp": float(cells[1]), "hum": float(cells[2])}
+        wanted[json.dumps({"humtemp": humtemp, "device": f"board-{number % 10}", "edge": "bridge-0"})] += 1
+    return wanted
+
+
+def _has_read(app: App, records: int) -> bool:
+    return app.metric("json_pipe_records_read_total") >= records
+
+
 def _kill_at_the_next(app: App, kafka: Kafka, topic: str, isolation: str) -> None:
     """Kill it the moment the topic grows: by documents written, or by documents committed."""
     watcher = Consumer({"bootstrap.servers": kafka.address, "group.id": "watcher", "isolation.level": isolation})
@@ -62,10 +81,24 @@ def test_one_reading_is_one_document_wherever_in_its_transaction_it_is_killed(ka
             app.start()
         wait_until("all are committed", lambda: committed(kafka, wiring.PIPE_GROUP, topic) == total, 60.0)
         print(f"json_pipe {app.memory_mb()} MB")
-    found = Counter(json.dumps(document) for _, document in _documents(kafka, output))
-    wanted: Counter[str] = Counter()
-    for number in range(total):
-        cells = sensor(number).decode().split(",")
-        humtemp = {"temp": float(cells[1]), "hum": float(cells[2])}
-        wanted[json.dumps({"humtemp": humtemp, "device": f"board-{number % 10}", "edge": "bridge-0"})] += 1
-    assert found == wanted
+    assert _found(kafka, output) == _wanted(total)
+
+
+def test_a_kafka_that_is_killed_and_comes_back_has_each_document_once(kafka: Kafka, fixture_folder: Path) -> None:
+    topic, output, dead = kafka.topic("broker"), kafka.topic("pipe", 1), kafka.topic("dead-letter", 1)
+    boards, total = Boards(kafka, topic), 0
+    with running(json_pipe(fixture_folder, kafka, topic, output, dead, JSON_PIPE_BATCH="20")) as app:
+        for away_s in (0.0, 15.0):
+            boards.sensors(range(total, total + 1000))
+            total += 1000
+            wait_until("it is at work", partial(_has_read, app, 100), 90.0)
+            kafka.kill()
+            time.sleep(away_s)
+            kafka.start()
+            wait_until("the process ends itself", lambda: not app.alive, 90.0)
+            app.start()  # as the kubelet does
+        boards.sensors(range(total, total + 100))
+        total += 100
+        wait_until("all are committed", lambda: committed(kafka, wiring.PIPE_GROUP, topic) == total, 120.0)
+        app.wait_until_ready()
+    assert _found(kafka, output) == _wanted(total)
