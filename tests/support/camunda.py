@@ -12,7 +12,7 @@ import pytest
 import urllib3
 from urllib3 import BaseHTTPResponse
 
-from infra import wiring
+from infra import accounts
 from infra.lab.bundle.jars import javac
 from infra.lab.console import Steps
 from infra.lab.paths import ROOT, Paths
@@ -25,7 +25,7 @@ CHART = ROOT / "charts/camunda"
 IMAGE = CHART / "image"
 MODELS = CHART / "processes"
 LIMIT_MB = SCALES["S"].budgets["camunda"].limit_mb
-USERS = tuple(user.name for user in wiring.CAMUNDA_USERS)
+USERS = tuple(user.name for user in accounts.CAMUNDA_USERS)
 # The call of the contract, word for word.
 START = '{"variables":{"rnr":{"value":"123","type":"long"},"rbetrag":{"value":"200.00","type":"String"}}}'
 Json = dict[str, Any]
@@ -59,7 +59,7 @@ class Camunda(Process):
             "CAMUNDA_ADDRESS": "127.0.0.1",
             "CAMUNDA_DATA": str(self._data),
             "CAMUNDA_SECRETS": str(self.secrets),
-            "CAMUNDA_USERS": " ".join(f"{user.name}={user.role}" for user in wiring.CAMUNDA_USERS),
+            "CAMUNDA_USERS": " ".join(f"{user.name}={user.role}" for user in accounts.CAMUNDA_USERS),
         }
         heap = f"-Xmx{int(LIMIT_MB * HEAP_SHARE)}m"
         words = [tools.java(), heap, *flags, f"-Djava.io.tmpdir={folder / 'tmp'}", "-cp", self.classpath, "iotlab.Engine"]
@@ -93,7 +93,7 @@ class Camunda(Process):
     def deploy(self, folder: Path) -> subprocess.CompletedProcess[str]:
         """What the chart's job does with a folder of models."""
         java = [tools.java(), "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", self.classpath]
-        user = next(user.name for user in wiring.CAMUNDA_USERS if user.role == "deployer")
+        user = next(user.name for user in accounts.CAMUNDA_USERS if user.role == "deployer")
         words = [*java, "iotlab.Deploy", f"{self.url}/engine-rest", user, str(self.secrets / user), str(folder)]
         return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
 
