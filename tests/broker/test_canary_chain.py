@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import wiring
+from infra.lab import probes
 from infra.services.flows import EDGE
 from tests.support.apps import App, alert_process, bridge, canary, csv_sink, running, timeseries
 from tests.support.brokers import Influx, Kafka, Mosquitto
@@ -133,6 +134,8 @@ def test_twenty_flights_leave_no_trace_but_one_row_in_the_doctors_own_file(
         chain.fly_until_green("csv", "alert")
         wait_until("the board's messages are dealt with", lambda: chain.traces()["committed"] == [2, 2])
         wait_until("and written", lambda: bool(chain.traces()["series"][1]))
+        assert probes.with_password(camunda.port, "/engine-rest/engine", "admin", camunda.password("admin")).accepted is True
+        assert probes.with_password(camunda.port, "/engine-rest/engine", "admin", "wrong").accepted is False
         wait_until("the engine has swept up", lambda: engine()["history/process-instance"] == 1, 30.0)
         before = chain.traces(), engine()
         for number in range(FLIGHTS):
@@ -187,3 +190,18 @@ def test_a_flow_answers_and_a_canary_that_nobody_took_is_no_news(
     answers = contents(kafka, chain.topics[wiring.CANARY_DONE.name])
     assert {key for key, _, _ in answers} == {EDGE}
     assert contents(kafka, chain.topics[wiring.BROKER_MESSAGE.name]) == []
+
+
+def test_a_lane_that_is_made_anew_or_whose_kafka_was_away_is_found_again(
+    mosquitto: Mosquitto, kafka: Kafka, influx: Influx, fixture_folder: Path
+) -> None:
+    chain = Chain(fixture_folder, mosquitto, kafka, influx, FakeCamunda().login)
+    lane = chain.topics[wiring.BOARD_CANARY.name]
+    with running(chain.bridge), running(chain.writer), running(chain.csv):
+        chain.fly_until_green("csv")
+        kafka.anew(lane, 1)
+        chain.fly_until_green("csv")
+        kafka.kill()
+        kafka.start()
+        chain.fly_until_green("csv")
+        print(f"csv_sink {chain.csv.memory_mb()} MB")
