@@ -14,7 +14,13 @@ class Budget:
     cpu_request_m: int
 
 
-GRAFANA_VOLUME_GB = 1  # users, and the dashboards that people make
+VOLUMES_GB = {  # of services that need the same at every scale
+    "camunda": 2,  # processes and their history
+    "node-red": 1,  # flows, and the outbox of what Kafka has not taken yet
+    "jupyter": 2,  # a person's home
+    "grafana": 1,  # users, and the dashboards that people make
+    "iot-kafka-consumer": 5,  # the volume that it shares with notebooks
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,7 @@ class Scale:
     @property
     def volumes_gb(self) -> dict[str, int]:
         """What each service that keeps data may fill, GB."""
-        fixed = {"grafana": GRAFANA_VOLUME_GB}
-        return fixed | {"mosquitto": self.mqtt_volume_gb, "kafka": self.kafka_volume_gb, "influxdb": self.influx_volume_gb}
+        return VOLUMES_GB | {"mosquitto": self.mqtt_volume_gb, "kafka": self.kafka_volume_gb, "influxdb": self.influx_volume_gb}
 
 
 _SMALL = {

@@ -13,7 +13,7 @@ from typing import Any
 import pulumi
 
 from infra import accounts, wiring
-from infra.scales import Scale
+from infra.scales import VOLUMES_GB, Scale
 from infra.services._access import Access, Users
 from infra.services._release import release, resources
 
@@ -41,6 +41,7 @@ def values(args: CamundaArgs, secret: str) -> dict[str, Any]:
         "egress": [{"app": reached.host, "port": reached.port} for reached in wiring.reached_by("camunda")],
         "external": {"enabled": True, "nodePort": wiring.node_port("camunda"), "sources": list(wiring.PRIVATE_NETWORKS)},
         "heapMb": int(budget.limit_mb * HEAP_SHARE),
+        "volumeGb": VOLUMES_GB["camunda"],
         "resources": resources(budget),
     }
 

@@ -14,7 +14,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from infra import accounts, wiring
-from infra.scales import GRAFANA_VOLUME_GB, Scale
+from infra.scales import VOLUMES_GB, Scale
 from infra.services import dashboards
 from infra.services._access import PASSWORD_KEY, Access, Users
 from infra.services._password import Password
@@ -51,7 +51,7 @@ def values(args: GrafanaArgs, secret: str, reads: Access) -> dict[str, Any]:
         "dashboards": dashboards.rendered(),
         "external": {"enabled": True, "nodePort": wiring.node_port("grafana"), "sources": list(wiring.PRIVATE_NETWORKS)},
         "clients": wiring.clients_of(wiring.GRAFANA),
-        "volumeGb": GRAFANA_VOLUME_GB,
+        "volumeGb": VOLUMES_GB["grafana"],
         "resources": resources(args.scale.budgets["grafana"]),
     }
 

@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 
 from infra import accounts, wiring
-from infra.scales import Scale
+from infra.scales import VOLUMES_GB, Scale
 from infra.services._access import Access, Users
 from infra.services._release import release, resources
 from infra.services.namespace import Namespace
@@ -64,6 +64,7 @@ def values(args: JupyterArgs, secret: str, speaks: Sequence[Access], data: Volum
         "apiServer": {"networks": list(wiring.PRIVATE_NETWORKS), "ports": list(wiring.API_PORTS)},
         "lessons": {"namespace": wiring.LESSONS},
         "dataClaim": data.claim if data else "",
+        "volumeGb": VOLUMES_GB["jupyter"],
         "resources": resources(args.scale.budgets["jupyter"]),
     }
 

@@ -15,7 +15,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from infra import accounts, wiring
-from infra.scales import Scale
+from infra.scales import VOLUMES_GB, Scale
 from infra.services import flows
 from infra.services._access import Access, Users
 from infra.services._password import Password
@@ -72,6 +72,7 @@ def values(args: NodeRedArgs, secret: str, reached: Sequence[Access]) -> dict[st
         "clients": wiring.clients_of(wiring.NODE_RED),
         "egress": [{"app": end.host, "port": end.port} for end in wiring.reached_by("node-red") if end in there],
         "heapMb": int(budget.limit_mb * HEAP_SHARE),
+        "volumeGb": VOLUMES_GB["node-red"],
         "resources": resources(budget),
     }
 

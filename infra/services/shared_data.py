@@ -11,8 +11,9 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from infra import wiring
+from infra.scales import VOLUMES_GB
 
-SIZE_GB = 5
+SIZE_GB = VOLUMES_GB["iot-kafka-consumer"]  # whoever fills it is asked for it
 ACCESS = "ReadWriteOnce"  # of one node, where any number of pods mount it; a lab of several nodes needs ReadWriteMany
 # A class that binds a claim with its first pod leaves it pending until then. Whoever waited for it would wait for a pod that
 # waits for the claim; so nobody does: the pods are waited for.

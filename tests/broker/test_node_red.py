@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from infra import wiring
@@ -56,12 +57,14 @@ def test_one_publish_is_one_record_like_the_bridges(mosquitto: Mosquitto, kafka:
         "iotkit/encoder": b"42",
         "iotkit/board/rfid": b"\xff\xfe\x00binary",
     }
-    with running(NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)):
+    with running(NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)) as flows:
         board = connect(mosquitto)
         for topic, payload in sent.items():
             board.publish(topic, payload, 1).wait_for_publish(5.0)
         wait_until("all are in Kafka", lambda: len(contents(kafka, own)) >= len(sent))
         time.sleep(1.0)
+        told = {"id": "iotlab-kafka", "kind": "connected", "why": "", "waiting": 0, "delivered": len(sent), "refused": 0}
+        assert flows.ask("GET", "/iotlab/kafka") == (200, [told])
         board.disconnect()
         board.loop_stop()
     found = {key: (value, headers) for key, value, headers in contents(kafka, own)}
@@ -121,6 +124,22 @@ def test_killing_node_red_while_messages_come_loses_nothing(mosquitto: Mosquitto
         sent = boards.stop()
         twice = all_in_order(kafka, topics[wiring.BROKER_MESSAGE.name], sent)
         print(f"{sum(sent.values())} lines, {twice} twice")
+
+
+@pytest.mark.parametrize("kind", ["full", "flows", "nodes"])
+def test_deploying_while_messages_come_loses_nothing(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path, kind: str) -> None:
+    topics = topics_of_a_test(kafka)
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)
+    with running(flows), publishing(mosquitto, rate=400.0) as boards:
+        for number in range(12):
+            time.sleep(0.5)
+            nodes = flows.flows()
+            for node in nodes:
+                if node["type"] in {"Kafka Producer", "mqtt in"}:
+                    node["name"] = f"changed {number}"
+            flows.deploy(nodes, kind)
+        sent = boards.stop()
+        all_in_order(kafka, topics[wiring.BROKER_MESSAGE.name], sent)
 
 
 def test_a_full_outbox_is_an_error_that_a_flow_can_catch(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:

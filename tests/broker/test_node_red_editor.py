@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from base64 import b64encode
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 from infra import wiring
 from infra.lab import flow_import, probes
@@ -138,3 +143,60 @@ def test_the_doctors_login_is_let_in_leaves_no_session_and_nobody_else_gets_in(
         assert probes.node_red_login(flows.port, "admin", "wrong").accepted is False
         assert probes.with_token(flows.port, "/settings", "").accepted is False
     assert probes.node_red_login(flows.port, "admin", ADMIN_PASSWORD).accepted is None
+
+
+class Engine(BaseHTTPRequestHandler):
+    """As much of Camunda as the flow asks: it counts and starts, and fails at first."""
+
+    started: ClassVar[list[dict[str, Any]]] = []
+    failures: ClassVar[list[int]] = []
+
+    def do_GET(self) -> None:
+        wanted = parse_qs(urlsplit(self.path).query)["processInstanceBusinessKey"][0]
+        self._answer({"count": sum(each["businessKey"] == wanted for each in self.started)})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.failures:
+            self.failures.append(1)
+            self.send_error(503)
+            return
+        self.started.append(body | {"path": self.path})
+        self._answer({"id": "1"})
+
+    def _answer(self, body: object) -> None:
+        if self.headers["Authorization"] != f"Basic {b64encode(b'worker:worker-secret').decode()}":
+            self.send_error(401)
+            return
+        text = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+def test_an_alert_starts_one_process_although_the_engine_failed_and_the_alert_came_twice(
+    mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path
+) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Engine)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics_of_a_test(kafka))
+    flows.write_config(camunda=f"http://127.0.0.1:{server.server_port}")
+    with running(flows):
+        board = connect(mosquitto)
+        board.publish("iotkit/press-1/alert", b"alert: hall\0", 1).wait_for_publish(5.0)
+        wait_until("the process is started at the second try", lambda: len(Engine.started) == 1)
+        board.publish("iotkit/press-1/alert", b"alert: hall\0", 1).wait_for_publish(5.0)
+        board.publish("iotkit/alert", b"alert: hall", 1).wait_for_publish(5.0)
+        wait_until("another device's as well", lambda: len(Engine.started) == 2)
+        time.sleep(1.0)
+        board.disconnect()
+        board.loop_stop()
+    server.shutdown()
+    first, second = Engine.started
+    assert first["path"] == f"/engine-rest/process-definition/key/{wiring.MAINTENANCE_PROCESS}/start"
+    assert first["businessKey"].startswith("press-1/hall/20")
+    assert first["variables"]["device"] == {"value": "press-1", "type": "String"}
+    assert second["variables"]["device"]["value"] == "node-red"
+    assert set(first["variables"]) == {"device", "edge", "severity", "kind", "since", "readings", "dashboard"}

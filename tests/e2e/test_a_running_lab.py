@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable
 
 import pytest
 import testinfra
@@ -17,7 +16,7 @@ from infra import wiring
 from infra.lab import probes
 from infra.lab.influx import reader
 from infra.lab.lab import Lab
-from tests.support.lab import ROOT, kubectl, lab, lab_env, lab_json, lab_ok
+from tests.support.lab import ROOT, kubectl, lab, lab_env, lab_json, lab_ok, records, until
 
 pytestmark = pytest.mark.usefixtures("running")
 
@@ -87,11 +86,11 @@ def test_the_printed_login_works_and_nothing_else_does() -> None:
 def test_the_doctor_leaves_no_trace_in_data() -> None:
     for _ in range(3):
         assert lab("doctor", "--json").returncode == 0
-    assert _message_count(wiring.SENSOR_DATA.name) > 0
-    for topic in (wiring.BROKER_MESSAGE, wiring.VERDICTS, wiring.SENSOR_DATA):
-        said = _messages(topic.name)
-        assert wiring.RESERVED_DEVICE not in said, topic.name
-    cars = {json.loads(line)["car"] for line in said.splitlines() if line.startswith("{")}
+    for topic in (wiring.BROKER_MESSAGE, wiring.VERDICTS):
+        assert not [line for line in records(topic.name, headers=True) if wiring.RESERVED_DEVICE in line], topic.name
+    read = records(wiring.SENSOR_DATA.name)
+    assert not [line for line in read if wiring.RESERVED_DEVICE in line]
+    cars = {json.loads(line)["car"] for line in read if line.startswith("{")}
     assert cars
     assert all(car.startswith("electric-vehicle-") for car in cars)
 
@@ -115,7 +114,7 @@ def test_the_doctor_leaves_no_row_no_task_and_no_process() -> None:
             return int(urllib3.request("GET", url, headers=headers).json()["count"])
 
         assert count("task") == count("process-instance") == 0
-        _until(lambda: count("history/process-instance") <= 1)  # the standing canary's, within ten seconds
+        until(lambda: count("history/process-instance") <= 1)  # the standing canary's, within ten seconds
 
 
 def test_the_canaries_readings_are_nowhere_among_the_cars_points() -> None:
@@ -155,10 +154,10 @@ def test_an_ingress_object_of_a_lesson_is_served_and_taken_away_again() -> None:
     status = wiring.CANARY_STATUS
     kubectl("create", "ingress", "lesson", f"--rule=/healthz={status.host}:{status.port}")
     try:
-        _until(lambda: probes.https("localhost", port, "/healthz", trusted).accepted is True)
+        until(lambda: probes.https("localhost", port, "/healthz", trusted).accepted is True)
     finally:
         kubectl("delete", "ingress", "lesson")
-    _until(lambda: probes.https("localhost", port, "/healthz", trusted).accepted is False)
+    until(lambda: probes.https("localhost", port, "/healthz", trusted).accepted is False)
 
 
 def test_the_tools_of_the_lessons_are_on_the_pods_paths() -> None:
@@ -169,7 +168,7 @@ def test_the_tools_of_the_lessons_are_on_the_pods_paths() -> None:
 
 
 def test_kubectl_top_tells_what_pods_and_the_node_use() -> None:
-    _until(lambda: "kafka-0" in _top("pods"), 90.0)  # two measurements have to be there, 15 s apart
+    until(lambda: "kafka-0" in _top("pods"), 90.0)  # two measurements have to be there, 15 s apart
     memory_mb = int(next(line.split()[2] for line in _top("pods").splitlines() if line.startswith("kafka-0")).removesuffix("Mi"))
     assert 200 < memory_mb < 900
     assert "%" in _top("nodes")
@@ -191,34 +190,3 @@ def test_a_mistyped_service_is_the_users_fault_and_says_what_there_is() -> None:
     assert done.returncode == 2
     assert "there is no service 'kafak'" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def _until(true: Callable[[], bool], within_s: float = 20.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, f"not within {within_s:.0f} s"
-        time.sleep(0.2)
-
-
-def _messages(topic: str) -> str:
-    """The values in `topic`, a line each."""
-    if not (count := _message_count(topic)):
-        return ""
-    read = ("--topic", topic, "--from-beginning", "--timeout-ms", "30000", "--max-messages", str(count))
-    shown = ("--bootstrap-server", wiring.KAFKA.address)
-    return kubectl("exec", "kafka-0", "--", "kafka-console-consumer.sh", *shown, *read, timeout_s=90)
-
-
-def _message_count(topic: str) -> int:
-    said = kubectl(
-        "exec",
-        "kafka-0",
-        "--",
-        "kafka-get-offsets.sh",
-        "--bootstrap-server",
-        wiring.KAFKA.address,
-        "--topic",
-        topic,
-        timeout_s=60,
-    )
-    return sum(int(line.rsplit(":", 1)[1]) for line in said.split())

@@ -14,7 +14,6 @@ from paho.mqtt.enums import CallbackAPIVersion
 from infra import wiring
 from tests.support.brokers import PASSWORDS, Kafka, Mosquitto
 from tests.support.load import contents
-from tests.support.processes import wait_until
 
 Sent = dict[str, int]  # MQTT topic -> how many messages were published under it
 
@@ -87,15 +86,18 @@ def numbers(kafka: Kafka, topic: str) -> dict[str, list[int]]:
 
 def all_in_order(kafka: Kafka, topic: str, sent: Sent, within_s: float = 30.0) -> int:
     """Wait until every line is in Kafka; fail if a key's order is not that of publishing. Returns how many came twice."""
-    total = sum(sent.values())
 
-    def missing() -> int:
+    def missing() -> dict[str, list[int]]:
         found = numbers(kafka, topic)
-        return total - sum(len(set(found[key])) for key in sent)
+        lacking = {key: sorted(set(range(count)) - set(found[key])) for key, count in sent.items()}
+        return {key: lines for key, lines in lacking.items() if lines}
 
-    wait_until("every published line is in Kafka", lambda: missing() == 0, within_s)
+    until_s = time.monotonic() + within_s
+    while lost := missing():
+        assert time.monotonic() < until_s, f"not in Kafka after {within_s:.0f} s: {lost}"
+        time.sleep(0.2)
     found = numbers(kafka, topic)
     for key, count in sent.items():
         first_seen = list(dict.fromkeys(found[key]))
         assert first_seen == list(range(count)), f"{key}: {first_seen[:20]}…"
-    return sum(len(each) for each in found.values()) - total
+    return sum(len(each) for each in found.values()) - sum(sent.values())

@@ -6,12 +6,15 @@ import json
 import os
 import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from infra import wiring
 from infra.lab.paths import Paths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +64,35 @@ def kubectl(*words: str, timeout_s: float = 60) -> str:
     )
     assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
     return done.stdout
+
+
+def until(true: Callable[[], bool], within_s: float = 20.0) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, f"not within {within_s:.0f} s"
+        time.sleep(0.2)
+
+
+def _in_kafka(program: str, *words: str, timeout_s: float = 90) -> str:
+    server = ("--bootstrap-server", wiring.KAFKA.address)
+    return kubectl("exec", "kafka-0", "--", program, *server, *words, timeout_s=timeout_s)
+
+
+def message_count(topic: str) -> int:
+    """How many records were ever written to a topic."""
+    said = _in_kafka("kafka-get-offsets.sh", "--topic", topic)
+    return sum(int(line.rsplit(":", 1)[1]) for line in said.split())
+
+
+def records(topic: str, *, headers: bool = False) -> list[str]:
+    """Every record of a topic as kafka-console-consumer prints it, with its headers in front if asked for."""
+    count = message_count(topic)
+    if not count:
+        return []
+    shown = ("--property", "print.headers=true") if headers else ()
+    read = ("--topic", topic, "--from-beginning", "--timeout-ms", "30000", "--max-messages", str(count))
+    return _in_kafka("kafka-console-consumer.sh", *read, *shown).splitlines()
 
 
 def git_status() -> str:

@@ -53,6 +53,7 @@ class NodeRed(Process):
         self._servers = (mosquitto, kafka, topics)
         self.write_config(carries=carries)
         for name, text in {
+            "camunda-worker/password": "worker-secret",
             "users/admin": ADMIN_PASSWORD, "key/key": "a-key-of-the-test", "mosquitto-node-red/password": PASSWORDS["node-red"],
         }.items():  # fmt: skip
             (self.secrets / name).parent.mkdir(exist_ok=True)
@@ -74,12 +75,16 @@ class NodeRed(Process):
         self._http = urllib3.PoolManager(retries=False, timeout=20.0)
         self._token = ""
 
-    def write_config(self, *, carries: bool = True, change: dict[str, Any] | None = None) -> None:
-        """Write what the chart's ConfigMap holds, with this test's servers; `change` is laid over nodes by id."""
+    def write_config(self, *, carries: bool = True, change: dict[str, Any] | None = None, camunda: str = "") -> None:
+        """Write what the chart's ConfigMap holds, with this test's servers; `change` is laid over nodes by id.
+
+        `camunda` is the URL of an engine whose processes an alert starts.
+        """
         mosquitto, kafka, topics = self._servers
         reached = [Access(wiring.MOSQUITTO, (), "node-red", "mosquitto-node-red"), Access(wiring.KAFKA, ())]
-        values = node_red.values(node_red.NodeRedArgs("", S, carries=carries), "", reached)
-        text = json.dumps(values["flows"])
+        reached += [Access(wiring.CAMUNDA, (), "worker", "camunda-worker")] if camunda else []
+        values = node_red.values(node_red.NodeRedArgs("", S, carries=carries, starts=bool(camunda)), "", reached)
+        text = json.dumps(values["flows"]).replace(wiring.CAMUNDA.url, camunda or wiring.CAMUNDA.url)
         for name, own in topics.items():
             text = text.replace(f'"{name}"', f'"{own}"')
         flows: list[Node] = json.loads(text)
@@ -91,7 +96,8 @@ class NodeRed(Process):
             made.update(servers.get(made["id"], {}) | (change or {}).get(made["id"], {}))
         values |= {"topics": [*values["topics"], *topics.values()], "kafka": kafka.address}
         values |= {"deadLetterTopic": topics.get(wiring.DEAD_LETTER.name, "")}
-        values["logins"] = [login | {"server": "127.0.0.1"} for login in values["logins"]]
+        servers_own = {wiring.MOSQUITTO.host: "127.0.0.1", wiring.CAMUNDA.url: camunda}
+        values["logins"] = [login | {"server": servers_own[login["server"]]} for login in values["logins"]]
         (self.config / "flows.json").write_text(json.dumps(flows))
         (self.config / "lab.json").write_text(json.dumps({key: values[key] for key in CONFIGURED}))
 
@@ -115,9 +121,11 @@ class NodeRed(Process):
     def _said(self, text: str) -> int:
         return self.log.read_text(errors="replace").count(text) if self.log.exists() else 0
 
-    def ask(self, method: str, path: str, body: object = None, *, token: str | None = None) -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: object = None, *, token: str | None = None, kind: str = "full"
+    ) -> tuple[int, Any]:
         """A request to the admin API; with the administrator's token if none is given."""
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Node-RED-Deployment-Type": kind}
         told = self.token() if token is None else token
         if told:
             headers["Authorization"] = f"Bearer {told}"
@@ -154,9 +162,9 @@ class NodeRed(Process):
         found: list[Node] = said
         return found
 
-    def deploy(self, flows: Sequence[Node]) -> None:
-        """Replace what runs, as the editor's button does."""
-        status, said = self.ask("POST", "/flows", flows)
+    def deploy(self, flows: Sequence[Node], kind: str = "full") -> None:
+        """Replace what runs, as the editor's button does; `kind` is full, flows or nodes."""
+        status, said = self.ask("POST", "/flows", flows, kind=kind)
         assert status in {200, 204}, said
 
     def report(self) -> Any:

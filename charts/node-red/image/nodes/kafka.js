@@ -135,6 +135,11 @@ module.exports = function (RED) {
     this.on('close', done => reader.close().finally(done))
   }
 
+  // How each broker's outbox stands, for the doctor.
+  RED.httpAdmin.get('/iotlab/kafka', RED.auth.needsPermission('status.read'), (request, response) => {
+    response.json([...connections].map(([id, { courier }]) => ({ id, ...courier.state })))
+  })
+
   const login = { credentials: { user: { type: 'text' }, password: { type: 'password' } } }
   RED.nodes.registerType('Kafka Broker', KafkaBroker, login)
   RED.nodes.registerType('Kafka Producer', KafkaProducer)

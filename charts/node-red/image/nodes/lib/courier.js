@@ -24,13 +24,15 @@ class Courier {
     Object.assign(this, { brokers, sasl, clientId, edge, outbox, deadLetterTopic, onState, onRefused })
     this.kind = 'connecting'
     this.why = ''
+    this.delivered = 0 // since the start, dead letters left out
+    this.refused = 0
     this.unknown = new Map() // topic -> since when Kafka says that it has none of that name
     this.closing = false
     this.running = this.#run()
   }
 
   get state () {
-    return { kind: this.kind, why: this.why, waiting: this.outbox.waiting }
+    return { kind: this.kind, why: this.why, waiting: this.outbox.waiting, delivered: this.delivered, refused: this.refused }
   }
 
   // Take a record; it is on the disk when this returns.
@@ -106,6 +108,7 @@ class Courier {
     try {
       await this.#send(batch.messages)
       this.outbox.advance(batch.messages.length, batch.end)
+      this.delivered += batch.messages.length
     } catch (failed) {
       if (this.closing || !this.#forGood(failed)) throw failed
       await this.#singly(batch.messages.length)
@@ -119,6 +122,7 @@ class Courier {
       const { messages: [message], end } = this.outbox.peek(1, BATCH_BYTES)
       try {
         await this.#send([message])
+        this.delivered++
       } catch (failed) {
         if (this.closing || !this.#forGood(failed)) throw failed
         await this.#bury(message, failed instanceof Refused ? failed.message : failed.findBy?.('canRetry', false)?.message ?? failed.message)
@@ -140,6 +144,7 @@ class Courier {
     } catch (failed) {
       if (!this.#forGood(failed)) throw failed
     }
+    this.refused++
     this.onRefused(message, reason)
   }
 

@@ -65,6 +65,7 @@ class Outbox {
 
   // Keep `message` (anything that JSON can say). Throws OutboxFull, or what the disk says; then it was not taken.
   append (message) {
+    if (this.closed) throw new Error('the outbox is closed: the flows are being stopped')
     const line = Buffer.from(JSON.stringify(message) + '\n')
     if (this.bytes + line.length > this.maxBytes) {
       throw new OutboxFull(`the outbox holds ${this.waiting} messages, ${this.maxBytes >> 20} MB, and takes no more until Kafka answers`)
@@ -124,6 +125,7 @@ class Outbox {
 
   // Kafka has the first `count` messages, which end at `end`.
   advance (count, end) {
+    if (this.closed) return // it will be sent again
     this.bytes -= end - this.offset
     this.waiting -= count
     this.offset = end
@@ -154,6 +156,7 @@ class Outbox {
   }
 
   close () {
+    this.closed = true
     clearInterval(this.syncing)
     this.#sync()
     fs.closeSync(this.writer)
