@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 from runtime.consuming import ConsumerMetrics
@@ -14,8 +15,8 @@ from json_pipe.app import JsonPipe
 from json_pipe.settings import JsonPipeSettings
 
 
-def main() -> None:
-    """Run until SIGTERM."""
+def main() -> int:
+    """Run until SIGTERM, or until Kafka has failed a transaction."""
     settings = from_environment(JsonPipeSettings)
     log_to_stderr(settings.log_level)
     stop = stop_on_signals()
@@ -25,7 +26,10 @@ def main() -> None:
         "json_pipe %s: %s %s -> %s", settings.group, settings.brokerlist, settings.topic, settings.output_topic
     )
     with serving(settings.metrics_port, heartbeat.check, app.ready):
-        app.run(stop)
+        code = app.run(stop)
+    if code:
+        os._exit(code)  # a stuck thread of the client library would keep the process
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from json_pipe.documents import document
 from json_pipe.settings import JsonPipeSettings
 from json_pipe.transactions import Transactions
 
-ASK_S = 10.0
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +41,30 @@ class JsonPipe:
         """Nothing connects before `run`."""
         self._settings = settings
         self._metrics = metrics
+        self._heartbeat = heartbeat
         source = Source(settings.brokerlist, settings.group, (settings.topic,))
         self._reader = Reader(source, heartbeat, metrics.waits)
         self._transactions = Transactions(settings.brokerlist, f"{settings.group}-{settings.instance}")
 
-    def run(self, stop: threading.Event) -> None:
-        """Read and commit until `stop`."""
+    def run(self, stop: threading.Event) -> int:
+        """Read and commit until `stop`; returns the exit code.
+
+        A transaction that failed ends the process as kill -9 would: the next one fences what this one left behind and reads
+        from the group's offsets. Going on in place is what librdkafka 2.16 does badly after a broker was killed: it may wait
+        for ever to send offsets, and then the group's offsets stay unstable (seen 2026-11).
+        """
         try:
             if self._reader.insist(self._transactions.open, stop) is None:
-                return
+                return 0
             while not stop.is_set():
                 records = self._reader.read(self._settings.batch, self._settings.batch_wait_s)
-                if records:
-                    self._store(records, stop)
+                if records and not self._store(records):
+                    self._until_kafka_answers(stop)
+                    return 1
+            return 0
         finally:
-            self._reader.close()
+            if stop.is_set():
+                self._reader.close()
 
     def _batch(self, records: Sequence[Record]) -> _Batch:
         found: Counter[str] = Counter()
@@ -72,44 +82,34 @@ class JsonPipe:
                 outgoing.append(Outgoing(self._settings.output_topic, *made, headers=record.headers))
         return _Batch(outgoing, found["skipped"], found["dead"])
 
-    def _store(self, records: Sequence[Record], stop: threading.Event) -> None:
-        """Commit what `records` become, however long it takes, unless told to stop or they come again anyway."""
-        assignments = self._reader.assignments
-        left = list(records)
-        tries = 0
-
-        def store() -> _Batch | None:
-            nonlocal left, tries
-            if self._reader.assignments != assignments:  # who has these partitions now reads them from the group's offsets
-                return _Batch([], 0, 0)
-            if tries:
-                left = self._uncommitted(left)
-            tries += 1
-            batch = self._batch(left)
-            if left:
-                offsets = [TopicPartition(topic, place, offset) for (topic, place), offset in next_offsets(left).items()]
-                self._transactions.commit(batch.outgoing, offsets, self._reader.consumer)
-            return batch
-
+    def _store(self, records: Sequence[Record]) -> bool:
+        """Commit what `records` become; False if it is not known whether Kafka has them."""
         for record in records:
             tell(record)
-        done = self._reader.insist(store, stop)
-        if done is None:
-            return
-        self._metrics.read.inc(len(records))
-        self._metrics.used.inc(len(done.outgoing) - done.dead)
-        self._metrics.dead_lettered.inc(done.dead)
-        self._metrics.skipped.labels("other").inc(done.skipped)
-
-    def _uncommitted(self, records: Sequence[Record]) -> list[Record]:
-        """Without what an earlier try has brought to Kafka: its answer may have been lost, not its transaction."""
-        places = [TopicPartition(topic, partition) for topic, partition in next_offsets(records)]
+        batch = self._batch(records)
+        offsets = [TopicPartition(topic, place, offset) for (topic, place), offset in next_offsets(records).items()]
         try:
-            told = self._reader.consumer.committed(places, timeout=ASK_S)
-        except KafkaException as failed:
-            raise UnavailableError(f"Kafka does not tell the group's offsets: {failed}") from failed
-        behind = {place.partition: max(0, place.offset) for place in told}
-        return [record for record in records if record.offset >= behind[record.partition]]
+            self._transactions.commit(batch.outgoing, offsets, self._reader.consumer)
+        except UnavailableError as failed:
+            log.warning("%s", failed)
+            self._metrics.waits.inc()
+            return False
+        self._metrics.read.inc(len(records))
+        self._metrics.used.inc(len(batch.outgoing) - batch.dead)
+        self._metrics.dead_lettered.inc(batch.dead)
+        self._metrics.skipped.labels("other").inc(batch.skipped)
+        return True
+
+    def _until_kafka_answers(self, stop: threading.Event) -> None:
+        """So that an outage costs one restart and not a row of them, each waited for longer."""
+        while not stop.is_set():
+            self._heartbeat.beat()
+            try:
+                self._reader.consumer.list_topics(timeout=2.0)
+            except KafkaException:
+                stop.wait(1.0)
+                continue
+            return
 
     def ready(self) -> str | None:
         """None when partitions are assigned and nothing waits. Called from the status thread."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from runtime.errors import UnavailableError
 from runtime.publisher import Outgoing
 
-log = logging.getLogger(__name__)
-
 STEP_S = 10.0  # for each call that waits for Kafka
+STUCK_S = 20.0  # librdkafka 2.16 may wait for ever to send offsets after a broker was killed, whatever time it is given
 COMMITS = 3  # attempts: a commit whose answer is late may be asked for again
 
 
 class Transactions:
-    """One transactional producer, made anew where it cannot go on."""
+    """One transactional producer; after a failure only a new process goes on."""
 
     def __init__(self, brokerlist: str, transactional_id: str) -> None:
         """Nothing connects before the first transaction; a new producer ends what an older one of this id left open."""
@@ -48,17 +47,17 @@ class Transactions:
         """Bring `records` and the consumer's `offsets` to Kafka.
 
         Raises:
-            UnavailableError: it is not known whether they are there; ask for the group's offsets before trying again.
+            UnavailableError: it is not known whether they are there, and this producer is of no more use.
         """
         try:
             producer = self._opened()
             producer.begin_transaction()
             for each in records:
                 producer.produce(each.topic, each.value, key=each.key, headers=each.headers)
-            producer.send_offsets_to_transaction(list(offsets), consumer.consumer_group_metadata(), STEP_S)
+            group = consumer.consumer_group_metadata()
+            _within(STUCK_S, lambda: producer.send_offsets_to_transaction(list(offsets), group, STEP_S))
             self._end(producer)
-        except (KafkaException, BufferError) as failed:
-            self._give_up(failed)
+        except (KafkaException, BufferError, TimeoutError) as failed:
             raise UnavailableError(f"Kafka did not take a transaction: {failed}") from failed
 
     def _opened(self) -> Producer:
@@ -79,16 +78,28 @@ class Transactions:
                 raise
             return
 
-    def _give_up(self, failed: Exception) -> None:
-        producer, self._producer = self._producer, None
-        if producer is None or not isinstance(failed, KafkaException) or not _error(failed).txn_requires_abort():
-            return  # the next one of this id fences it
+
+def _within(limit_s: float, call: Callable[[], object]) -> None:
+    """Call, in a thread that is left behind if it is stuck; the process ends soon after.
+
+    Raises:
+        TimeoutError: it did not come back.
+    """
+    failures: list[Exception] = []
+
+    def run() -> None:
         try:
-            producer.abort_transaction(STEP_S)
-        except KafkaException as again:
-            log.warning("a transaction is left to its time-out: %s", _error(again).str())
-            return
-        self._producer = producer
+            call()
+        except KafkaException as failed:
+            failures.append(failed)
+
+    thread = threading.Thread(target=run, name="transaction", daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer within {limit_s:.0f} s")
+    if failures:
+        raise failures[0]
 
 
 def _error(failed: KafkaException) -> KafkaError:

@@ -67,10 +67,17 @@ def show_status(found: LabStatus) -> None:
 
 
 def show_access(entries: dict[str, dict[str, str]], hints: Iterable[str | None]) -> None:
-    """Addresses and logins, then what else there is to say."""
-    table = Table("service", "address", "user", "password", box=None, pad_edge=False)
-    for service, entry in entries.items():
-        table.add_row(service, entry["url"], entry["user"], entry["password"])
-    out.print(table if entries else "No service of this stack has a login or an address outside of it.")
+    """Addresses and logins, then what else there is to say. No table: a narrow terminal would cut the passwords."""
+    if not entries:
+        out.print("No service of this stack has a login or an address outside of it.")
+    columns = ("url", "user", "password")
+    rows = [
+        ("service", "address", "user", "password"),
+        *((name, *(entry[key] for key in columns)) for name, entry in entries.items()),
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows if entries else ():
+        line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        out.print(line.rstrip(), soft_wrap=True, markup=False)
     for hint in filter(None, hints):
         out.print(plain(hint), soft_wrap=True)

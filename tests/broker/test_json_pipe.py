@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
+from confluent_kafka import Consumer, TopicPartition
+
 from infra import wiring
-from tests.support.apps import json_pipe, running
+from tests.support.apps import App, json_pipe, running
 from tests.support.brokers import Kafka
 from tests.support.load import committed, contents
 from tests.support.processes import wait_until
@@ -38,28 +40,65 @@ def test_a_reading_is_one_valid_document_keyed_by_its_device(kafka: Kafka, fixtu
     assert "UTF-8" in headers["reason"]
 
 
-def test_one_reading_is_one_document_across_kill_9_at_any_moment(kafka: Kafka, fixture_folder: Path) -> None:
-    topic, output, dead = kafka.topic("broker"), kafka.topic("pipe"), kafka.topic("dead-letter", 1)
-    boards, draw, total = Boards(kafka, topic), random.Random(5), 0
-    small = {"JSON_PIPE_BATCH": "50", "JSON_PIPE_BATCH_WAIT_S": "0.02"}
-    with running(json_pipe(fixture_folder, kafka, topic, output, dead, **small)) as app:
-        for _ in range(5):
-            boards.sensors(range(total, total + 1500))
-            total += 1500
-            time.sleep(draw.uniform(0.0, 0.5))
-            app.kill()
-            app.start()
-            app.wait_until_ready(60.0)
-        wait_until("all are committed", lambda: committed(kafka, wiring.PIPE_GROUP, topic) == total, 60.0)
-        print(f"json_pipe {app.memory_mb()} MB")
-    found = Counter(json.dumps(document) for _, document in _documents(kafka, output))
+def _found(kafka: Kafka, topic: str) -> Counter[str]:
+    return Counter(json.dumps(document) for _, document in _documents(kafka, topic))
+
+
+def _wanted(total: int) -> Counter[str]:
     wanted: Counter[str] = Counter()
     for number in range(total):
         cells = sensor(number).decode().split(",")
-        reading = {
-            "humtemp": {"temp": float(cells[1]), "hum": float(cells[2])},
-            "device": f"board-{number % 10}",
-            "edge": "bridge-0",
-        }
-        wanted[json.dumps(reading)] += 1
-    assert found == wanted
+        humtemp = {"temp": float(cells[1]), "hum": float(cells[2])}
+        wanted[json.dumps({"humtemp": humtemp, "device": f"board-{number % 10}", "edge": "bridge-0"})] += 1
+    return wanted
+
+
+def _has_read(app: App, records: int) -> bool:
+    return app.metric("json_pipe_records_read_total") >= records
+
+
+def _kill_at_the_next(app: App, kafka: Kafka, topic: str, isolation: str) -> None:
+    """Kill it the moment the topic grows: by documents written, or by documents committed."""
+    watcher = Consumer({"bootstrap.servers": kafka.address, "group.id": "watcher", "isolation.level": isolation})
+    place = TopicPartition(topic, 0)
+    try:
+        _, before = watcher.get_watermark_offsets(place, timeout=10.0) or (0, 0)
+        wait_until("it grows", lambda: (watcher.get_watermark_offsets(place, timeout=10.0) or (0, 0))[1] > before, 60.0, 0.0)
+        app.kill()
+    finally:
+        watcher.close()
+
+
+def test_one_reading_is_one_document_wherever_in_its_transaction_it_is_killed(kafka: Kafka, fixture_folder: Path) -> None:
+    topic, output, dead = kafka.topic("broker"), kafka.topic("pipe", 1), kafka.topic("dead-letter", 1)
+    boards, total = Boards(kafka, topic), 0
+    small = {"JSON_PIPE_BATCH": "20", "JSON_PIPE_BATCH_WAIT_S": "0.02"}
+    with running(json_pipe(fixture_folder, kafka, topic, output, dead, **small)) as app:
+        for isolation in ("read_uncommitted", "read_committed") * 3:
+            boards.sensors(range(total, total + 1000))
+            total += 1000
+            _kill_at_the_next(app, kafka, output, isolation)
+            app.start()
+        wait_until("all are committed", lambda: committed(kafka, wiring.PIPE_GROUP, topic) == total, 60.0)
+        print(f"json_pipe {app.memory_mb()} MB")
+    assert _found(kafka, output) == _wanted(total)
+
+
+def test_a_kafka_that_is_killed_and_comes_back_has_each_document_once(kafka: Kafka, fixture_folder: Path) -> None:
+    topic, output, dead = kafka.topic("broker"), kafka.topic("pipe", 1), kafka.topic("dead-letter", 1)
+    boards, total = Boards(kafka, topic), 0
+    with running(json_pipe(fixture_folder, kafka, topic, output, dead, JSON_PIPE_BATCH="20")) as app:
+        for away_s in (0.0, 15.0):
+            boards.sensors(range(total, total + 1000))
+            total += 1000
+            wait_until("it is at work", partial(_has_read, app, 100), 90.0)
+            kafka.kill()
+            time.sleep(away_s)
+            kafka.start()
+            wait_until("the process ends itself", lambda: not app.alive, 90.0)
+            app.start()  # as the kubelet does
+        boards.sensors(range(total, total + 100))
+        total += 100
+        wait_until("all are committed", lambda: committed(kafka, wiring.PIPE_GROUP, topic) == total, 120.0)
+        app.wait_until_ready()
+    assert _found(kafka, output) == _wanted(total)

@@ -12,7 +12,7 @@ import pytest
 import urllib3
 import yaml
 
-from infra import wiring
+from infra import accounts, wiring
 from infra.lab.cluster.layout import KUBELET_PORT
 from infra.lab.forwarding import forwarded
 from infra.lab.lab import Lab
@@ -28,9 +28,11 @@ DEFAULTS = ((None, None), ("admin", "admin"), ("root", "root"), ("influx", "infl
 def needles(running: None) -> Needles:
     """Every generated password and the certificate's key."""
     del running
-    kube = Lab().kube
-    named = {f"{name} {key}": value for name in ("mosquitto-users", "influxdb-users") for key, value in kube.secret(name).items()}
-    assert len(named) > 5
+    lab = Lab()
+    kube = lab.kube
+    secrets = {login.secret for login in accounts.LOGINS if lab.settings.has(login.service)}
+    named = {f"{name} {key}": value for name in sorted(secrets) for key, value in kube.secret(name).items()}
+    assert {name.split()[0] for name in named} >= {"mosquitto-users", "influxdb-users"}
     assert all(len(value) >= 16 for value in named.values())
     return Needles(named | {"ingress key": kube.secret(wiring.INGRESS_TLS)["tls.key"].splitlines()[1]})
 

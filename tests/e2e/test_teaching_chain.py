@@ -58,6 +58,15 @@ def rest(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     return json.loads(answer.data) if answer.data else None
 
 
+def documents(topic: str, device: str) -> list[dict[str, Any]]:
+    """The documents of a topic that are about a device."""
+    return [json.loads(record["value"]) for record in records(topic) if device in record["value"]]
+
+
+def _dead(payload: str) -> list[dict[str, Any]]:
+    return [record for record in records(wiring.DEAD_LETTER.name) if record["value"] == payload]
+
+
 def rows(sensor: str) -> list[str]:
     """The rows of a sensor in the file that notebooks read."""
     file = kubectl("exec", "jupyter-0", "-c", "jupyter", "--", "cat", wiring.CSV_FILE)
@@ -69,18 +78,19 @@ def test_one_published_reading_is_one_record_one_row_and_one_document(publish: C
     publish(f"{wiring.IOTKIT_MQTT}/{device}/sensor", f"{sensor},21.50,48.5,low\0")
     until(lambda: bool(rows(sensor)), DONE_WITHIN_S)
     assert rows(sensor) == [f"{sensor},21.50,48.5,low"], "the trailing NUL of old boards is gone"
-    assert sum(sensor in line for line in records(wiring.BROKER_MESSAGE.name)) == 1
-    documents = [json.loads(line) for line in records(wiring.IOT.name) if device in line]
-    assert [document["humtemp"] for document in documents] == [{"temp": 21.5, "hum": 48.5}]
+    assert sum(sensor in record["value"] for record in records(wiring.BROKER_MESSAGE.name)) == 1
+    until(lambda: bool(documents(wiring.IOT.name, device)), DONE_WITHIN_S)
+    found = documents(wiring.IOT.name, device)
+    assert [document["humtemp"] for document in found] == [{"temp": 21.5, "hum": 48.5}]
 
 
 def test_what_is_no_reading_is_a_dead_letter_with_its_reason_and_stops_nothing(
     publish: Callable[[str, str], None], device: str
 ) -> None:
-    publish(f"{wiring.IOTKIT_MQTT}/{device}/sensor", "neither,this,nor")
-    until(lambda: any("neither,this,nor" in line for line in records(wiring.DEAD_LETTER.name, headers=True)), DONE_WITHIN_S)
-    told = [line for line in records(wiring.DEAD_LETTER.name, headers=True) if "neither,this,nor" in line]
-    assert all("reason:" in line for line in told), told
+    payload = f"neither,this,nor,{device}"
+    publish(f"{wiring.IOTKIT_MQTT}/{device}/sensor", payload)
+    until(lambda: bool(_dead(payload)), DONE_WITHIN_S)
+    assert all(record["headers"]["reason"] and record["headers"]["source"] for record in _dead(payload))
 
 
 def test_an_alert_starts_one_process_and_the_technicians_verdict_is_in_kafka(
@@ -97,8 +107,8 @@ def test_an_alert_starts_one_process_and_the_technicians_verdict_is_in_kafka(
     assert json.loads(told["readings"])[-1]["temp"] == 31.0
     assert told["dashboard"].endswith(device)
     _complete(instance["id"], {"verdict": "confirmed", "cause": "bearing"})
-    until(lambda: any(device in line for line in records(wiring.VERDICTS.name)), DONE_WITHIN_S)
-    (verdict,) = [json.loads(line) for line in records(wiring.VERDICTS.name) if device in line]
+    until(lambda: bool(documents(wiring.VERDICTS.name, device)), DONE_WITHIN_S)
+    (verdict,) = documents(wiring.VERDICTS.name, device)
     assert (verdict["device"], verdict["verdict"], verdict["cause"]) == (device, "confirmed", "bearing")
     assert verdict["incident"] == instance["businessKey"]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -58,7 +59,11 @@ class Page:
 
         what = f"{selector}{f' with «{text}»' if text else ''} is not shown at {self._driver.current_url}"
         waiting = WebDriverWait(self._driver, WITHIN_S, ignored_exceptions=[StaleElementReferenceException])
-        first: WebElement = waiting.until(shown, what)[0]
+        try:
+            first: WebElement = waiting.until(shown, what)[0]
+        except TimeoutException:
+            self.keep("not-shown")  # what was there instead
+            raise
         return first
 
     def click(self, selector: str, text: str = "") -> None:
@@ -71,9 +76,9 @@ class Page:
         field.clear()
         field.send_keys(text)
 
-    def keys(self, *keys: str) -> None:
-        """Press keys wherever the focus is."""
-        self._driver.switch_to.active_element.send_keys(*keys)
+    def chord(self, selector: str, held: str, key: str) -> None:
+        """Click on something with the mouse and press a key there while another is held."""
+        ActionChains(self._driver).click(self.see(selector)).key_down(held).send_keys(key).key_up(held).perform()
 
     def keep(self, name: str) -> Path:
         """Keep a picture of what is shown."""
@@ -85,17 +90,13 @@ class Page:
 
 @contextmanager
 def browser(folder: Path) -> Iterator[Page]:
-    """A browser with a profile of its own in `folder` while the body runs; a failure leaves a picture as well."""
+    """A browser with a profile of its own in `folder` while the body runs."""
     options = webdriver.ChromeOptions()
     options.binary_location = _program("chromium")
     for word in (*QUIET, f"--user-data-dir={folder}"):
         options.add_argument(word)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(_program("chromedriver")))
-    page = Page(driver)
     try:
-        yield page
-    except BaseException:
-        page.keep(f"failed-{folder.name}")
-        raise
+        yield Page(driver)
     finally:
         driver.quit()

@@ -26,6 +26,8 @@ IMAGE = CHART / "image"
 MODELS = CHART / "processes"
 LIMIT_MB = SCALES["S"].budgets["camunda"].limit_mb
 USERS = tuple(user.name for user in accounts.CAMUNDA_USERS)
+# The call of the contract, word for word.
+START = '{"variables":{"rnr":{"value":"123","type":"long"},"rbetrag":{"value":"200.00","type":"String"}}}'
 Json = dict[str, Any]
 
 

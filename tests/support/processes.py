@@ -36,13 +36,13 @@ def answers(port: int) -> bool:
     return False
 
 
-def wait_until(what: str, true: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Wait; fail with `what` if it does not come true in time."""
+def wait_until(what: str, true: Callable[[], bool], timeout_s: float = 30.0, pause_s: float = 0.05) -> None:
+    """Wait, looking every `pause_s`; fail with `what` if it does not come true in time."""
     until_s = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() > until_s:
             pytest.fail(f"not within {timeout_s:.0f} s: {what}")
-        time.sleep(0.05)
+        time.sleep(pause_s)
 
 
 def end_all(processes: Sequence[psutil.Process]) -> None:

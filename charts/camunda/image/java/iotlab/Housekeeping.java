@@ -16,8 +16,8 @@ import org.slf4j.LoggerFactory;
  * Keeps the database's file small.
  *
  * <p>With WRITE_DELAY=0 each commit is written at once, 0.2 MB a process, and H2's own thread, which would gather what is still
- * needed from old blocks, does not run: 1,000 processes made a file of 215 MB and it stayed so. With this one it is 22 MB half a
- * minute after the last of them (measured 2026-11); H2 keeps each block for 45 s at least, for the case of a power cut.
+ * needed from old blocks, does not run: 1,000 processes made a file of 215 MB and it stayed so. With this one it is 22 MB
+ * within one or two minutes of the last (measured 2026-11); H2 keeps each block for 45 s at least, for the case of a power cut.
  */
 final class Housekeeping implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Housekeeping.class);
