@@ -9,7 +9,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from infra import wiring
-from infra.services.apps import AppArgs, Bridge, Canary, Fleet, Timeseries
+from infra.services.apps import AppArgs, Bridge, Canary, CanaryArgs, Fleet, Timeseries
 from infra.services.camunda import Camunda, CamundaArgs
 from infra.services.consumers import consumers
 from infra.services.grafana import Grafana, GrafanaArgs
@@ -56,9 +56,9 @@ if settings.has("timeseries"):
 if settings.has("kafka"):
     consumers(settings.chosen, app, kafka=kafka.access, data=data, camunda=worker, opts=inside)
 if settings.has("canary"):
-    canary = Canary(
-        "canary", app, mqtt=mosquitto.access("canary"), kafka=kafka.access, influxdb=influxdb.access("canary"), opts=inside
-    )
+    asks = {"mqtt": mosquitto.access("canary"), "kafka": kafka.access, "influxdb": influxdb.access("canary")}
+    flown = CanaryArgs(app.image, app.scale, app.rotation, settings.canary_hops)
+    canary = Canary("canary", flown, **asks, opts=inside)
 
 if settings.has("jupyter"):
     engine = [camunda.access("admin")] if settings.has("camunda") else []

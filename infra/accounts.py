@@ -31,9 +31,19 @@ MQTT_USERS = (
         (f"write {wiring.FAN_MQTT}",),
         "simulated devices; cars and boards are bound to their topics by the patterns below",
     ),
-    MqttUser("canary", (f"readwrite {wiring.CANARY_MQTT}/#",), "the doctor"),
     MqttUser(
-        "node-red", (f"readwrite {wiring.IOTKIT_MQTT}/#",), "flows; one of them carries iotkit/# to Kafka where the stack says so"
+        "canary",
+        (
+            f"readwrite {wiring.CANARY_MQTT}/#",
+            f"write {wiring.BOARD_CANARY_MQTT}/{wiring.RESERVED_DEVICE}/+",
+            f"write {wiring.FLOW_CANARY_MQTT}/{wiring.RESERVED_DEVICE}",
+        ),
+        "the doctor",
+    ),
+    MqttUser(
+        "node-red",
+        (f"readwrite {wiring.IOTKIT_MQTT}/#", f"read {wiring.FLOW_CANARY_MQTT}/#"),
+        "flows; one of them carries iotkit/# to Kafka where the stack says so",
     ),
     MqttUser("lab", (f"readwrite {wiring.IOTKIT_MQTT}/#", f"read {wiring.CARS_MQTT}/#"), "people, boards and lessons"),
 )

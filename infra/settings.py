@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from infra.registries import RegistryAddress
 from infra.scales import SCALES, Scale
-from infra.wiring import IOTKIT_ROUTE, ROUTES, Route
+from infra.wiring import CANARY_HOPS, IOTKIT_ROUTE, ROUTES, Route
 
 PROJECT = "iotlab"
 
@@ -175,6 +175,11 @@ class Settings(BaseModel):
     def node_red_starts(self) -> bool:
         """Whether Node-RED's flow starts a process for an alert: where there is Camunda, and no service that does the same."""
         return self.has("camunda") and not self.has("iot-kafka-alert")
+
+    @property
+    def canary_hops(self) -> tuple[str, ...]:
+        """The doctor's hops beyond the core: those that a service of this stack makes."""
+        return tuple(hop for hop, service in CANARY_HOPS.items() if self.has(service))
 
     def has(self, service: str) -> bool:
         """Whether this stack runs `service`."""

@@ -114,7 +114,12 @@ DEAD_LETTER = Topic("dead-letter", "source topic", False, 0.05, "messages that c
 CANARY = Topic("lab-canary", "canary", False, 0.01, "the doctor's readings; kept apart so that they leave no trace in data")
 IOT = Topic("iot", "device", True, 0.05, "sensor readings of boards as JSON documents")
 VERDICTS = Topic("maintenance-verdicts", "incident", False, 0.01, "what technicians found, for learning to take labels from")
-TOPICS = (SENSOR_DATA, BROKER_MESSAGE, DEAD_LETTER, CANARY, IOT, VERDICTS)
+BOARD_CANARY = Topic("lab-canary-iotkit", "MQTT topic", False, 0.01, "the doctor's messages as a board, beside broker_message")
+CANARY_DONE = Topic(
+    "lab-canary-done", "who answers", False, 0.01, "what became of the doctor's messages, told by who dealt with them"
+)
+TOPICS = (SENSOR_DATA, BROKER_MESSAGE, DEAD_LETTER, CANARY, IOT, VERDICTS, BOARD_CANARY, CANARY_DONE)
+LANES = (CANARY, BOARD_CANARY, CANARY_DONE)  # of the doctor: no data
 CSV_GROUP, PIPE_GROUP, ALERT_GROUP = "iot", "streams-pipe", "alert"  # as lessons name them in kafka-consumer-groups
 
 
@@ -134,6 +139,8 @@ CARS_MQTT = "vehicles/sensor/data"  # + /electric-vehicle-NNNNN
 IOTKIT_MQTT = "iotkit"  # + /<kind> from old boards, /<device>/<kind> from ours
 FAN_MQTT = "fan/messages"
 CANARY_MQTT = "lab/canary"
+BOARD_CANARY_MQTT = "lab-canary-iotkit"  # one level, as iotkit is: what follows is read as <device>/<kind>
+FLOW_CANARY_MQTT = "lab/canary-flow"  # carried by Node-RED
 CAR_CLIENT_ID = "electric-vehicle-{number:05d}"
 BOARD_CLIENT_ID = "02-00-5e-00-{high:02x}-{low:02x}"  # like a MAC address, of those that no maker owns
 FAN_CLIENT_ID = "fan-{number}"
@@ -142,6 +149,7 @@ ROUTES = (
     Route(f"{CARS_MQTT}/#", SENSOR_DATA, "level:-1"),
     IOTKIT_ROUTE,
     Route(f"{CANARY_MQTT}/#", CANARY, "level:-1"),
+    Route(f"{BOARD_CANARY_MQTT}/#", BOARD_CANARY, "topic"),
 )
 
 
@@ -173,6 +181,7 @@ DASHBOARD_URL = f"http://localhost:{node_port('grafana')}/d/iotkit?var-device={{
 DATA_CLAIM = "data-claim"  # the volume that notebooks and the CSV consumer share
 DATA_PATH = "/data"
 CSV_FILE = f"{DATA_PATH}/ml-data.csv"
+CANARY_FILE = f"{DATA_PATH}/.{RESERVED_DEVICE}.csv"  # hidden from notebooks; the doctor's last row
 
 # the Python module of each service whose name is a contract; the others are named alike
 MODULES = {
@@ -190,6 +199,7 @@ def module_of(app: str) -> str:
 
 INVOICE_PROCESS = "RechnungStep3"
 MAINTENANCE_PROCESS = "Maintenance"  # an alert starts one
+CANARY_PROCESS = "LabCanary"  # the doctor's alert starts one; it ends at once
 BOOK_INVOICE = "book-invoice"  # topics of the engine's external tasks, not of Kafka
 PUBLISH_VERDICT = "publish-verdict"
 
@@ -218,6 +228,8 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("jupyter", INFLUXDB),
     ("jupyter", CAMUNDA),
 )
+
+CANARY_HOPS = {"node-red": "node-red", "csv": "iot-kafka-consumer", "alert": "iot-kafka-alert"}  # hop -> who makes it
 
 
 def clients_of(endpoint: Endpoint) -> list[str]:

@@ -12,12 +12,14 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 from runtime.camunda import Camunda, RefusedError
 from runtime.consuming import ConsumerMetrics, tell
 from runtime.dead_letters import DeadLetters
+from runtime.lane import Lane
 from runtime.reader import Reader, Source
 from runtime.settings import read_password
 from runtime.status import Heartbeat
 from telemetry.errors import PayloadError
 from telemetry.record import BadRecord, Record
 
+from alert_process.canary import CanaryProcess
 from alert_process.incidents import Readings, incident, is_alert, reading
 from alert_process.settings import AlertProcessSettings
 from alert_process.starter import Starter
@@ -35,7 +37,10 @@ class AlertProcess:
         self._settings = settings
         self._metrics = metrics
         password = read_password(settings.camunda_password_file)
-        self._starter = Starter(Camunda(settings.camunda_url, settings.camunda_user, password), settings.process)
+        camunda = Camunda(settings.camunda_url, settings.camunda_user, password)
+        self._starter = Starter(camunda, settings.process)
+        self._canaries = CanaryProcess(camunda, settings.canary_process, settings.window_s)
+        self._lane = Lane(settings, "alert_process", self._canaries.start)
         self._readings = Readings(settings.kept_readings)
         self._dead_letters = DeadLetters(settings.brokerlist, settings.dead_letter_topic, "alert_process")
         source = Source(settings.brokerlist, settings.group, (settings.topic,))
@@ -55,7 +60,9 @@ class AlertProcess:
                     self._remember(record)
                 if new and self._store(new, stop):
                     self._reader.commit(new)
+                self._lane.serve(self._reader.why)
         finally:
+            self._lane.close()
             self._reader.close()
 
     def _place(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
-from runtime.consuming import ConsumerSettings
+from runtime.lane import LaneSettings
 
 
-class AlertProcessSettings(ConsumerSettings):
+class AlertProcessSettings(LaneSettings):
     """Which alerts start which process, and what is told to it."""
 
     model_config = SettingsConfigDict(env_prefix="ALERT_PROCESS_")
@@ -18,6 +18,7 @@ class AlertProcessSettings(ConsumerSettings):
     camunda_user: str | None = Field(default=None, description="Camunda user")
     camunda_password_file: Path | None = Field(default=None, description="file with the Camunda user's password")
     process: str = Field(min_length=1, description="key of the process that an alert starts")
+    canary_process: str = Field(default="", description="key of the process that the doctor's alert starts; none if empty")
     dashboard: str = Field(default="", description="link to a device's readings, a format with {device}")
     window_s: float = Field(default=600.0, gt=0.0, le=86_400.0, description="alerts of one kind within it are one incident")
     kept_readings: int = Field(

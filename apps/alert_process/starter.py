@@ -37,7 +37,7 @@ class Starter:
         """
         if key in self._known:
             return False
-        started = not self._exists(key)
+        started = not self.exists(key)
         if started:
             body = {"businessKey": key, "variables": variables}
             self._camunda.post(f"/process-definition/key/{self._process}/start", body)
@@ -46,8 +46,8 @@ class Starter:
             self._known.popitem(last=False)
         return started
 
-    def _exists(self, key: str) -> bool:
-        """Running or finished."""
+    def exists(self, key: str) -> bool:
+        """Whether there is one of that name, running or finished."""
         query = {"processInstanceBusinessKey": key, "processDefinitionKey": self._process}
         told = self._camunda.get("/history/process-instance/count", query)
         return bool(told["count"])

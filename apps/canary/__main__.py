@@ -11,7 +11,8 @@ from runtime.process import exit_code_of, log_to_stderr, stop_on_signals
 from runtime.settings import from_environment
 from runtime.status import Heartbeat, serving
 
-from canary.flight import fly, logins, look_at_topics
+from canary.flight import fly, look_at_topics
+from canary.logins import logins
 from canary.report import Report
 from canary.serve import Metrics, serve
 from canary.settings import CanarySettings

@@ -4,39 +4,18 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from runtime.settings import host_and_port, read_password
 from telemetry.car import CarReading, encode_json
 
-from canary import influx, mqtt
+from canary import chain, influx, mqtt
 from canary.influx import InfluxError, InfluxProbe
 from canary.kafka import KafkaWatch, WatchError, topics_lacking
+from canary.logins import Logins
 from canary.mqtt import MqttError, MqttProbe
 from canary.report import INFLUXDB, KAFKA, MQTT, NOT_SEEN, NOT_TRIED, Check, Hop, Report
 from canary.settings import CanarySettings
-
-
-@dataclass(frozen=True, slots=True)
-class Logins:
-    """Who the canary is."""
-
-    address: tuple[str, int]
-    mqtt: tuple[str, str]
-    influx: tuple[str, str]
-
-
-def logins(settings: CanarySettings) -> Logins:
-    """Read the password files.
-
-    Raises:
-        ConfigurationError: one of them cannot be read, or the URI is wrong.
-    """
-    return Logins(
-        host_and_port(settings.mqtt_uri),
-        (settings.mqtt_user, read_password(settings.mqtt_password_file) or ""),
-        (settings.influx_user, read_password(settings.influx_password_file) or ""),
-    )
 
 
 def new_name(device: str) -> str:
@@ -83,7 +62,7 @@ def _failed(hop: Hop, error: Exception, *later: Hop) -> list[Hop]:
 def _follow(settings: CanarySettings, who: Logins, name: str) -> list[Hop]:
     limit_s = settings.hop_timeout_s
     payload = encode_json(reading(name, time.time()))
-    watch = KafkaWatch(settings.brokerlist, settings.kafka_topic, settings.device)
+    watch = KafkaWatch(settings.brokerlist, (settings.kafka_topic,), settings.device)
     probe = MqttProbe(who.address, name, who.mqtt)
     kafka_error: WatchError | None = None
     try:
@@ -132,9 +111,12 @@ def _checks(settings: CanarySettings, who: Logins) -> list[Check]:
 
 
 def fly(settings: CanarySettings, who: Logins) -> Report:
-    """Send one reading and report."""
-    hops = _follow(settings, who, new_name(settings.device))
-    return Report(hops, [*look_at_topics(settings).checks, *_checks(settings, who)])
+    """Send one reading through the core, at the same time what goes beyond, and report."""
+    with ThreadPoolExecutor(1) as beside:
+        beyond = beside.submit(chain.fly, settings, who, new_name(settings.device))
+        hops = _follow(settings, who, new_name(settings.device))
+        checks = [*look_at_topics(settings).checks, *_checks(settings, who)]
+        return Report([*hops, *beyond.result()], checks)
 
 
 def look_at_topics(settings: CanarySettings) -> Report:

@@ -1,24 +1,40 @@
-"""The canary's Kafka side: watch a topic from its end for one reading, and count topics. No group, no commit: no trace."""
+"""The canary's Kafka side: watch topics from their ends for some records, and count topics. No group, no commit: no trace."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from runtime.reader import record_of
+from telemetry.record import REASON, header
+
+Identity = tuple[str, bytes]  # a record's key and value
 
 
 class WatchError(Exception):
     """Kafka cannot be asked; the message says why."""
 
 
-class KafkaWatch:
-    """Everything that comes to `topic` from now on."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When a record came (monotonic), and the reason in its header if there is one."""
 
-    def __init__(self, brokerlist: str, topic: str, group: str) -> None:
+    at_s: float
+    reason: str = ""
+
+
+Arrivals = Mapping[Identity, Arrival]
+
+
+class KafkaWatch:
+    """Everything that comes to some topics from now on."""
+
+    def __init__(self, brokerlist: str, topics: Sequence[str], group: str) -> None:
         """`group` is a name only; nothing joins it."""
-        self._topic = topic
+        self._topics = topics
         self._consumer = Consumer(
             {
                 "bootstrap.servers": brokerlist,
@@ -30,21 +46,24 @@ class KafkaWatch:
         )
 
     def start(self, timeout_s: float) -> None:
-        """Find the topic's end.
+        """Find the topics' ends.
 
         Raises:
             WatchError: no answer, or no such topic.
         """
         try:
-            known = self._consumer.list_topics(self._topic, timeout=timeout_s).topics[self._topic]
-            if known.error is not None or not known.partitions:
-                raise WatchError(f"there is no topic {self._topic}")
-            places = [TopicPartition(self._topic, number) for number in known.partitions]
-            for place in places:
-                _low, place.offset = self._consumer.get_watermark_offsets(place, timeout=timeout_s) or (0, 0)
-            self._consumer.assign(places)
+            self._consumer.assign([place for topic in self._topics for place in self._ends(topic, timeout_s)])
         except KafkaException as failed:
             raise WatchError(failed.args[0].str()) from failed
+
+    def _ends(self, topic: str, timeout_s: float) -> list[TopicPartition]:
+        known = self._consumer.list_topics(topic, timeout=timeout_s).topics[topic]
+        if known.error is not None or not known.partitions:
+            raise WatchError(f"there is no topic {topic}")
+        places = [TopicPartition(topic, number) for number in known.partitions]
+        for place in places:
+            _low, place.offset = self._consumer.get_watermark_offsets(place, timeout=timeout_s) or (0, 0)
+        return places
 
     def wait_for(self, payload: bytes, timeout_s: float) -> float | None:
         """When `payload` came (monotonic), or None if it did not come in time."""
@@ -54,6 +73,19 @@ class KafkaWatch:
             if message is not None and message.error() is None and message.value() == payload:
                 return time.monotonic()
         return None
+
+    def gather(self, wanted: Collection[Identity], timeout_s: float) -> dict[Identity, Arrival]:
+        """Those of `wanted` that came in time."""
+        until_s = time.monotonic() + timeout_s
+        found: dict[Identity, Arrival] = {}
+        while len(found) < len(wanted) and (left_s := until_s - time.monotonic()) > 0:
+            message = self._consumer.poll(min(left_s, 0.2))
+            if message is None or message.error() is not None:
+                continue
+            record = record_of(message)
+            if (identity := (record.key, record.value)) in wanted:
+                found.setdefault(identity, Arrival(time.monotonic(), header(record.headers, REASON)))
+        return found
 
     def close(self) -> None:
         """Stop watching."""

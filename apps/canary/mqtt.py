@@ -75,6 +75,10 @@ class MqttProbe:
         self._client.subscribe(topic, 1)
         if not self._subscribed.wait(timeout_s):
             raise MqttError("it does not let the canary read its own topic")
+        return self.publish(topic, payload)
+
+    def publish(self, topic: str, payload: bytes) -> float:
+        """Publish `payload` at QoS 1 and say when (monotonic)."""
         sent_s = time.monotonic()
         self._client.publish(topic, payload, 1)
         return sent_s

@@ -15,6 +15,7 @@ class Hop:
     target: str
     latency_ms: float | None = None
     error: str | None = None
+    blamed: tuple[str, ...] = ()  # whose logs say more about an error of a hop beyond the core
 
     @property
     def ok(self) -> bool:
@@ -39,6 +40,9 @@ MQTT = Hop("mqtt", "canary", "mosquitto")
 KAFKA = Hop("kafka", "mosquitto", "kafka")
 INFLUXDB = Hop("influxdb", "kafka", "influxdb")
 HOPS = (MQTT, KAFKA, INFLUXDB)
+NODE_RED = Hop("node-red", "mosquitto", "kafka", blamed=("node-red",))
+CSV = Hop("csv", "kafka", "csv", blamed=("iot-kafka-consumer",))
+ALERT = Hop("alert", "kafka", "camunda", blamed=("iot-kafka-alert", "camunda"))
 
 NOT_TRIED = "not tried, because the hop before it is red"
 NOT_SEEN = "it did not arrive"  # everything answered, but the reading was not there in time
@@ -52,6 +56,18 @@ _CAUSES = {
     INFLUXDB.name: (
         "the reading is in Kafka but not in InfluxDB: timeseries is down, waiting or behind; run ./lab logs timeseries"
     ),
+    NODE_RED.name: (
+        "the message is in Mosquitto but Node-RED does not bring it to Kafka: it is down, or its flow Doctor was changed or "
+        "disabled; run ./lab logs node-red, and ./lab node-red reset for the flow"
+    ),
+    CSV.name: (
+        "the reading is in Kafka but no row of the CSV file: iot-kafka-consumer is down, waiting or behind; "
+        "run ./lab logs iot-kafka-consumer"
+    ),
+    ALERT.name: (
+        "the alert is in Kafka but no process in Camunda: iot-kafka-alert is down, or waits for Camunda; "
+        "run ./lab logs iot-kafka-alert, then ./lab logs camunda"
+    ),
 }
 
 
@@ -64,6 +80,8 @@ def why(hop: Hop) -> str | None:
             return NOT_TRIED
         case error if error == NOT_SEEN:
             return _CAUSES[hop.name]
+        case error if hop.blamed:
+            return f"{error}; run {' and '.join(f'./lab logs {each}' for each in hop.blamed)}"
         case error:
             return f"{hop.target} cannot be asked: {error}; run ./lab logs {hop.target}"
 

@@ -9,7 +9,8 @@ import time
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 from runtime.status import Heartbeat
 
-from canary.flight import Logins, fly
+from canary.flight import fly
+from canary.logins import Logins
 from canary.report import Check, Hop, Report, why
 from canary.settings import CanarySettings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
@@ -27,5 +28,10 @@ class CanarySettings(AppSettings):
     influx_password_file: Path = Field(description="file with the InfluxDB user's password")
     database: str = Field(min_length=1, description="InfluxDB database of the canaries")
     measurement: str = Field(min_length=1, description="InfluxDB measurement of the canaries")
+    hops: tuple[Literal["node-red", "csv", "alert"], ...] = Field(default=(), description="JSON: the hops beyond InfluxDB")
+    board_mqtt_topic: str = Field(default="", description="MQTT topic in front of /<device>/<kind>, for messages as of a board")
+    flow_mqtt_topic: str = Field(default="", description="MQTT topic in front of /<device> that Node-RED carries")
+    board_topic: str = Field(default="", description="Kafka topic of the messages as of a board")
+    answer_topic: str = Field(default="", description="Kafka topic of the answers to them")
     hop_timeout_s: float = Field(default=10.0, gt=0.0, le=60.0, description="how long a hop may take")
     interval_s: float = Field(default=60.0, ge=1.0, description="time between two readings of the standing canary")

@@ -11,11 +11,13 @@ from confluent_kafka.admin import AdminClient
 from runtime.consuming import ConsumerMetrics, tell
 from runtime.dead_letters import DeadLetters
 from runtime.errors import UnavailableError
+from runtime.lane import Lane
 from runtime.reader import Reader, Source
 from runtime.status import Heartbeat
 from telemetry.errors import PayloadError
 from telemetry.record import BadRecord, Record, next_offsets
 
+from csv_sink import canary
 from csv_sink.rows import kind_of, row
 from csv_sink.settings import CsvSinkSettings
 from csv_sink.table import Table
@@ -34,6 +36,7 @@ class CsvSink:
         self._dead_letters = DeadLetters(settings.brokerlist, settings.dead_letter_topic, "csv_sink")
         source = Source(settings.brokerlist, settings.group, (settings.topic,))
         self._reader = Reader(source, heartbeat, metrics.waits, place=self._place)
+        self._lane = Lane(settings, "csv_sink", self._canary)
         self._topic_id = ""
 
     def run(self, stop: threading.Event) -> None:
@@ -45,7 +48,9 @@ class CsvSink:
                 records = self._fresh(self._reader.read(self._settings.batch, self._settings.batch_wait_s))
                 if records and self._store(records, stop):
                     self._reader.commit(records)
+                self._lane.serve(self._reader.why)
         finally:
+            self._lane.close()
             self._reader.close()
             self._table.close()
 
@@ -107,6 +112,10 @@ class CsvSink:
         for kind, count in skipped.items():
             self._metrics.skipped.labels(kind).inc(count)
         return True
+
+    def _canary(self, record: Record) -> bool:
+        file = self._settings.canary_file
+        return file is not None and canary.keep(file, record)
 
     def ready(self) -> str | None:
         """None when partitions are assigned and nothing waits. Called from the status thread."""

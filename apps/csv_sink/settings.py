@@ -6,12 +6,13 @@ from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
-from runtime.consuming import ConsumerSettings
+from runtime.lane import LaneSettings
 
 
-class CsvSinkSettings(ConsumerSettings):
+class CsvSinkSettings(LaneSettings):
     """What is read, and the file that is appended to."""
 
     model_config = SettingsConfigDict(env_prefix="CSV_SINK_")
 
     file: Path = Field(description="CSV file; its journal and its lock lie beside it")
+    canary_file: Path | None = Field(default=None, description="file that holds the doctor's last row, and nothing else")

@@ -58,7 +58,8 @@ def _consumer(source: Source) -> Consumer:
     )
 
 
-def _record(message: KafkaMessage) -> Record:
+def record_of(message: KafkaMessage) -> Record:
+    """Freed of the client library."""
     key = message.key() or b""
     headers = message.headers() or []
     return Record(
@@ -114,7 +115,7 @@ class Reader:
         for message in messages:
             error = message.error()
             if error is None:
-                records.append(_record(message))
+                records.append(record_of(message))
             else:
                 log.warning("Kafka: %s", error.str())
         return records

@@ -11,6 +11,7 @@ import json
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from infra import wiring
 from infra.lab import probes, upstream
@@ -29,7 +30,7 @@ KERNEL_ALIVE = "/opt/iotlab/kernel_alive.py"
 NOTEBOOKS = "/api/contents"
 SETTLE_S = 90  # the first reading may wait for a consumer group to form
 AGAIN_AFTER_S = 3
-CANARY_WITHIN_S = 240  # three hops and five refusals at their own limits, and Python's start on a slow machine
+CANARY_WITHIN_S = 240  # the hops and five refusals at their own limits, and Python's start on a slow machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +212,37 @@ def _grafana_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
     ]
 
 
+def _camunda_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
+    login = logins(lab)["camunda"]
+    page = f"{urlsplit(wiring.CAMUNDA_REST).path}/engine"
+    return [
+        _check("camunda from outside", probes.with_password(port, page, login["user"], login["password"]), wanted=True),
+        _check("camunda from outside refuses anonymous", probes.with_password(port, page, "", ""), wanted=False),
+        _check(
+            "camunda from outside refuses a wrong password",
+            probes.with_password(port, page, login["user"], "wrong"),
+            wanted=False,
+        ),
+    ]
+
+
+def _node_red_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
+    """No wrong password is tried: after five, Node-RED keeps everybody out for ten minutes."""
+    login = logins(lab)["node-red"]
+    said = probes.node_red_login(port, login["user"], login["password"])
+    return [
+        _check("node-red from outside", said, wanted=True),
+        _check("node-red from outside refuses anonymous", probes.with_token(port, "/settings", ""), wanted=False),
+    ]
+
+
 FROM_OUTSIDE = (
     ("mosquitto", _mosquitto_from_outside),
     ("ingress", _ingress_from_outside),
     ("jupyter", _jupyter_from_outside),
     ("grafana", _grafana_from_outside),
+    ("camunda", _camunda_from_outside),
+    ("node-red", _node_red_from_outside),
 )
 
 

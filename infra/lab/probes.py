@@ -79,6 +79,26 @@ def with_password(port: int, path: str, user: str, password: str) -> Answer:
     return _page(http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_WITHIN_S), path, headers)
 
 
+def node_red_login(port: int, user: str, password: str) -> Answer:
+    """Get a session of Node-RED's editor on loopback, ask for a page with it, and end it again."""
+    url = f"http://{LOOPBACK}:{port}/auth"
+    fields = {"client_id": "node-red-admin", "grant_type": "password", "scope": "*", "username": user, "password": password}
+    pool = urllib3.PoolManager(retries=False, timeout=ANSWER_WITHIN_S)
+    try:
+        said = pool.request("POST", f"{url}/token", fields=fields, encode_multipart=False)
+        if said.status != HTTPStatus.OK:
+            return Answer(accepted=False, reason=f"/auth/token answered {said.status}")
+        token = said.json()["access_token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        page = pool.request("GET", f"http://{LOOPBACK}:{port}/settings", headers=bearer).status
+        pool.request("POST", f"{url}/revoke", json={"token": token}, headers=bearer)
+    except urllib3.exceptions.HTTPError as failed:
+        return Answer(None, f"no connection to {LOOPBACK}:{port}: {failed}")
+    except (ValueError, KeyError, TypeError) as strange:
+        return Answer(accepted=False, reason=f"/auth/token answered no token: {strange!r}")
+    return Answer(page == HTTPStatus.OK, f"/settings answered {page}")
+
+
 def _page(connection: http.client.HTTPConnection, path: str, headers: dict[str, str] | None = None) -> Answer:
     with closing(connection):
         try:

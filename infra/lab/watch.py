@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EVERY_S = 2.0
 WINDOW_S = 10.0
 Labels = Mapping[str, Collection[str]]  # the values that a sample's label may have
-CARRIED: Labels = {"topic": [route.kafka.name for route in wiring.ROUTES if route.kafka != wiring.CANARY]}
+CARRIED: Labels = {"topic": [route.kafka.name for route in wiring.ROUTES if route.kafka not in wiring.LANES]}
 WRITTEN: Labels = {"database": [wiring.CARS_DB, wiring.IOTKIT_DB]}
 COUNTERS: tuple[tuple[str, str, str, Labels, str], ...] = (  # hop, app that counts, its counter, labels, what it means
     ("fleet → mosquitto", "fleet", "fleet_acked_total", {}, "acknowledged by the broker"),

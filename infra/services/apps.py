@@ -166,6 +166,13 @@ class Fleet(App):
         super().__init__(name, args, env, [writes], opts)
 
 
+@dataclass(frozen=True, slots=True)
+class CanaryArgs(AppArgs):
+    """And which hops there are beyond the core."""
+
+    hops: tuple[str, ...] = ()
+
+
 class Canary(App):
     """The doctor's standing pod."""
 
@@ -174,7 +181,7 @@ class Canary(App):
     def __init__(
         self,
         name: str,
-        args: AppArgs,
+        args: CanaryArgs,
         *,
         mqtt: Access,
         kafka: Access,
@@ -197,5 +204,10 @@ class Canary(App):
             "INFLUX_PASSWORD_FILE": influxdb.password_file,
             "DATABASE": lane.database,
             "MEASUREMENT": lane.measurement,
+            "HOPS": json.dumps(args.hops),
+            "BOARD_MQTT_TOPIC": wiring.BOARD_CANARY_MQTT,
+            "FLOW_MQTT_TOPIC": wiring.FLOW_CANARY_MQTT,
+            "BOARD_TOPIC": wiring.BOARD_CANARY.name,
+            "ANSWER_TOPIC": wiring.CANARY_DONE.name,
         }
         super().__init__(name, args, env, [mqtt, kafka, influxdb], opts)

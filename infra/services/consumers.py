@@ -26,6 +26,10 @@ def _reading(kafka: Access, group: str) -> dict[str, str]:
     }
 
 
+def _serving_the_doctor() -> dict[str, str]:
+    return {"CANARY_TOPIC": wiring.BOARD_CANARY.name, "ANSWER_TOPIC": wiring.CANARY_DONE.name}
+
+
 def _asking(camunda: Access) -> dict[str, str]:
     return {
         "CAMUNDA_URL": wiring.CAMUNDA_REST,
@@ -44,7 +48,8 @@ class CsvSink(App):
     ) -> None:
         """`reads` is Kafka, `writes` the shared volume."""
         self.volumes = (writes,)
-        super().__init__(name, args, _reading(reads, wiring.CSV_GROUP) | {"FILE": wiring.CSV_FILE}, [reads], opts)
+        files = {"FILE": wiring.CSV_FILE, "CANARY_FILE": wiring.CANARY_FILE}
+        super().__init__(name, args, _reading(reads, wiring.CSV_GROUP) | _serving_the_doctor() | files, [reads], opts)
 
 
 class JsonPipe(App):
@@ -64,8 +69,9 @@ class AlertProcess(App):
         self, name: str, args: AppArgs, *, reads: Access, starts: Access, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """`reads` is Kafka, `starts` is Camunda."""
-        told = {"PROCESS": wiring.MAINTENANCE_PROCESS, "DASHBOARD": wiring.DASHBOARD_URL}
-        super().__init__(name, args, _reading(reads, wiring.ALERT_GROUP) | _asking(starts) | told, [reads, starts], opts)
+        told = {"PROCESS": wiring.MAINTENANCE_PROCESS, "DASHBOARD": wiring.DASHBOARD_URL, "CANARY_PROCESS": wiring.CANARY_PROCESS}
+        env = _reading(reads, wiring.ALERT_GROUP) | _serving_the_doctor() | _asking(starts) | told
+        super().__init__(name, args, env, [reads, starts], opts)
 
 
 class ProcessWorker(App):

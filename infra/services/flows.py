@@ -41,6 +41,8 @@ def flows(*, carries: bool, starts: bool) -> list[dict[str, Any]]:
         "filter": wiring.IOTKIT_ROUTE.mqtt,
         "root": wiring.IOTKIT_MQTT,
         "topic": wiring.IOTKIT_ROUTE.kafka.name,
+        "doctor": wiring.FLOW_CANARY_MQTT,
+        "answers": wiring.CANARY_DONE.name,
         "rest": wiring.CAMUNDA_REST,
         "process": wiring.MAINTENANCE_PROCESS,
     }

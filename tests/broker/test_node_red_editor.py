@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from infra import wiring
-from infra.lab import flow_import
+from infra.lab import flow_import, probes
 from infra.lab.node_red import Editor
 from infra.lab.paths import ROOT
 from infra.services.flows import CARRIER
@@ -128,6 +128,21 @@ def test_an_old_flow_is_imported_and_runs(mosquitto: Mosquitto, kafka: Kafka, tm
         board.loop_stop()
     ((key, _, headers),) = contents(kafka, own)[:1]
     assert (key, headers["topic"]) == ("iotkit/sensor", "iotkit/sensor"), "although the flow's change node overwrote msg.topic"
+
+
+def test_the_doctors_login_is_let_in_leaves_no_session_and_nobody_else_gets_in(
+    mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path
+) -> None:
+    with running(NodeRed(tmp_path / "node-red", mosquitto, kafka, topics_of_a_test(kafka))) as flows:
+        for _ in range(10):
+            assert probes.node_red_login(flows.port, "admin", ADMIN_PASSWORD) == probes.Answer(
+                accepted=True, reason="/settings answered 200"
+            )
+        sessions = flows.data / ".sessions.json"
+        wait_until("every session is ended", lambda: not sessions.exists() or json.loads(sessions.read_text()) == {})
+        assert probes.node_red_login(flows.port, "admin", "wrong").accepted is False
+        assert probes.with_token(flows.port, "/settings", "").accepted is False
+    assert probes.node_red_login(flows.port, "admin", ADMIN_PASSWORD).accepted is None
 
 
 class Engine(BaseHTTPRequestHandler):

@@ -20,6 +20,7 @@ from tests.support.processes import free_port
 
 USER, PASSWORD = "worker", "worker-secret"
 LOGIN = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+STARTABLE = ("Maintenance", "LabCanary")
 Answer = tuple[int, Any]
 Login = tuple[str, str, str]  # the REST's URL, user, password
 
@@ -75,14 +76,14 @@ class FakeCamunda:
 
     def get(self, path: str, query: dict[str, list[str]]) -> Answer:
         """Answer a GET."""
-        if path != "/history/process-instance/count" or query["processDefinitionKey"] != ["Maintenance"]:
+        if path != "/history/process-instance/count" or query["processDefinitionKey"][0] not in STARTABLE:
             return 404, {"type": "RestException", "message": f"no {path}"}
         key = query["processInstanceBusinessKey"][0]
         return 200, {"count": sum(each == key for each, _ in self.started)}
 
     def post(self, path: str, body: dict[str, Any]) -> Answer:
         """Answer a POST."""
-        if path == "/process-definition/key/Maintenance/start":
+        if path in {f"/process-definition/key/{process}/start" for process in STARTABLE}:
             return self._start(body)
         if path == "/external-task/fetchAndLock":
             return 200, self._fetch(body)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra import wiring
-from infra.services.flows import CARRIER, KAFKA_TYPES, FlowError, flows, refuse_unknown_topics
+from infra.services.flows import CARRIER, EDGE, KAFKA_TYPES, FlowError, flows, refuse_unknown_topics
 from infra.settings import Settings
 from tests.support.program import run_program
 
@@ -26,7 +26,9 @@ def test_exactly_one_carries_the_boards_messages(services: list[str], ingest: st
     assert json.loads(env["BRIDGE_UNSUBSCRIBE"]) == ([] if by_bridge else [wiring.IOTKIT_ROUTE.mqtt])
     drawn: dict[str, Any] = charts["node-red"][1] if "node-red" in charts else {"flows": [], "carrier": {"enabled": False}}
     writers = [
-        node for node in drawn["flows"] if node["type"] == "Kafka Producer" and not node.get("d") and not _disabled(node, drawn)
+        node
+        for node in drawn["flows"]
+        if node["type"] == "Kafka Producer" and node["z"] != "iotlab-doctor" and not node.get("d") and not _disabled(node, drawn)
     ]
     assert len(writers) + by_bridge == 1
     assert drawn["carrier"]["enabled"] is bool(writers)
@@ -79,3 +81,14 @@ def test_the_alert_flow_speaks_of_processes_by_their_names() -> None:
     text = json.dumps(flows(carries=False, starts=True))
     assert f"{wiring.CAMUNDA_REST}/process-definition/key/{wiring.MAINTENANCE_PROCESS}/start" in text
     assert "{{" not in text
+
+
+@pytest.mark.parametrize("carries", [True, False])
+def test_the_doctors_flow_is_always_there_and_touches_no_data(carries: bool) -> None:
+    made = {node["id"]: node for node in flows(carries=carries, starts=False) if node.get("z", node["id"]) == "iotlab-doctor"}
+    assert made["iotlab-doctor"]["disabled"] is False
+    (heard,) = [node for node in made.values() if node["type"] == "mqtt in"]
+    (told,) = [node for node in made.values() if node["type"] == "Kafka Producer"]
+    assert heard["topic"] == f"{wiring.FLOW_CANARY_MQTT}/#"
+    assert (told["topic"], told["key"], told.get("d")) == (wiring.CANARY_DONE.name, EDGE, None)
+    assert heard["qos"] == "0", "Mosquitto must not keep canaries for a Node-RED that is away"

@@ -214,3 +214,27 @@ def test_a_grafana_that_runs_is_asked_with_its_login_and_without() -> None:
     assert found.ok
     assert found.left_out == {}
     assert {"grafana", "grafana from outside", "grafana from outside refuses anonymous"} <= {c.name for c in found.services}
+
+
+@pytest.mark.parametrize(("opens", "red"), [("secret", set()), (None, {"camunda", "node-red"})])
+def test_camunda_and_node_red_are_asked_with_their_logins_and_without(
+    monkeypatch: pytest.MonkeyPatch, opens: str | None, red: set[str]
+) -> None:
+    login = {"user": "admin", "password": "secret"}
+    monkeypatch.setattr(doctor, "logins", lambda _: {"camunda": login, "node-red": login})
+    monkeypatch.setattr(probes, "with_password", lambda *said: Answer(said[-1] == opens or not opens, f"{said[1]} answered 401"))
+    monkeypatch.setattr(probes, "with_token", lambda *_: Answer(accepted=not opens, reason="/settings answered 401"))
+    monkeypatch.setattr(probes, "node_red_login", lambda *said: Answer(said[-1] == "secret", "/auth/token answered 401"))
+    chosen = lab(Kube([pod for pod in pods() if pod.service in {"camunda", "node-red"}], "{}"))
+    chosen.settings = SimpleNamespace(chosen={"camunda", "node-red"}, left_out=frozenset(), has=lambda _: False)
+    found = doctor.examine(chosen)
+    assert [check.name for check in found.services] == [
+        "camunda",
+        "node-red",
+        "camunda from outside",
+        "camunda from outside refuses anonymous",
+        "camunda from outside refuses a wrong password",
+        "node-red from outside",
+        "node-red from outside refuses anonymous",
+    ]
+    assert {check.name.split()[0] for check in found.services if not check.ok} == red

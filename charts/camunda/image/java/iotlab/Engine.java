@@ -35,6 +35,11 @@ public class Engine {
         return new Housekeeping(database);
     }
 
+    @Bean(destroyMethod = "close")
+    static Sweeper sweeper(ProcessEngine engine) {
+        return new Sweeper(engine);
+    }
+
     /** First of all filters: what it does not let through reaches nothing. */
     @Bean
     static FilterRegistrationBean<Guard> guard(ProcessEngine engine) {
