@@ -70,5 +70,8 @@ if settings.has("grafana"):
     reader = influxdb.access("reader")
     Grafana("grafana", GrafanaArgs(settings.image("grafana"), settings.scale, settings.rotation), reader, inside)
 if settings.has("ingress"):
-    behind = [canary.status] if settings.has("canary") else []
+    behind = [
+        *([canary.status] if settings.has("canary") else []),
+        *([camunda.access("admin")] if settings.has("camunda") else []),
+    ]
     Ingress("ingress", IngressArgs(settings.image("ingress"), settings.scale, settings.rotation), behind, inside)

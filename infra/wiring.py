@@ -90,7 +90,11 @@ class WebPath:
     login: str
 
 
-WEB_PATHS = (WebPath("/readyz", "Exact", CANARY_STATUS, "none: it says ok, or why not"),)
+WEB_PATHS = (
+    WebPath("/readyz", "Exact", CANARY_STATUS, "none: it says ok, or why not"),
+    WebPath("/camunda", "Prefix", CAMUNDA, "its own login"),
+    WebPath("/engine-rest", "Prefix", CAMUNDA, "its own login"),
+)
 INGRESS_HOSTS = ("localhost", "iotlab.localhost", "127.0.0.1")  # what the lab's certificate vouches for
 INGRESS_TLS = "ingress-tls"
 CA_KEY = "ca.crt"  # in that Secret: the authority that a browser has to trust
@@ -220,6 +224,7 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("process-worker", KAFKA),
     ("grafana", INFLUXDB),
     ("ingress", CANARY_STATUS),
+    ("ingress", CAMUNDA),
     ("node-red", MOSQUITTO),
     ("node-red", KAFKA),
     ("node-red", CAMUNDA),

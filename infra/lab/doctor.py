@@ -186,7 +186,7 @@ def _ingress_from_outside(lab: Lab, port: int, ready: set[str]) -> list[Check]:
     """A page by TLS that the lab's own authority vouches for; none without TLS."""
     authority = lab.kube.secret(wiring.INGRESS_TLS)[wiring.CA_KEY]
     host = wiring.INGRESS_HOSTS[0]
-    served = [web.path for web in wiring.WEB_PATHS if web.leads_to.host in ready]
+    served = [web.path for web in wiring.WEB_PATHS if web.leads_to.host in ready and web.match == "Exact"]
     path = served[0] if served else "/"  # with nothing behind it a refusal is the right answer, and one of the ingress
     return [
         _check("ingress from outside", probes.https(host, port, path, authority), wanted=bool(served)),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infra.lab import kubernetes_plugin
 from infra.lab.bundle import Bundle, Manifest
+from infra.lab.bundle.images import needed_by
 from infra.lab.cluster import lock as machine_lock
 from infra.lab.cluster.cluster import Cluster
 from infra.lab.cluster.layout import Binaries, Folders
@@ -81,7 +82,12 @@ class Lab:
 
     @cached_property
     def bundle(self) -> Bundle:
-        """The images."""
+        """The images that this stack's services run."""
+        return Bundle(self.paths, self.steps, needed_by(self.settings.chosen - UPSTREAM))
+
+    @cached_property
+    def whole_bundle(self) -> Bundle:
+        """The images of every stack."""
         return Bundle(self.paths, self.steps)
 
     @cached_property

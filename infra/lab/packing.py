@@ -31,9 +31,9 @@ def take_bundle(lab: Lab, source: str) -> None:
 def export_bundle(lab: Lab, file: Path) -> None:
     """Write toolchain and images into one archive, making what is missing first."""
     _check_place(file)
-    lab.bundle.check()
+    lab.whole_bundle.check()
     lab.toolchain.ensure()
-    manifest = lab.bundle.ensure()
+    manifest = lab.whole_bundle.ensure()
     brought = [found for image in UPSTREAM if image.name in lab.settings.asked and (found := upstream.archived(lab, image))]
     written = export_archive(lab.toolchain, manifest, wheels(lab.paths, lab.steps), lab.steps, file, brought)
     console.print(f"{written.file} has {written.size / 1e6:.0f} MB. On another machine:", soft_wrap=True)

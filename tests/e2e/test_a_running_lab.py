@@ -143,6 +143,9 @@ def test_a_page_comes_by_tls_from_the_labs_own_authority_and_not_without() -> No
         assert probes.https(host, port, path, trusted) == probes.Answer(accepted=True, reason=f"{path} answered 200")
     assert probes.https("localhost", port, "/metrics", trusted).accepted is False
     assert probes.plain_http("localhost", port, path).accepted is False
+    if Lab().settings.has("camunda"):
+        assert probes.https("localhost", port, "/camunda/app/cockpit/default/", trusted).accepted is True
+        assert "401" in probes.https("localhost", port, "/engine-rest/engine", trusted).reason
     assert lab_json("access")["ingress"]["url"] == wiring.INGRESS_URL
 
 

@@ -23,20 +23,26 @@ from infra.lab.toolchain.debian import LISTS
 
 CONTAINERD_NAME = "io.containerd.image.name"  # containerd and docker read an image's name from here
 REFERENCE_NAME = "org.opencontainers.image.ref.name"
-SHIPPED = tuple(image for image in IMAGES if image.shipped)
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """All images of this checkout. Making one touches nothing."""
+    """Images of this checkout: all, or those that a stack's services need. Making one touches nothing."""
 
     paths: Paths
     steps: Steps
+    chosen: tuple[Image, ...] = IMAGES
 
     @property
     def folder(self) -> Path:
-        """Where the archive of exactly this checkout's images lies."""
-        return self.paths.cache / "images" / images.bundle_key()
+        """Where the archive of exactly this checkout's images lies; one with all of them, once it is there, serves any stack."""
+        kept = self.paths.cache / "images"
+        whole = kept / images.bundle_key()
+        return whole if Manifest.read(whole) is not None else kept / images.bundle_key(self.chosen)
+
+    @property
+    def _shipped(self) -> list[Image]:
+        return [image for image in self.chosen if image.shipped]
 
     def manifest(self) -> Manifest:
         """The manifest of what was built.
@@ -86,11 +92,11 @@ class Bundle:
     def _make(self, builder: Builder) -> Manifest:
         builder.clear()
         kept = builder.kept()
-        for image in IMAGES:
+        for image in self.chosen:
             if tag(image) not in kept:
                 with self.steps.step(f"Image {image.name}"):
                     builder.build(image)
-        with self.steps.step("Archive of all images"):
+        with self.steps.step("Archive of the images"):
             manifest = self._write(builder)
         self._prune(builder)
         return manifest
@@ -100,11 +106,11 @@ class Bundle:
         shutil.rmtree(scratch, ignore_errors=True)
         layout = scratch / "layout"
         layout.mkdir(parents=True)
-        for image in SHIPPED:
+        for image in self._shipped:
             builder.push(image, layout)
         digests = name_images(layout)
         pack(layout, scratch / ARCHIVE)
-        records = tuple(_record(builder, image, layout, digests[tag(image)]) for image in SHIPPED)
+        records = tuple(_record(builder, image, layout, digests[tag(image)]) for image in self._shipped)
         shutil.rmtree(layout)
         Manifest(scratch, records).write()
         shutil.rmtree(self.folder, ignore_errors=True)

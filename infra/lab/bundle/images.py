@@ -7,6 +7,7 @@ The versions of Debian's packages are those that apt's signed lists name on the 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,7 @@ IMAGES = (
     Image("jupyter", "jupyterlab", CHARTS / "jupyter/image", _JUPYTER, versions.JUPYTERLAB, "BSD-3-Clause; kubectl Apache-2.0"),
 )
 BY_NAME = {image.name: image for image in IMAGES}
+APPS_IMAGE = "apps"
 
 
 def context_files(image: Image) -> list[Path]:
@@ -85,6 +87,17 @@ def key(image: Image) -> str:
     return said.hexdigest()[:12]
 
 
-def bundle_key() -> str:
-    """One key over all images."""
-    return hashlib.sha256("\n".join(f"{image.name} {key(image)}" for image in IMAGES).encode()).hexdigest()[:16]
+def needed_by(services: Collection[str]) -> tuple[Image, ...]:
+    """The images that these services run, with those that they stand on; in the order of IMAGES, parents first.
+
+    A service that has none of its own is an app of ours.
+    """
+    found = {service if service in BY_NAME else APPS_IMAGE for service in services} | {APPS_IMAGE}
+    while more := {BY_NAME[name].parent for name in found} - found - {""}:
+        found |= more
+    return tuple(image for image in IMAGES if image.name in found)
+
+
+def bundle_key(chosen: Sequence[Image] = IMAGES) -> str:
+    """One key over all images, or over those chosen."""
+    return hashlib.sha256("\n".join(f"{image.name} {key(image)}" for image in chosen).encode()).hexdigest()[:16]

@@ -24,7 +24,7 @@ def test_every_login_has_a_role_and_one_of_them_brings_the_models() -> None:
 
 
 def test_it_lets_in_who_was_drawn_and_calls_nobody() -> None:
-    assert VALUES["clients"] == ["iot-kafka-alert", "process-worker", "node-red", "jupyter"]
+    assert set(VALUES["clients"]) == {"iot-kafka-alert", "process-worker", "node-red", "jupyter", "ingress"}
     assert VALUES["egress"] == []
 
 

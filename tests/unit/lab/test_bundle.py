@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from infra.lab.bundle import ImageRecord, Manifest, images, jars
-from infra.lab.bundle.bundle import CONTAINERD_NAME, REFERENCE_NAME, name_images, pack
+from infra.lab.bundle.bundle import CONTAINERD_NAME, REFERENCE_NAME, Bundle, name_images, pack
 from infra.lab.bundle.images import BY_NAME, Image
 from infra.lab.bundle.inputs import Debs, Making, Program, is_static
 from infra.lab.bundle.inventory import inventory
@@ -21,6 +21,7 @@ from infra.lab.console import Steps
 from infra.lab.errors import LabError
 from infra.lab.paths import Paths
 from infra.lab.toolchain import java
+from infra.settings import NEEDS, UPSTREAM
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -196,3 +197,20 @@ def test_the_jars_of_an_image_are_gathered_beside_their_folder_under_its_whole_n
     folder = jars.jars("kafka", paths, Steps(paths))
     assert gathered == [folder.with_name(f"{folder.name}.new")]
     assert folder.is_dir()
+
+
+def test_a_stack_builds_the_images_that_its_services_run_and_what_they_stand_on() -> None:
+    names = [image.name for image in images.needed_by({"mosquitto", "fleet", "iot-kafka-pipe"})]
+    assert names == ["base", "python", "mosquitto", "apps"]
+    assert images.needed_by(NEEDS.keys() - UPSTREAM) == images.IMAGES
+    assert images.bundle_key(images.needed_by({"fleet"})) != images.bundle_key()
+
+
+def test_an_archive_with_all_images_serves_every_stack(tmp_path: Path) -> None:
+    paths = Paths(tmp_path, tmp_path)
+    whole, part = Bundle(paths, Steps(paths)), Bundle(paths, Steps(paths), images.needed_by({"fleet"}))
+    assert part.folder != whole.folder
+    whole.folder.mkdir(parents=True)
+    (whole.folder / ARCHIVE).touch()
+    Manifest(whole.folder, ()).write()
+    assert part.folder == whole.folder

@@ -49,6 +49,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         steps=steps,
         toolchain=toolchain,
         bundle=Bundle(paths, steps),
+        whole_bundle=Bundle(paths, steps),
         cluster=embedded,
     )
 
