@@ -77,7 +77,7 @@ def lab(config: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("IOTLAB_SEALED", "1")
     monkeypatch.setenv("PATH", os.environ["PATH"])  # the Automation API changes it
     monkeypatch.setattr(stack_module, "config_of", lambda _name: dict(config))
-    monkeypatch.setattr(lab_module, "settings_of", lambda _name: Settings.parse(config))
+    monkeypatch.setattr(lab_module, "settings_of", lambda _name, _paths: Settings.parse(config))
     for name in ("ensure", "manifest"):
         monkeypatch.setattr(Bundle, name, lambda _self: images)
     monkeypatch.setattr(Manifest, "read", lambda _folder: images)
