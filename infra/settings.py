@@ -41,6 +41,7 @@ SETS: dict[str, tuple[str, ...]] = {
     ),
     "observing": ("grafana",),
 }
+MOST_DEVICES = {"car": 15_000, "iotkit": 1_000, "fan": 1_000}  # as in apps/fleet/settings.py
 SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
 UPSTREAM = frozenset({"grafana"})  # run an image that only its publisher makes: left out where nobody brings it
 
@@ -64,7 +65,7 @@ class Settings(BaseModel):
     images: Annotated[dict[str, str], Field(description="image references by name, written by `lab` from the bundle")] = {}
     rotation: Annotated[int, Field(ge=1, description="raise it to replace every generated password")] = 1
     devices: Annotated[
-        dict[Literal["car", "iotkit", "fan"], Annotated[int, Field(ge=0, le=15_000)]],
+        dict[Literal["car", "iotkit", "fan"], Annotated[int, Field(ge=0)]],
         Field(description="simulated devices by kind (car, iotkit, fan) where they are not as many as the scale says"),
     ] = {}
     device_cidr: Annotated[
@@ -93,6 +94,14 @@ class Settings(BaseModel):
                 raise ValueError(f"there is no service or set '{name}'; choose from {', '.join(known)}")
         return names
 
+    @field_validator("devices")
+    @classmethod
+    def _one_pod_can_be_so_many(cls, devices: dict[str, int]) -> dict[str, int]:
+        for kind, count in devices.items():
+            if count > MOST_DEVICES[kind]:
+                raise ValueError(f"{count} devices of the kind {kind} are more than the {MOST_DEVICES[kind]} that a pod can be")
+        return devices
+
     @field_validator("registry")
     @classmethod
     def _registry_is_an_address(cls, text: str) -> str:
@@ -109,6 +118,12 @@ class Settings(BaseModel):
         if self.iotkit_ingest not in self.chosen and self.iotkit_ingest != "bridge":
             raise ValueError(
                 f"iotlab:iotkitIngest names '{self.iotkit_ingest}', which is not among iotlab:services; add it, or name bridge"
+            )
+        reads = sorted(service for service in self.asked if service == "node-red" or service.startswith("iot-kafka-"))
+        if reads and self.iotkit_ingest not in self.asked:
+            raise ValueError(
+                f"nothing carries boards' messages to '{reads[0]}': add bridge to iotlab:services, or node-red and set "
+                "iotlab:iotkitIngest to node-red"
             )
         return self
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+SLOW_S = 50.0  # a start that is still at work is waited for: asked too early whether there is one, the engine says no
 MOST_KEYS = 10_000  # remembered, so that a storm of alerts doesn't ask Camunda for each
 
 
@@ -15,7 +16,7 @@ class Rest(Protocol):
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """Ask."""
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, path: str, body: Mapping[str, Any], *, wait_s: float) -> Any:
         """Tell."""
 
 
@@ -40,7 +41,7 @@ class Starter:
         started = not self.exists(key)
         if started:
             body = {"businessKey": key, "variables": variables}
-            self._camunda.post(f"/process-definition/key/{self._process}/start", body)
+            self._camunda.post(f"/process-definition/key/{self._process}/start", body, wait_s=SLOW_S)
         self._known[key] = None
         if len(self._known) > MOST_KEYS:
             self._known.popitem(last=False)

@@ -98,13 +98,17 @@ class CsvSink:
                 bad.append(BadRecord(record, str(broken)))
         offsets = {self._journaled(partition): offset for (_, partition), offset in next_offsets(records).items()}
 
-        def store() -> bool:
+        def bury() -> bool:
             self._dead_letters.save(bad)
+            return True
+
+        def append() -> bool:
             if rows:
                 self._table.append(rows, offsets)
             return True
 
-        if not self._reader.insist(store, stop):
+        # one after the other: while the volume is full, what is buried must not be buried again at every try
+        if not (self._reader.insist(bury, stop) and self._reader.insist(append, stop)):
             return False
         self._metrics.read.inc(len(records))
         self._metrics.used.inc(len(rows))

@@ -150,7 +150,7 @@ def render(
     """Write every object of the stack as plain YAML, one file a service; of Secrets the names alone."""
     lab = Lab(stack)
     lab.need_tools()
-    config = config_of(stack) | {f"{PROJECT}:images": lab.references(lab.bundle.manifest())}
+    config = fleet.laid_over(config_of(stack), lab.paths, stack) | {f"{PROJECT}:images": lab.references(lab.bundle.manifest())}
     files = rendered({key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}, lab.stack.process_env())
     write(folder, files)
     console.print(f"{len(files)} files in {views.plain(str(folder))}", soft_wrap=True)
@@ -209,7 +209,7 @@ def fleet_remove(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
 def _change_fleet(stack: str, kind: str, by: int) -> None:
     lab = Lab(stack)
     with lab.lock():
-        fleet.keep(lab.paths, stack, fleet.change(lab.settings, kind, by))
+        fleet.keep(lab.paths, stack, fleet.change(lab.settings, config_of(stack), kind, by))
         changed = Lab(stack)
         if changed.embedded and not changed.cluster.status().running:
             console.print("The lab is not up; the next ./lab up has them.")

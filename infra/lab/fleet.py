@@ -38,8 +38,8 @@ def laid_over(config: Mapping[str, object], paths: Paths, stack: str) -> dict[st
         raise UserError(f"{file} cannot be read ({broken}); remove it and add the devices again.") from broken
 
 
-def change(settings: Settings, kind: str, by: int) -> dict[str, int]:
-    """The numbers of all kinds that differ from the scale's, with `by` more (or fewer) of `kind`.
+def change(settings: Settings, told: Mapping[str, object], kind: str, by: int) -> dict[str, int]:
+    """The numbers that differ from the stack's own, with `by` more (or fewer) of `kind`; `told` is the stack's configuration.
 
     Raises:
         UserError: no such kind, no fleet in this stack, or more or fewer than can be.
@@ -56,7 +56,8 @@ def change(settings: Settings, kind: str, by: int) -> dict[str, int]:
         Settings.parse({KEY: wanted})
     except SettingsError as wrong:
         raise UserError(f"that cannot be: {wrong}") from wrong
-    return {str(name): count for name, count in wanted.items() if count != settings.scale.fleet[name]}
+    own = Settings.parse(told).fleet
+    return {str(name): count for name, count in wanted.items() if count != own[name]}
 
 
 def keep(paths: Paths, stack: str, devices: Mapping[str, int]) -> None:

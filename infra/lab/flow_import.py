@@ -16,6 +16,7 @@ from infra.services.flows import BROKER, CLUSTER, FlowError, place_of, refuse_un
 Node = dict[str, Any]
 
 LABS_OWN = {"mqtt-broker": BROKER, "Kafka Broker": CLUSTER}  # what says where a server is: the lab has one of each
+LABS_GROUPS = frozenset({wiring.CSV_GROUP, wiring.PIPE_GROUP, wiring.ALERT_GROUP, wiring.TIMESERIES_GROUP})
 KNOWN_TOPICS = tuple(topic.name for topic in wiring.TOPICS)
 HOLDERS = frozenset({"tab", "subflow"})
 NOT_IN_THE_PALETTE = frozenset({"tab", "subflow", "group", "junction", "comment", "global-config"})  # the editor's own
@@ -115,8 +116,8 @@ def _adapt(node: Node, nodes: Iterable[Node], camunda: Camunda | None, notes: li
     node.pop("credentials", None)
     where = place_of(node, nodes)
     match node["type"]:
-        case "kafka" | "kafka in":
-            node["zkquorum"] = ""
+        case "kafka" | "kafka in" | "Kafka Producer" | "Kafka Consumer" | "Kafka Consumer Group":
+            _adapt_kafka(node, where, notes)
         case "mqtt in" | "mqtt out":
             topic = str(node.get("topic", ""))
             if topic and topic.split("/", maxsplit=1)[0] != wiring.IOTKIT_MQTT:
@@ -125,6 +126,18 @@ def _adapt(node: Node, nodes: Iterable[Node], camunda: Camunda | None, notes: li
             _adapt_request(node, where, camunda, notes)
         case _:
             pass
+
+
+def _adapt_kafka(node: Node, where: str, notes: list[str]) -> None:
+    if node["type"] in {"kafka", "kafka in"}:
+        node["zkquorum"] = ""
+    carried = wiring.IOTKIT_ROUTE.kafka.name
+    if node["type"] in {"kafka", "Kafka Producer"} and node.get("topic") == carried:
+        node["d"] = True
+        notes.append(f"{where} is disabled: the lab brings boards' messages to {carried} itself, and twice would be two rows.")
+    if node.get("groupId") in LABS_GROUPS:
+        node["groupId"] = f"node-red-{node['groupId']}"
+        notes.append(f"{where} reads as group {node['groupId']}: as before it would take the messages of the lab's own consumer.")
 
 
 def _adapt_request(node: Node, where: str, camunda: Camunda | None, notes: list[str]) -> None:

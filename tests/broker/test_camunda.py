@@ -196,12 +196,12 @@ def test_the_database_gives_back_the_space_of_what_was_written_anew(camunda: Cam
     for number in range(200):
         camunda.rest("POST", INVOICE, json.loads(START) | {"businessKey": f"many-{number}"})
     sizes_mb = [camunda.database_mb()]
-    until_s = time.monotonic() + 420
-    while sizes_mb[-1] >= 20 and time.monotonic() < until_s:  # without housekeeping it stays above 40
+    until_s = time.monotonic() + 240
+    while sizes_mb[-1] >= 38 and time.monotonic() < until_s:  # without housekeeping it stays above 40; with it 15 to 33
         time.sleep(5)
         sizes_mb.append(camunda.database_mb())
     print(f"the database's file, MB, every 5 s: {sizes_mb}")
-    assert sizes_mb[-1] < 20, (sizes_mb, camunda.log.read_text()[-2000:])
+    assert sizes_mb[-1] < 38, (sizes_mb, camunda.log.read_text()[-2000:])
 
 
 def test_its_memory_stays_below_its_limit(camunda: Camunda) -> None:

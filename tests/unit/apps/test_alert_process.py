@@ -129,8 +129,9 @@ class Engine:
         self.asked += 1
         return {"count": self.started.count(query["processInstanceBusinessKey"])}
 
-    def post(self, path: str, body: Mapping[str, Any]) -> None:
+    def post(self, path: str, body: Mapping[str, Any], *, wait_s: float) -> None:
         assert path == "/process-definition/key/Maintenance/start"
+        assert wait_s >= 30, "a slow start must not be asked for a second time"
         self.started.append(body["businessKey"])
         if self.loses_answer:
             raise UnavailableError("read timed out")

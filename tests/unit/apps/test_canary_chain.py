@@ -108,9 +108,10 @@ class Engine:
         assert query["processDefinitionKey"] == wiring.CANARY_PROCESS
         return {"count": 0 if self._blind else self.started.count(query["processInstanceBusinessKey"])}
 
-    def post(self, path: str, body: Any) -> None:
+    def post(self, path: str, body: Any, *, wait_s: float) -> None:
         assert path == f"/process-definition/key/{wiring.CANARY_PROCESS}/start"
         assert body["variables"] == {}
+        assert wait_s > 0
         self.started.append(body["businessKey"])
 
 

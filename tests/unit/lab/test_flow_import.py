@@ -47,7 +47,23 @@ def test_foreign_brokers_become_the_labs() -> None:
     assert [node["broker"] for node in _by_type(made, "Kafka Producer")] == [CLUSTER]
     assert _by_type(made, "kafka")[0]["zkquorum"] == ""
     assert "example.org" not in json.dumps(made.nodes)
-    assert made.notes == []
+    assert all("is disabled" in note for note in made.notes)
+
+
+def test_the_documents_flow_does_not_carry_boards_messages_a_second_time() -> None:
+    made = _fit(LESSON)
+    producers = [*_by_type(made, "Kafka Producer"), *_by_type(made, "kafka")]
+    assert [node["topic"] for node in producers] == [wiring.BROKER_MESSAGE.name] * 2
+    assert all(node["d"] for node in producers)
+    assert made.notes[0].startswith("flow 'Edge', node 'd' is disabled: the lab brings boards' messages to broker_message itself")
+
+
+def test_a_consumer_does_not_take_the_messages_of_the_labs_own() -> None:
+    more = [{"id": "r", "z": "t1", "type": "Kafka Consumer Group", "name": "r", "groupId": "iot", "topics": "iot", "wires": []}]
+    made = _fit([*LESSON, *more])
+    (reader,) = _by_type(made, "Kafka Consumer Group")
+    assert reader["groupId"] == "node-red-iot"
+    assert "would take the messages of the lab's own consumer" in made.notes[-1]
 
 
 def test_the_process_engine_is_the_labs_with_its_login() -> None:
@@ -100,7 +116,7 @@ def test_what_will_stay_silent_is_said() -> None:
         {"id": "h", "z": "t1", "type": "mqtt in", "name": "fans", "topic": "fan/messages", "broker": "m1", "wires": []},
         {"id": "i", "z": "t1", "type": "http request", "name": "weather", "url": "https://weather.example.org/", "wires": []},
     ]
-    fans, weather = _fit([*LESSON, *more]).notes
+    *_, fans, weather = _fit([*LESSON, *more]).notes
     assert fans.startswith("flow 'Edge', node 'fans': the lab lets flows use iotkit/# only")
     assert weather.startswith("flow 'Edge', node 'weather' asks weather.example.org, which is outside")
 

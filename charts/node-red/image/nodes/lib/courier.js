@@ -27,6 +27,7 @@ class Courier {
     this.delivered = 0 // since the start, dead letters left out
     this.refused = 0
     this.unknown = new Map() // topic -> since when Kafka says that it has none of that name
+    this.asked = new Map() // topic of those -> when Kafka was asked about it last
     this.closing = false
     this.running = this.#run()
   }
@@ -37,7 +38,10 @@ class Courier {
 
   // Take a record; it is on the disk when this returns.
   put (record) {
-    if (Date.now() - (this.unknown.get(record.topic) ?? Infinity) > UNKNOWN_MS) throw new Refused(this.#noTopic(record.topic))
+    if (Date.now() - (this.unknown.get(record.topic) ?? Infinity) > UNKNOWN_MS) {
+      this.#askAgain(record.topic)
+      throw new Refused(this.#noTopic(record.topic))
+    }
     this.outbox.append(record)
     this.wake?.()
     this.onState(this.state)
@@ -45,6 +49,13 @@ class Courier {
 
   #noTopic (topic) {
     return `Kafka has no topic '${topic}'; topics are made by the lab's configuration, not by flows`
+  }
+
+  // Nothing of a refused topic reaches the outbox any more, so nobody else would notice that the topic has come.
+  #askAgain (topic) {
+    if (Date.now() - (this.asked.get(topic) ?? 0) < ASK_MS) return
+    this.asked.set(topic, Date.now())
+    this.producer?.metadata({ topics: [topic], forceUpdate: true, retries: 0 }).then(() => this.unknown.delete(topic), () => {})
   }
 
   #is (kind, why = '') {
