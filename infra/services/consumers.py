@@ -66,10 +66,10 @@ class AlertProcess(App):
     strategy = "Recreate"
 
     def __init__(
-        self, name: str, args: AppArgs, *, reads: Access, starts: Access, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: AppArgs, *, reads: Access, starts: Access, shows: str, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        """`reads` is Kafka, `starts` is Camunda."""
-        told = {"PROCESS": wiring.MAINTENANCE_PROCESS, "DASHBOARD": wiring.DASHBOARD_URL, "CANARY_PROCESS": wiring.CANARY_PROCESS}
+        """`reads` is Kafka, `starts` is Camunda, `shows` the address of a device's dashboard, empty where there is none."""
+        told = {"PROCESS": wiring.MAINTENANCE_PROCESS, "DASHBOARD": shows, "CANARY_PROCESS": wiring.CANARY_PROCESS}
         env = _reading(reads, wiring.ALERT_GROUP) | _serving_the_doctor() | _asking(starts) | told
         super().__init__(name, args, env, [reads, starts], opts)
 
@@ -105,6 +105,7 @@ def consumers(
     if "iot-kafka-pipe" in chosen:
         JsonPipe("iot-kafka-pipe", args, kafka=kafka, opts=opts)
     if "iot-kafka-alert" in chosen and camunda is not None:
-        AlertProcess("iot-kafka-alert", args, reads=kafka, starts=camunda, opts=opts)
+        shows = wiring.DASHBOARD_URL if "grafana" in chosen else ""
+        AlertProcess("iot-kafka-alert", args, reads=kafka, starts=camunda, shows=shows, opts=opts)
     if "process-worker" in chosen and camunda is not None:
         ProcessWorker("process-worker", args, serves=camunda, writes=kafka, opts=opts)

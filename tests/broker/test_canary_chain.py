@@ -145,7 +145,7 @@ def test_twenty_flights_leave_no_trace_but_one_row_in_the_doctors_own_file(
         assert chain.traces() == before[0]
         assert len(chain.row.read_text().splitlines()) == 1
     assert [hop["name"] for hop in found["hops"]] == HOPS
-    assert all(0 <= hop["latency_ms"] < 2000 for hop in found["hops"])
+    assert all(0 <= hop["latency_ms"] < 10_000 for hop in found["hops"])
     print({hop["name"]: hop["latency_ms"] for hop in found["hops"]})
 
 

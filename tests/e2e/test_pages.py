@@ -55,7 +55,9 @@ def test_the_editor_of_flows_shows_what_boards_publish(page: Page) -> None:
     assert page.keep("node-red").stat().st_size > A_PICTURE_BYTES
 
 
-def test_a_notebook_opens_and_runs_a_cell(page: Page) -> None:
+def test_a_notebook_opens_and_runs_a_cell(page: Page, ours: bool) -> None:
+    if not ours:
+        pytest.skip("a person's notebook is not the tests' to run: stop this lab (./lab down) to have it tried in their own")
     entry = login("jupyter")
     page.open(f"{entry['url']}/tree/01-1-MQTT.ipynb")
     page.type("#password_input", entry["password"])

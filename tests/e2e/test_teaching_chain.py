@@ -24,7 +24,9 @@ DONE_WITHIN_S = 60.0
 
 
 @pytest.fixture(autouse=True)
-def _where_the_lab_has_the_chain() -> None:
+def _where_the_lab_has_the_chain(ours: bool) -> None:
+    if not ours:
+        pytest.skip("it leaves rows, tasks and dead letters: stop this lab (./lab down) to have it tried in another")
     missing = {"camunda", "iot-kafka-consumer", "iot-kafka-pipe", "iot-kafka-alert", "process-worker"} - Lab().settings.chosen
     if missing:
         pytest.skip(f"the stack `local` has no {', '.join(sorted(missing))}: add the set teaching to its services")
@@ -105,7 +107,7 @@ def test_an_alert_starts_one_process_and_the_technicians_verdict_is_in_kafka(
     told = {name: one["value"] for name, one in rest("GET", f"/process-instance/{instance['id']}/variables").items()}
     assert (told["device"], told["severity"], told["kind"]) == (device, "critical", "hall")
     assert json.loads(told["readings"])[-1]["temp"] == 31.0
-    assert told["dashboard"].endswith(device)
+    assert told["dashboard"].endswith(device if Lab().settings.has("grafana") else "")
     _complete(instance["id"], {"verdict": "confirmed", "cause": "bearing"})
     until(lambda: bool(documents(wiring.VERDICTS.name, device)), DONE_WITHIN_S)
     (verdict,) = documents(wiring.VERDICTS.name, device)
