@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.cimpl import NewTopic
 
 from infra import wiring
 from infra.services.flows import CARRIER
@@ -186,6 +187,25 @@ def test_what_kafka_refuses_is_a_dead_letter_and_stops_nothing(mosquitto: Mosqui
     assert letters["iotkit/rfid"]["size"] == "50000"
     assert "large" in letters["iotkit/rfid"]["reason"].lower()
     assert contents(kafka, small) == []
+
+
+def test_a_topic_that_is_made_after_it_was_refused_is_found(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    topics = topics_of_a_test(kafka)
+    late = topics[wiring.BROKER_MESSAGE.name] = f"late-{tmp_path.name}"
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)
+    with running(flows):
+        board = connect(mosquitto)
+
+        def all_refused() -> bool:
+            board.publish("iotkit/button", b"ON", 1).wait_for_publish(5.0)
+            (state,) = flows.ask("GET", "/iotlab/kafka")[1]
+            return bool(state["refused"] and not state["waiting"])
+
+        wait_until("the topic counts as unknown and takes nothing more", all_refused, 60.0)
+        kafka.admin.create_topics([NewTopic(late, 1, 1)])[late].result(30.0)
+        wait_until("and is found once it is there", lambda: all_refused() and bool(contents(kafka, late)), 60.0)
+        board.disconnect()
+        board.loop_stop()
 
 
 def test_a_message_is_in_kafka_within_a_tenth_of_a_second(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
