@@ -20,12 +20,15 @@ from infra.lab.errors import LabError
 from infra.lab.forwarding import outside_port
 from infra.lab.kept import IN_JUPYTER
 from infra.lab.kube import Pod
+from infra.services.flows import why_not_carrying
 
 if TYPE_CHECKING:
     from infra.lab.lab import Lab
 
 CANARY = wiring.CANARY_STATUS.host
 NO_CANARY = "This stack has no canary: only pods and what is open to the outside were looked at."
+IN_NODE_RED = ("exec", f"{wiring.NODE_RED.host}-0", "--container", wiring.NODE_RED.host, "--")
+FLOWS = "/data/flows.json"
 KERNEL_ALIVE = "/opt/iotlab/kernel_alive.py"
 NOTEBOOKS = "/api/contents"
 SETTLE_S = 90  # the first reading may wait for a consumer group to form
@@ -230,10 +233,23 @@ def _node_red_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]
     """No wrong password is tried: after five, Node-RED keeps everybody out for ten minutes."""
     login = logins(lab)["node-red"]
     said = probes.node_red_login(port, login["user"], login["password"])
+    carries = [_carrier(lab)] if lab.settings.node_red_carries else []
     return [
         _check("node-red from outside", said, wanted=True),
         _check("node-red from outside refuses anonymous", probes.with_token(port, "/settings", ""), wanted=False),
+        *carries,
     ]
+
+
+def _carrier(lab: Lab) -> Check:
+    """Whether the flow that brings boards' messages to Kafka is still one: a person may have switched it off."""
+    name = "node-red carries boards' messages"
+    try:
+        flows = json.loads(lab.kube.run(*IN_NODE_RED, "cat", FLOWS))
+    except (LabError, ValueError) as failed:
+        return Check(name, ok=False, why=f"its flows could not be read ({failed}); look at ./lab logs node-red")
+    off = why_not_carrying(flows)
+    return Check(name, ok=off is None, why=off and f"{off}; switch it on in the editor, or ./lab node-red reset")
 
 
 FROM_OUTSIDE = (

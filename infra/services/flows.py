@@ -53,6 +53,18 @@ def flows(*, carries: bool, starts: bool) -> list[dict[str, Any]]:
     return made
 
 
+def why_not_carrying(nodes: Iterable[Node]) -> str | None:
+    """None if the node that writes boards' messages to Kafka is among `nodes` and at work, else what is wrong."""
+    by_id = {node["id"]: node for node in nodes}
+    carrier = by_id.get(CARRIER)
+    if carrier is None:
+        return "the node that writes boards' messages to Kafka was deleted"
+    tab = by_id.get(str(carrier.get("z")), {})
+    if carrier.get("d") or tab.get("disabled"):
+        return "the node that writes boards' messages to Kafka, or its tab, is disabled"
+    return None
+
+
 def topics_of(node: Node) -> list[str]:
     """The Kafka topics that a node names; none for one that takes what the message says."""
     if node["type"] not in KAFKA_TYPES:

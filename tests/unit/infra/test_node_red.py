@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra import wiring
-from infra.services.flows import CARRIER, EDGE, KAFKA_TYPES, FlowError, flows, refuse_unknown_topics
+from infra.services.flows import CARRIER, EDGE, KAFKA_TYPES, FlowError, flows, refuse_unknown_topics, why_not_carrying
 from infra.settings import Settings
 from tests.support.program import run_program
 
@@ -92,3 +92,12 @@ def test_the_doctors_flow_is_always_there_and_touches_no_data(carries: bool) -> 
     assert heard["topic"] == f"{wiring.FLOW_CANARY_MQTT}/#"
     assert (told["topic"], told["key"], told.get("d")) == (wiring.CANARY_DONE.name, EDGE, None)
     assert heard["qos"] == "0", "Mosquitto must not keep canaries for a Node-RED that is away"
+
+
+def test_a_carrier_that_is_gone_or_switched_off_is_told() -> None:
+    made = flows(carries=True, starts=False)
+    assert why_not_carrying(made) is None
+    assert "disabled" in (why_not_carrying(flows(carries=False, starts=False)) or "")
+    assert "deleted" in (why_not_carrying([node for node in made if node["id"] != CARRIER]) or "")
+    off = [node | {"disabled": True} if node["type"] == "tab" else node for node in made]
+    assert "disabled" in (why_not_carrying(off) or "")

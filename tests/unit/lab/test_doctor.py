@@ -226,7 +226,9 @@ def test_camunda_and_node_red_are_asked_with_their_logins_and_without(
     monkeypatch.setattr(probes, "with_token", lambda *_: Answer(accepted=not opens, reason="/settings answered 401"))
     monkeypatch.setattr(probes, "node_red_login", lambda *said: Answer(said[-1] == "secret", "/auth/token answered 401"))
     chosen = lab(Kube([pod for pod in pods() if pod.service in {"camunda", "node-red"}], "{}"))
-    chosen.settings = SimpleNamespace(chosen={"camunda", "node-red"}, left_out=frozenset(), has=lambda _: False)
+    chosen.settings = SimpleNamespace(
+        chosen={"camunda", "node-red"}, left_out=frozenset(), has=lambda _: False, node_red_carries=False
+    )
     found = doctor.examine(chosen)
     assert [check.name for check in found.services] == [
         "camunda",
