@@ -119,7 +119,7 @@ def _reading(topic: str, payload: bytes) -> str:
         values = json.loads(payload)
         return f"{topic.rsplit('/', 1)[-1]}: {values['speed']:.1f} m/s, battery {values['battery_percentage']:.0f} %"
     except (ValueError, KeyError, TypeError):
-        return f"{topic}: {payload[:60]!r}"
+        return f"{topic}: {payload[:60].decode(errors='replace')}"
 
 
 def _sample(lab: Lab, gauges: dict[str, Gauge]) -> dict[str, str]:
