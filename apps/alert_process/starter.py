@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-SLOW_S = 50.0  # a start that is still at work is waited for: asked too early whether there is one, the engine says no
+SLOW_S = 20.0  # a start that is still at work is waited for: asked too early whether there is one, the engine says no
 MOST_KEYS = 10_000  # remembered, so that a storm of alerts doesn't ask Camunda for each
 
 
