@@ -20,6 +20,7 @@ from infra.lab.errors import LabError
 from infra.lab.forwarding import outside_port
 from infra.lab.kept import IN_JUPYTER
 from infra.lab.kube import Pod
+from infra.lab.node_red import IN_POD
 from infra.services.flows import why_not_carrying
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 CANARY = wiring.CANARY_STATUS.host
 NO_CANARY = "This stack has no canary: only pods and what is open to the outside were looked at."
-IN_NODE_RED = ("exec", f"{wiring.NODE_RED.host}-0", "--container", wiring.NODE_RED.host, "--")
 FLOWS = "/data/flows.json"
 KERNEL_ALIVE = "/opt/iotlab/kernel_alive.py"
 NOTEBOOKS = "/api/contents"
@@ -245,7 +245,7 @@ def _carrier(lab: Lab) -> Check:
     """Whether the flow that brings boards' messages to Kafka is still one: a person may have switched it off."""
     name = "node-red carries boards' messages"
     try:
-        flows = json.loads(lab.kube.run(*IN_NODE_RED, "cat", FLOWS))
+        flows = json.loads(lab.kube.run(*IN_POD, "cat", FLOWS))
     except (LabError, ValueError) as failed:
         return Check(name, ok=False, why=f"its flows could not be read ({failed}); look at ./lab logs node-red")
     off = why_not_carrying(flows)

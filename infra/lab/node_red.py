@@ -25,7 +25,7 @@ from infra.services.flows import BROKER, CLUSTER
 SERVICE = wiring.NODE_RED.host
 POD = f"{SERVICE}-0"
 REPORT = "/data/provisioning.json"
-PROVISION = ("exec", POD, "--container", SERVICE, "--")
+IN_POD = ("exec", POD, "--container", SERVICE, "--")
 OK = 200
 
 node_red_app = typer.Typer(help="Flows of Node-RED.", no_args_is_help=True)
@@ -123,7 +123,7 @@ def changed(lab: Lab) -> list[str]:
     """Sentences on what people changed in the lab's own flows, and what that stops; none where there are no flows."""
     if not lab.settings.has(SERVICE):
         return []
-    report = json.loads(lab.kube.run(*PROVISION, "cat", REPORT))
+    report = json.loads(lab.kube.run(*IN_POD, "cat", REPORT))
     kept = [f"{unit['label']} is kept as people changed it: {change}" for unit in report["kept"] for change in unit["changes"]]
     return [*report["warnings"], *kept]
 
@@ -140,7 +140,7 @@ def status(stack: StackName = LOCAL) -> None:
 def reset(stack: StackName = LOCAL) -> None:
     """Restore the lab's own flows; tabs that people made stay."""
     lab = _need(stack)
-    lab.kube.run(*PROVISION, "node", "provision.js", "--reset")
+    lab.kube.run(*IN_POD, "node", "provision.js", "--reset")
     lab.kube.run("delete", "pod", POD)  # its flows are read at the start
     lab.kube.run("rollout", "status", f"statefulset/{SERVICE}", "--timeout=120s", timeout_s=120)
     console.print("The lab's own flows are as the lab makes them.")

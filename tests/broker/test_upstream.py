@@ -20,19 +20,15 @@ from infra.lab.paths import Paths
 from infra.registries import RegistryAddress
 from tests.support.containerd import Containerd
 from tests.support.processes import free_port, wait_until
-from tests.support.registry import MANIFEST, DockerRegistry, digest, layer, make_images
+from tests.support.registry import MANIFEST, DockerRegistry, digest, layer, make_images, registry_in
 
 INDEX = SEVERAL[0]
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
-    server = DockerRegistry(tmp_path_factory.mktemp("registry"))
-    try:
-        server.start()
+    with registry_in(tmp_path_factory.mktemp("registry")) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from infra.lab.status import status_of
 from infra.settings import Settings
 from tests.support.apiserver import ApiServer
 from tests.support.kubelet import kubelet, running
-from tests.support.registry import DockerRegistry, layer, make_images
+from tests.support.registry import DockerRegistry, layer, make_images, registry_in
 
 STACK = "given"
 CLASS = {
@@ -52,12 +52,8 @@ READY = running() | {"podIP": "10.1.0.9", "podIPs": [{"ip": "10.1.0.9"}]}  # a S
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
-    server = DockerRegistry(tmp_path_factory.mktemp("registry"))
-    try:
-        server.start()
+    with registry_in(tmp_path_factory.mktemp("registry")) as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -45,6 +46,17 @@ class DockerRegistry(Process):
         """Start and wait until it listens."""
         super().start()
         self.wait_for_port(self.port)
+
+
+@contextmanager
+def registry_in(folder: Path) -> Iterator[DockerRegistry]:
+    """A registry that runs as long as the body, open to anybody on loopback."""
+    server = DockerRegistry(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 def digest(content: bytes) -> str:
