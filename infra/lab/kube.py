@@ -13,6 +13,7 @@ from typing import Any
 from infra.lab.errors import LabError, last_line
 
 SERVICE_LABEL = "app.kubernetes.io/name"
+TOKEN_H = 12
 Object = dict[str, Any]
 
 
@@ -65,6 +66,10 @@ class Kube:
         """A Secret's values, decoded."""
         data = self.get("secret", name).get("data") or {}
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def token(self, account: str) -> str:
+        """A token of a service account, good for a working day; nobody keeps it."""
+        return self.run("create", "token", account, f"--duration={TOKEN_H}h").strip()
 
     def page(self, service: str, port: int, name: str) -> str:
         """The page /`name` of a service's first ready pod, through the API server."""

@@ -1,12 +1,14 @@
 """What the parts are told: no anonymous access, nothing open beyond the namespaces, add-ons fit to run unprivileged."""
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from infra import wiring
 from infra.lab.cluster import addons, config
 from infra.lab.cluster.api import object_path
 from infra.lab.cluster.layout import Binaries
@@ -122,3 +124,10 @@ def test_missing_programs_are_named(tmp_path: Path) -> None:
         Binaries(tmp_path, tmp_path / "cni").check()
     assert "etcd," not in str(refused.value)
     assert "ptp" in str(refused.value)
+
+
+def test_containerd_finds_the_labs_registry_at_the_nodes_address_and_asks_nobody_else_for_it() -> None:
+    assert f'config_path = "{config.REGISTRIES}"' in config.containerd(Path("/cni"), "pause")
+    hosts = tomllib.loads(config.registry_hosts(NETWORK))
+    address = f"http://{NETWORK.node}:{wiring.node_port('registry')}"
+    assert hosts == {"server": address, "host": {address: {"capabilities": ["pull", "resolve"]}}}
