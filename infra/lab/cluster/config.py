@@ -89,13 +89,10 @@ disabled_plugins = [{", ".join(f'"io.containerd.{name}"' for name in NOT_USED)}]
 """
 
 
-def registry_hosts(network: Network) -> str:
-    """Where containerd finds the lab's registry: the node has its port on its address, not on its own loopback.
-
-    Logins come with a pod's imagePullSecrets.
-    """
-    address = f"http://{network.node}:{node_port('registry')}"
-    return f'server = "{address}"\n[host."{address}"]\n  capabilities = ["pull", "resolve"]\n'
+def registry_hosts(address: str) -> str:
+    """Where containerd finds the images of the lab's registry; logins come with a pod's imagePullSecrets."""
+    url = f"http://{address}"
+    return f'server = "{url}"\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
 
 
 def cni(network: Network) -> str:
@@ -171,6 +168,7 @@ def write(folders: Folders, network: Network, cni_plugins: Path, pause: str, adm
     write_private(folders.conf / "containerd.toml", containerd(cni_plugins, pause).encode())
     registry = folders.conf / REGISTRIES.name / REGISTRY_NAME
     registry.mkdir(parents=True, exist_ok=True)
-    write_private(registry / "hosts.toml", registry_hosts(network).encode())
+    # the node has its ports on its address, not on its own loopback as the name says
+    write_private(registry / "hosts.toml", registry_hosts(f"{network.node}:{node_port('registry')}").encode())
     write_private(folders.conf / "kubelet.yaml", kubelet(network).encode())
     write_private(folders.conf / "resolv.conf", b"")  # names of the world aren't served: no pod has a way out

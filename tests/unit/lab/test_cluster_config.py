@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import wiring
 from infra.lab.cluster import addons, config
 from infra.lab.cluster.api import object_path
 from infra.lab.cluster.layout import Binaries
@@ -128,6 +127,5 @@ def test_missing_programs_are_named(tmp_path: Path) -> None:
 
 def test_containerd_finds_the_labs_registry_at_the_nodes_address_and_asks_nobody_else_for_it() -> None:
     assert f'config_path = "{config.REGISTRIES}"' in config.containerd(Path("/cni"), "pause")
-    hosts = tomllib.loads(config.registry_hosts(NETWORK))
-    address = f"http://{NETWORK.node}:{wiring.node_port('registry')}"
-    assert hosts == {"server": address, "host": {address: {"capabilities": ["pull", "resolve"]}}}
+    hosts = tomllib.loads(config.registry_hosts("10.0.0.1:1"))
+    assert hosts == {"server": "http://10.0.0.1:1", "host": {"http://10.0.0.1:1": {"capabilities": ["pull", "resolve"]}}}
