@@ -70,7 +70,7 @@ EXPOSED = (
     ),
     ExposedPort("jupyter", JUPYTER.port, 32088, "loopback", "token", "notebooks, where old links lead"),
     ExposedPort("grafana", GRAFANA.port, 30300, "loopback", "user and password", "dashboards"),
-    # without TLS: podman, docker, kind's node and this port agree that `localhost` is spoken to in plain HTTP, and so need no
+    # without TLS: docker and kind's nodes speak plain HTTP to `localhost` (buildah and skopeo by a flag), so nobody needs an
     # authority to trust; what is sent never leaves the machine
     ExposedPort("registry", REGISTRY.port, 30500, "loopback", "user and password", "students push images, the node pulls them"),
     ExposedPort("headlamp", HEADLAMP.port, 30466, "loopback", "token of the exercises' account", "objects of the cluster"),
