@@ -30,7 +30,7 @@ def needles(running: None) -> Needles:
     del running
     lab = Lab()
     kube = lab.kube
-    secrets = {login.secret for login in accounts.LOGINS if lab.settings.has(login.service)}
+    secrets = {login.secret for login in accounts.LOGINS if login.secret and lab.settings.has(login.service)}
     named = {f"{name} {key}": value for name in sorted(secrets) for key, value in kube.secret(name).items()}
     assert {name.split()[0] for name in named} >= {"mosquitto-users", "influxdb-users"}
     assert all(len(value) >= 16 for value in named.values())

@@ -1,9 +1,11 @@
 """Pods as a person wants to know them: the reason is the first thing that is wrong."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from infra.lab import access
 from infra.lab.kube import SERVICE_LABEL, Kube
 
 
@@ -50,3 +52,19 @@ def test_restarts_are_summed_and_a_ready_pod_has_no_reason(monkeypatch: pytest.M
     monkeypatch.setattr(kube, "get", lambda *_: {"items": [ready]})
     (pod,) = kube.pods()
     assert (pod.ready, pod.restarts, pod.why) == (True, 3, None)
+
+
+def test_access_to_a_page_without_a_secret_is_a_token_made_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube = Kube({})
+    asked: list[tuple[str, ...]] = []
+
+    def run(*words: str) -> str:
+        asked.append(words)
+        return "a-token\n"
+
+    monkeypatch.setattr(kube, "run", run)
+    settings = SimpleNamespace(has=lambda service: service == "headlamp")
+    lab: Any = SimpleNamespace(settings=settings, kube=kube, embedded=True)
+    (found,) = access.logins(lab).values()
+    assert found["password"] == "a-token"
+    assert asked == [("create", "token", "jupyter", "--duration=12h")]
