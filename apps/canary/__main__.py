@@ -1,4 +1,7 @@
-"""`python -m canary once [--json]` flies once and reports, `topics` looks at Kafka's topics only; `serve` flies all the time."""
+"""`python -m canary once [--json]` flies once and reports, `topics` looks at Kafka's topics only; `serve` flies all the time.
+
+`load` sends many readings at a rate and prints what became of them as one JSON object.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from runtime.process import exit_code_of, log_to_stderr, stop_on_signals
 from runtime.settings import from_environment
 from runtime.status import Heartbeat, serving
 
+from canary import load
 from canary.flight import fly, look_at_topics
 from canary.logins import logins
 from canary.report import Report
@@ -24,6 +28,12 @@ def _tell(report: Report, *, as_json: bool) -> int:
         return 0
     sys.stdout.write("\n".join(report.lines()) + "\n")
     return 0 if report.ok else 1
+
+
+def _load(settings: CanarySettings, chosen: argparse.Namespace) -> int:
+    found = load.run(settings, logins(settings), chosen.rate, chosen.alert_rate, chosen.seconds)
+    sys.stdout.write(json.dumps(found) + "\n")
+    return 0
 
 
 def _serve(settings: CanarySettings) -> None:
@@ -40,8 +50,11 @@ def _serve(settings: CanarySettings) -> None:
 def main() -> int:
     """Run what the command line asks for."""
     options = argparse.ArgumentParser(prog="canary", description="Sends a reading through every hop.")
-    options.add_argument("mode", choices=("once", "topics", "serve"))
+    options.add_argument("mode", choices=("once", "topics", "serve", "load"))
     options.add_argument("--json", action="store_true", help="once, topics: print one JSON object, exit code 0 whatever it says")
+    options.add_argument("--rate", type=float, default=100.0, help="load: messages a second through each of the lanes to Kafka")
+    options.add_argument("--alert-rate", type=float, default=5.0, help="load: alerts a second")
+    options.add_argument("--seconds", type=float, default=30.0, help="load: how long")
     chosen = options.parse_args()
     settings = from_environment(CanarySettings)
     log_to_stderr(settings.log_level)
@@ -49,6 +62,8 @@ def main() -> int:
         return _tell(fly(settings, logins(settings)), as_json=chosen.json)
     if chosen.mode == "topics":
         return _tell(look_at_topics(settings), as_json=chosen.json)
+    if chosen.mode == "load":
+        return _load(settings, chosen)
     _serve(settings)
     return 0
 

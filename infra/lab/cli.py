@@ -14,6 +14,7 @@ import typer
 
 from infra.lab import bringup, fleet, views
 from infra.lab.access import authority_hint, board_hint, given_hint, logins
+from infra.lab.bench import bench as benchmark
 from infra.lab.console import console
 from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
@@ -129,6 +130,23 @@ def watch(
     lab = Lab(stack)
     lab.need_up()
     run_watch(lab, seconds)
+
+
+@app.command(epilog="Examples: ./lab bench  ·  ./lab bench --seconds 60 --json")
+def bench(
+    stack: StackName = LOCAL,
+    seconds: Annotated[float, typer.Option(help="How long messages are sent.")] = 30,
+    rate: Annotated[float, typer.Option(help="Messages a second through each way to Kafka.")] = 100,
+    alert_rate: Annotated[float, typer.Option(help="Alerts a second that start a process.")] = 5,
+    json_: AsJson = False,
+) -> None:
+    """Measure the running lab: time to Kafka by the bridge and by Node-RED, an alert's to its process; nothing is left."""
+    lab = Lab(stack)
+    with console.status(f"Messages run for {seconds:g} s"):
+        found = benchmark(lab, rate, alert_rate, seconds)
+    _print_json(found.as_json()) if json_ else views.show_bench(found)
+    if not found.ok:
+        raise typer.Exit(1)
 
 
 @app.command(epilog='Example: eval "$(./lab env)" && pulumi preview -s local && kubectl get pods')
