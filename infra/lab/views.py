@@ -53,11 +53,12 @@ def show_status(found: LabStatus) -> None:
             pid = "-" if part.pid is None else str(part.pid)
             parts.add_row(_mark(ok=part.pid is not None), part.name, pid, str(part.restarts), plain(part.last_exit))
         out.print(parts)
-    pods = Table("", "service", "pod", "restarts", "why", box=None, pad_edge=False)
+    pods = Table("", "service", "pod", "restarts", "memory", "limit", "why", box=None, pad_edge=False)
     for pod in found.pods:
-        pods.add_row(_mark(ok=pod.ready), pod.service, pod.name, str(pod.restarts), plain(pod.why or ""))
+        memory = ["-" if value is None else f"{value} MB" for value in (found.used_mb.get(pod.name), pod.limit_mb)]
+        pods.add_row(_mark(ok=pod.ready), pod.service, pod.name, str(pod.restarts), *memory, plain(pod.why or ""))
     for service in found.missing:
-        pods.add_row(_mark(ok=False), service, "-", "", "not there; run ./lab up")
+        pods.add_row(_mark(ok=False), service, "-", "", "-", "-", "not there; run ./lab up")
     out.print(pods)
     for said in found.left_out.values():
         out.print(plain(said), soft_wrap=True)
