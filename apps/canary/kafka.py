@@ -40,7 +40,7 @@ class KafkaWatch:
                 "bootstrap.servers": brokerlist,
                 "group.id": group,
                 "enable.auto.commit": False,
-                "fetch.wait.max.ms": 10,
+                "fetch.wait.max.ms": 50,
                 "log_level": 2,
             }
         )
