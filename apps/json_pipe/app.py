@@ -43,7 +43,7 @@ class JsonPipe:
         self._metrics = metrics
         self._heartbeat = heartbeat
         source = Source(settings.brokerlist, settings.group, (settings.topic,))
-        self._reader = Reader(source, heartbeat, metrics.waits)
+        self._reader = Reader(source, heartbeat, metrics.waits, metrics.renewals)
         self._transactions = Transactions(settings.brokerlist, f"{settings.group}-{settings.instance}")
 
     def run(self, stop: threading.Event) -> int:
