@@ -99,7 +99,7 @@ class AlertProcess:
                 return False
             if done:
                 self._metrics.used.inc()
-        if self._reader.insist(lambda: self._save(bad), stop) is None:
+        if self._reader.insist(lambda: self._dead_letters.save(bad), stop) is None:
             return False
         self._metrics.dead_lettered.inc(len(bad))
         return True
@@ -113,10 +113,6 @@ class AlertProcess:
             bad.append(BadRecord(record, str(refused)))
             return False
         log.info("%s: %s", found.key, "a process was started" if started else "has its process already")
-        return True
-
-    def _save(self, bad: Sequence[BadRecord]) -> bool:
-        self._dead_letters.save(bad)
         return True
 
     def ready(self) -> str | None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from confluent_kafka import Consumer, TopicPartition
-from runtime.consuming import ConsumerMetrics, tell
+from runtime.consuming import MALFORMED, ConsumerMetrics, tell
 from runtime.dead_letters import DeadLetters
 from runtime.lane import Lane
 from runtime.reader import Reader, Source
@@ -87,20 +87,18 @@ class CsvSink:
                 bad.append(BadRecord(record, str(broken)))
         offsets = {self._journaled(partition): offset for (_, partition), offset in next_offsets(records).items()}
 
-        def bury() -> bool:
-            self._dead_letters.save(bad)
-            return True
-
         def append() -> bool:
             self._table.append(rows, offsets)
             return True
 
         # one after the other: while the volume is full, what is buried must not be buried again at every try
-        if not (self._reader.insist(bury, stop) and self._reader.insist(append, stop)):
+        buried = self._reader.insist(lambda: self._dead_letters.save(bad), stop)
+        if buried is None or self._reader.insist(append, stop) is None:
             return False
+        skipped[MALFORMED] += len(bad) - buried
         self._metrics.read.inc(len(records))
         self._metrics.used.inc(len(rows))
-        self._metrics.dead_lettered.inc(len(bad))
+        self._metrics.dead_lettered.inc(buried)
         for kind, count in skipped.items():
             self._metrics.skipped.labels(kind).inc(count)
         return True

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from alert_process.begins import Begin, begins
@@ -21,7 +22,7 @@ class Place:
 
 
 @dataclass
-class Consumer:
+class Asked:
     """Stands for the client: a topic with the records 10 to 99."""
 
     group: Place
@@ -54,19 +55,20 @@ class Consumer:
 def test_effects_begin_at_the_groups_offset_or_with_the_first_young_alert(
     group: int, since: int, effects_from: int, *, new: bool
 ) -> None:
-    assert begins(Consumer(Place(group), Place(since)), [], 5) == [Begin("b", 0, 10, effects_from, new)]
+    consumer: Any = Asked(Place(group), Place(since))
+    assert begins(consumer, [], 5) == [Begin("b", 0, 10, effects_from, new)]
 
 
 @pytest.mark.parametrize(
     "consumer",
     [
-        Consumer(Place(NOBODY, KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS)), Place(70)),
-        Consumer(Place(NOBODY), Place(-1, KafkaError(KafkaError.LEADER_NOT_AVAILABLE))),
-        Consumer(Place(NOBODY), Place(70), marks=None),
-        Consumer(Place(40), Place(70), marks=None),
+        Asked(Place(NOBODY, KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS)), Place(70)),
+        Asked(Place(NOBODY), Place(-1, KafkaError(KafkaError.LEADER_NOT_AVAILABLE))),
+        Asked(Place(NOBODY), Place(70), marks=None),
+        Asked(Place(40), Place(70), marks=None),
     ],
     ids=["the group's offset", "the first young alert", "the records of a new group", "the records of a group"],
 )
-def test_what_kafka_does_not_tell_is_not_guessed(consumer: Consumer) -> None:
+def test_what_kafka_does_not_tell_is_not_guessed(consumer: Any) -> None:
     with pytest.raises(UnavailableError, match="does not tell where b/0 begins"):
         begins(consumer, [], 5)
