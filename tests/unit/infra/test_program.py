@@ -163,6 +163,22 @@ def test_devices_of_the_configuration_lie_over_those_of_the_scale() -> None:
     assert [values["env"][f"FLEET_{name}"] for name in ("CARS", "IOTKIT", "FANS")] == ["25", "5", "2"]
 
 
+@pytest.mark.parametrize(
+    ("services", "buries"),
+    [
+        (("core", "teaching"), {"timeseries", "iot-kafka-alert"}),
+        (("kafka", "mosquitto", "bridge", "iot-kafka-consumer", "iot-kafka-pipe"), {"iot-kafka-consumer"}),
+        (("kafka", "mosquitto", "bridge", "iot-kafka-pipe"), {"iot-kafka-pipe"}),
+    ],
+    ids=["all", "without timeseries", "pipe alone"],
+)
+def test_one_of_those_who_read_sensors_lines_buries_what_is_none(services: tuple[str, ...], buries: set[str]) -> None:
+    charts = run_program({"services": services}).charts()
+    readers = [name for name in ("timeseries", *wiring.MODULES) if name in charts and name != "process-worker"]
+    graves = {name: charts[name][1]["env"][f"{wiring.module_of(name).upper()}_DEAD_LETTER_TOPIC"] for name in readers}
+    assert {name for name, topic in graves.items() if topic} == buries
+
+
 def test_a_service_that_was_not_chosen_is_not_installed() -> None:
     recording = run_program({"services": ["mosquitto", "fleet"]})
     assert set(recording.of(CHART)) == {"mosquitto", "fleet"}
