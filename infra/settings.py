@@ -32,6 +32,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "iot-kafka-alert": ("kafka", "camunda"),
     "process-worker": ("kafka", "camunda"),
     "grafana": ("influxdb",),
+    "registry": ("jupyter",),  # it brings the namespace whose pods pull
+    "headlamp": ("jupyter",),  # it brings the account that people log in with
 }
 SETS: dict[str, tuple[str, ...]] = {
     "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
@@ -40,10 +42,16 @@ SETS: dict[str, tuple[str, ...]] = {
         *("iot-kafka-consumer", "iot-kafka-pipe", "iot-kafka-alert", "process-worker"),
     ),
     "observing": ("grafana",),
+    "lessons": ("registry", "headlamp"),
 }
 MOST_DEVICES = {"car": 15_000, "iotkit": 1_000, "fan": 1_000}  # as in apps/fleet/settings.py
 SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
-UPSTREAM = frozenset({"grafana"})  # run an image that only its publisher makes: left out where nobody brings it
+UPSTREAM = frozenset({"grafana", "headlamp"})  # run an image that only its publisher makes: left out where nobody brings it
+
+NOT_HERE = {  # what a reader of the lessons may ask for, and why there is none: docs/adr/0017
+    "knative": "its network layer can be had neither as a Go module nor without a registry of images",
+    "dashboard": "the Kubernetes dashboard was given up by its makers; its place has the service headlamp",
+}
 
 
 class SettingsError(ValueError):
@@ -90,6 +98,8 @@ class Settings(BaseModel):
         if not names:
             raise ValueError(f"it names no service; choose from {', '.join(known)}, or leave the key out for {known[0]}")
         for name in names:
+            if name in NOT_HERE:
+                raise ValueError(f"there is no '{name}' in this lab: {NOT_HERE[name]}; take it out")
             if name not in known:
                 raise ValueError(f"there is no service or set '{name}'; choose from {', '.join(known)}")
         return names

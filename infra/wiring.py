@@ -45,6 +45,8 @@ METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
 JUPYTER = Endpoint("jupyter", 8888, "http")
+REGISTRY = Endpoint("registry", 5000, "http")
+HEADLAMP = Endpoint("headlamp", 4466, "http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ EXPOSED = (
     ),
     ExposedPort("jupyter", JUPYTER.port, 32088, "loopback", "token", "notebooks, where old links lead"),
     ExposedPort("grafana", GRAFANA.port, 30300, "loopback", "user and password", "dashboards"),
+    # without TLS: podman, docker, kind's node and this port agree that `localhost` is spoken to in plain HTTP, and so need no
+    # authority to trust; what is sent never leaves the machine
+    ExposedPort("registry", REGISTRY.port, 30500, "loopback", "user and password", "students push images, the node pulls them"),
+    ExposedPort("headlamp", HEADLAMP.port, 30466, "loopback", "token of the exercises' account", "objects of the cluster"),
 )
 
 
@@ -78,6 +84,10 @@ PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 def node_port(service: str) -> int:
     """The port of `service` on the lab's address."""
     return next(port.node_port for port in EXPOSED if port.service == service)
+
+
+REGISTRY_NAME = f"localhost:{node_port('registry')}"  # how images are named where they are pushed and where pods ask for them
+PULLED_WITH = "registry"  # in the lessons' namespace: what a pod names under imagePullSecrets
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def logins(lab: Lab) -> dict[str, dict[str, str]]:
     entries: dict[str, dict[str, str]] = {}
     for login in accounts.LOGINS:
         if lab.settings.has(login.service):
-            password = lab.kube.secret(login.secret)[login.user]
+            password = lab.kube.secret(login.secret)[login.user] if login.secret else lab.kube.token(login.user)
             url = login.url if lab.embedded else INSIDE.get(login.service, login.url)
             entries[login.service] = {"url": url, "user": login.user, "password": password}
     if lab.settings.has("ingress"):

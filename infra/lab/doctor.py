@@ -215,6 +215,14 @@ def _grafana_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
     ]
 
 
+def _registry_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
+    login = logins(lab)["registry"]
+    return [
+        _check("registry from outside", probes.with_password(port, "/v2/", login["user"], login["password"]), wanted=True),
+        _check("registry from outside refuses anonymous", probes.with_password(port, "/v2/", "", ""), wanted=False),
+    ]
+
+
 def _camunda_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
     login = logins(lab)["camunda"]
     page = f"{urlsplit(wiring.CAMUNDA_REST).path}/engine"
@@ -257,6 +265,7 @@ FROM_OUTSIDE = (
     ("ingress", _ingress_from_outside),
     ("jupyter", _jupyter_from_outside),
     ("grafana", _grafana_from_outside),
+    ("registry", _registry_from_outside),
     ("camunda", _camunda_from_outside),
     ("node-red", _node_red_from_outside),
 )

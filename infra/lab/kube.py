@@ -13,6 +13,7 @@ from typing import Any
 from infra.lab.errors import LabError, last_line
 
 SERVICE_LABEL = "app.kubernetes.io/name"
+TOKEN_H = 12
 Object = dict[str, Any]
 _UNITS = {"": 1, "m": 0.001, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {f"{unit}i": 2 ** (10 * (power + 1)) for power, unit in enumerate("KMGT")}
@@ -83,6 +84,10 @@ class Kube:
         """A Secret's values, decoded."""
         data = self.get("secret", name).get("data") or {}
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def token(self, account: str) -> str:
+        """A token of a service account, good for a working day; nobody keeps it."""
+        return self.run("create", "token", account, f"--duration={TOKEN_H}h").strip()
 
     def page(self, service: str, port: int, name: str) -> str:
         """The page /`name` of a service's first ready pod, through the API server."""

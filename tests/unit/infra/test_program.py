@@ -57,6 +57,10 @@ def test_no_value_of_a_chart_is_unknown_or_secret() -> None:
         assert "generated-for-" not in text, name
 
 
+def _within_pull_secret(text: str) -> list[str]:
+    return [login["password"] for login in json.loads(text)["auths"].values()]
+
+
 def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
     recording = program()
     passwords = {generated(name, "value") for name in recording.of(PASSWORD)}
@@ -65,7 +69,8 @@ def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
     for secret in recording.of(SECRET).values():
         data = secret.inputs["stringData"]
         assert SECRET_MARK in data, f"{secret.name} is written into the state as plain text"
-        kept |= set(data["value"].values())
+        for text in data["value"].values():
+            kept |= set(_within_pull_secret(text)) if "dockerconfigjson" in secret.inputs.get("type", "") else {text}
     assert kept == passwords
     others = [asked for asked in recording.asked if asked.type not in {SECRET, PASSWORD, CERTIFICATE}]
     assert not [asked.name for asked in others if any(password in json.dumps(asked.inputs) for password in passwords)]
@@ -124,7 +129,7 @@ def test_every_component_comes_after_the_namespace_which_is_restricted() -> None
 def test_a_raised_rotation_restarts_whoever_reads_a_password() -> None:
     before, after = program().charts(), run_program({"rotation": 2}).charts()
     for name, (chart, values) in after.items():
-        if chart not in {"kafka", "ingress"}:  # the one has no login, the other reads a new certificate without a restart
+        if chart not in {"kafka", "ingress", "headlamp"}:  # no login of theirs, or a new certificate is read without a restart
             assert values["secretVersion"] != before[name][1]["secretVersion"], name
 
 
@@ -198,6 +203,16 @@ def test_grafana_reads_with_the_login_that_can_do_nothing_else() -> None:
     secrets = program().of(SECRET)
     assert list(secrets[values["influxdb"]["secret"]].inputs["stringData"]["value"]) == ["password"]
     assert list(secrets[values["existingSecret"]].inputs["stringData"]["value"]) == [values["admin"]]
+
+
+def test_pods_of_the_lessons_pull_with_the_login_that_people_push_with() -> None:
+    recording = program()
+    pull = recording.of(SECRET)[f"{wiring.LESSONS}-{wiring.PULLED_WITH}"]
+    assert pull.inputs["metadata"] == {"name": wiring.PULLED_WITH, "namespace": wiring.LESSONS}
+    ((host, login),) = json.loads(pull.inputs["stringData"]["value"][".dockerconfigjson"])["auths"].items()
+    assert host == wiring.REGISTRY_NAME
+    assert login["password"] in recording.of(SECRET)["registry-users"].inputs["stringData"]["value"].values()
+    assert "lessons" in _names(pull.dependencies)
 
 
 def test_what_grafana_encrypts_with_is_never_renewed() -> None:

@@ -1,6 +1,7 @@
 """The doctor: green only if every hop and service is, red with the cause and the next command."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -239,4 +240,19 @@ def test_camunda_and_node_red_are_asked_with_their_logins_and_without(
         "node-red from outside",
         "node-red from outside refuses anonymous",
     ]
+    assert {check.name.split()[0] for check in found.services if not check.ok} == red
+
+
+@pytest.mark.parametrize(("opens", "red"), [("secret", set()), (None, {"registry"})])
+def test_the_registry_is_asked_with_its_login_and_without(
+    monkeypatch: pytest.MonkeyPatch, opens: str | None, red: set[str]
+) -> None:
+    monkeypatch.setattr(doctor, "logins", lambda _: {"registry": {"user": "lab", "password": "secret"}})
+    monkeypatch.setattr(probes, "with_password", lambda *said: Answer(said[-1] == opens or not opens, f"{said[1]} answered 401"))
+    (ready,) = [pod for pod in pods() if pod.service == "kafka"]
+    chosen = lab(Kube([replace(ready, service="registry")], "{}"))
+    chosen.settings = SimpleNamespace(chosen={"registry"}, left_out=frozenset(), has=lambda _: False)
+    found = doctor.examine(chosen)
+    names = ["registry", "registry from outside", "registry from outside refuses anonymous"]
+    assert [check.name for check in found.services] == names
     assert {check.name.split()[0] for check in found.services if not check.ok} == red
