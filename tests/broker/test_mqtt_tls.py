@@ -56,10 +56,9 @@ class Server(Process):
         (folder / "mosquitto.conf").write_text(conf)
         (folder / "acl").write_text(config["acl"])
         self._passwords()
-        program = [tools.program("mosquitto"), "-c", folder / "mosquitto.conf"]
-        super().__init__(
-            "mosquitto", [SCRIPTS / "mosquitto-serve", folder / "tls.crt", *program], folder, {"LOOK_EVERY_S": "0.2"}
-        )
+        serve, broker = SCRIPTS / "mosquitto-serve", tools.program("mosquitto")
+        command = [serve, folder / "tls.crt", broker, "-c", folder / "mosquitto.conf"]
+        super().__init__("mosquitto", [str(word) for word in command], folder, {"LOOK_EVERY_S": "0.2"})
 
     def renew(self) -> str:
         """Lay a new certificate there in one swap, as kubelet does; returns its authority."""
