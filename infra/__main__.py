@@ -35,7 +35,8 @@ data = SharedData("data", inside).volume if settings.shares_data else None
 app = AppArgs(settings.image("apps"), settings.scale, settings.rotation)
 
 if settings.has("mosquitto"):
-    mosquitto = Mosquitto("mosquitto", MosquittoArgs(settings.image("mosquitto"), settings.scale, settings.rotation), inside)
+    broker = MosquittoArgs(settings.image("mosquitto"), settings.scale, settings.rotation, settings.mqtt_hosts)
+    mosquitto = Mosquitto("mosquitto", broker, inside)
 if settings.has("kafka"):
     kafka = Kafka("kafka", KafkaArgs(settings.image("kafka"), settings.scale), inside)
 if settings.has("influxdb"):
@@ -80,4 +81,5 @@ if settings.has("ingress"):
         *([canary.status] if settings.has("canary") else []),
         *([camunda.access("admin")] if settings.has("camunda") else []),
     ]
-    Ingress("ingress", IngressArgs(settings.image("ingress"), settings.scale, settings.rotation), behind, inside)
+    way_in = IngressArgs(settings.image("ingress"), settings.scale, settings.rotation, settings.hosts)
+    Ingress("ingress", way_in, behind, inside)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from infra.lab import bringup, fleet, views
-from infra.lab.access import authority_hint, board_hint, given_hint, logins
+from infra.lab.access import authority_hint, board_hint, given_hint, logins, with_authorities
 from infra.lab.bench import bench as benchmark
 from infra.lab.console import console
 from infra.lab.doctor import diagnose, settle
@@ -103,9 +103,9 @@ def access(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show addresses and generated logins."""
     lab = Lab(stack)
     lab.need_up()
-    entries = logins(lab)
+    entries = with_authorities(lab, logins(lab))
     _print_json(entries) if json_ else views.show_access(
-        entries, [board_hint(lab, entries), given_hint(lab), authority_hint(lab)]
+        entries, [board_hint(lab, entries), given_hint(lab), authority_hint(entries)]
     )
 
 

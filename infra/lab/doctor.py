@@ -165,10 +165,10 @@ def _notebook(lab: Lab) -> Hop:
 def _from_outside(lab: Lab, ready: set[str]) -> list[Check]:
     """What is open to the outside and ready, as a person's program or browser would use it."""
     found: list[Check] = []
-    for service, ask in FROM_OUTSIDE:
+    for service, inside, ask in FROM_OUTSIDE:
         if service in ready:
             try:
-                with outside_port(lab, service) as port:
+                with outside_port(lab, service, inside) as port:
                     found += ask(lab, port, ready)
             except LabError as failed:
                 found.append(Check(f"{service} from outside", ok=False, why=str(failed)))
@@ -181,6 +181,17 @@ def _mosquitto_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check
         ("mosquitto from outside", probes.mqtt_login(port, login["user"], login["password"]), True),
         ("mosquitto from outside refuses anonymous", probes.mqtt_login(port, None, None), False),
         ("mosquitto from outside refuses a wrong password", probes.mqtt_login(port, login["user"], "wrong"), False),
+    )
+    return [_check(name, said, wanted=wanted) for name, said, wanted in tries]
+
+
+def _mqtt_by_tls(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
+    """The same by TLS that the lab's own authority vouches for."""
+    login, authority = logins(lab)["mosquitto"], lab.kube.secret(wiring.MQTT_TLS)[wiring.CA_KEY]
+    tries = (
+        ("mosquitto by TLS", probes.mqtt_login(port, login["user"], login["password"], authority), True),
+        ("mosquitto by TLS refuses anonymous", probes.mqtt_login(port, None, None, authority), False),
+        ("mosquitto by TLS refuses TLS 1.1", probes.old_tls(port), False),
     )
     return [_check(name, said, wanted=wanted) for name, said, wanted in tries]
 
@@ -261,13 +272,14 @@ def _carrier(lab: Lab) -> Check:
 
 
 FROM_OUTSIDE = (
-    ("mosquitto", _mosquitto_from_outside),
-    ("ingress", _ingress_from_outside),
-    ("jupyter", _jupyter_from_outside),
-    ("grafana", _grafana_from_outside),
-    ("registry", _registry_from_outside),
-    ("camunda", _camunda_from_outside),
-    ("node-red", _node_red_from_outside),
+    ("mosquitto", None, _mosquitto_from_outside),
+    ("mosquitto", wiring.MOSQUITTO_TLS.port, _mqtt_by_tls),
+    ("ingress", None, _ingress_from_outside),
+    ("jupyter", None, _jupyter_from_outside),
+    ("grafana", None, _grafana_from_outside),
+    ("registry", None, _registry_from_outside),
+    ("camunda", None, _camunda_from_outside),
+    ("node-red", None, _node_red_from_outside),
 )
 
 

@@ -32,7 +32,7 @@ class Kube:
         return self._said
 
     def secret(self, name: str) -> dict[str, str]:
-        assert name == wiring.INGRESS_TLS
+        assert name in {wiring.INGRESS_TLS, wiring.MQTT_TLS}
         return {wiring.CA_KEY: "the authority"}
 
 
@@ -52,7 +52,8 @@ def _outside(monkeypatch: pytest.MonkeyPatch) -> None:
     login = {"user": "lab", "password": "secret"}
     monkeypatch.setattr(doctor, "logins", lambda _: {"mosquitto": login, "grafana": login})
     monkeypatch.setattr(probes, "with_password", lambda *said: Answer(said[-1] == "secret", f"{said[1]} answered 401"))
-    monkeypatch.setattr(probes, "mqtt_login", lambda _port, _user, password: Answer(password == "secret", "Not authorized"))
+    monkeypatch.setattr(probes, "mqtt_login", lambda *said: Answer(said[2] == "secret", "Not authorized"))
+    monkeypatch.setattr(probes, "old_tls", lambda _: Answer(accepted=False, reason="answered 1503020002"))
     monkeypatch.setattr(probes, "https", lambda *said: Answer(said[-1] == "the authority", "/readyz answered 503"))
     monkeypatch.setattr(probes, "plain_http", lambda *_: Answer(accepted=False, reason="/readyz answered 404"))
 
@@ -170,7 +171,32 @@ def test_a_broker_that_lets_anybody_in_is_red(monkeypatch: pytest.MonkeyPatch) -
     assert {check.name for check in found.services if not check.ok} == {
         "mosquitto from outside refuses anonymous",
         "mosquitto from outside refuses a wrong password",
+        "mosquitto by TLS refuses anonymous",
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "red", "why"),
+    [
+        ({"login": Answer(None, "the lab's authority does not vouch for it")}, "mosquitto by TLS", "does not vouch"),
+        ({"old": Answer(accepted=True, reason="it shook hands")}, "mosquitto by TLS refuses TLS 1.1", "it let us in"),
+        ({"old": Answer(None, "answered nothing")}, "mosquitto by TLS refuses TLS 1.1", "answered nothing"),
+    ],
+)
+def test_a_broker_without_tls_or_with_an_old_one_is_red(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, Answer], red: str, why: str
+) -> None:
+    def login(_port: int, _user: str | None, password: str | None, authority: str = "") -> Answer:
+        usual = Answer(password == "secret", "Not authorized")
+        return said.get("login", usual) if authority and password else usual
+
+    monkeypatch.setattr(probes, "mqtt_login", login)
+    if "old" in said:
+        monkeypatch.setattr(probes, "old_tls", lambda _: said["old"])
+    found = doctor.examine(lab(Kube(pods(), json.dumps({"hops": HOPS}))))
+    (check,) = [check for check in found.services if not check.ok]
+    assert check.name == red
+    assert why in (check.why or "")
 
 
 @pytest.mark.parametrize(
