@@ -30,12 +30,6 @@ def _tell(report: Report, *, as_json: bool) -> int:
     return 0 if report.ok else 1
 
 
-def _load(settings: CanarySettings, chosen: argparse.Namespace) -> int:
-    found = load.run(settings, logins(settings), chosen.rate, chosen.alert_rate, chosen.seconds)
-    sys.stdout.write(json.dumps(found) + "\n")
-    return 0
-
-
 def _serve(settings: CanarySettings) -> None:
     stop = stop_on_signals()
     heartbeat = Heartbeat(limit_s=120.0)  # a flight through a dead lab takes its time
@@ -52,9 +46,7 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="canary", description="Sends a reading through every hop.")
     options.add_argument("mode", choices=("once", "topics", "serve", "load"))
     options.add_argument("--json", action="store_true", help="once, topics: print one JSON object, exit code 0 whatever it says")
-    options.add_argument("--rate", type=float, default=100.0, help="load: messages a second through each of the lanes to Kafka")
-    options.add_argument("--alert-rate", type=float, default=5.0, help="load: alerts a second")
-    options.add_argument("--seconds", type=float, default=30.0, help="load: how long")
+    load.add_options(options)
     chosen = options.parse_args()
     settings = from_environment(CanarySettings)
     log_to_stderr(settings.log_level)
@@ -63,7 +55,8 @@ def main() -> int:
     if chosen.mode == "topics":
         return _tell(look_at_topics(settings), as_json=chosen.json)
     if chosen.mode == "load":
-        return _load(settings, chosen)
+        sys.stdout.write(json.dumps(load.run(settings, logins(settings), load.Rates.of(chosen))) + "\n")
+        return 0
     _serve(settings)
     return 0
 

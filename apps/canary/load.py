@@ -6,6 +6,7 @@ either figure: whatever else the machine does, it does to both.
 
 from __future__ import annotations
 
+import argparse
 import threading
 import time
 from collections import Counter
@@ -23,6 +24,27 @@ from canary.settings import CanarySettings
 
 LATE_S = 20.0  # after the last message: Camunda may have some to catch up with
 BRIDGE, NODE_RED, ALERT = "bridge", "node-red", "alert"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Messages a second through each way to Kafka, alerts a second, and for how long."""
+
+    readings_s: float
+    alerts_s: float
+    seconds: float
+
+    @classmethod
+    def of(cls, chosen: argparse.Namespace) -> Rates:
+        """As the command line says."""
+        return cls(chosen.rate, chosen.alert_rate, chosen.seconds)
+
+
+def add_options(options: argparse.ArgumentParser) -> None:
+    """The command line's part."""
+    options.add_argument("--rate", type=float, default=100.0, help="load: messages a second through each way to Kafka")
+    options.add_argument("--alert-rate", type=float, default=5.0, help="load: alerts a second")
+    options.add_argument("--seconds", type=float, default=30.0, help="load: how long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +98,11 @@ def quantile(ordered: list[float], share: float) -> float:
     return ordered[max(0, min(len(ordered) - 1, -int(-share * len(ordered) // 1) - 1))]
 
 
-def lanes(settings: CanarySettings, name: str, begun_s: float, rate_s: float, alert_rate_s: float) -> list[Lane]:
+def lanes(settings: CanarySettings, name: str, begun_s: float, rates: Rates) -> list[Lane]:
     """Those of this stack; a payload is told from all others by its time, or by its number."""
 
     def car(number: int) -> bytes:
-        return encode_json(reading(name, begun_s + number / rate_s))
+        return encode_json(reading(name, begun_s + number / rates.readings_s))
 
     def alert(number: int) -> bytes:
         return encode(Alert(f"{name}-{number}"))
@@ -88,9 +110,9 @@ def lanes(settings: CanarySettings, name: str, begun_s: float, rate_s: float, al
     device = settings.device
     board = f"{settings.board_mqtt_topic}/{device}/alert"
     known = [
-        (Lane(BRIDGE, rate_s, f"{settings.mqtt_topic}/{device}", car, device), True),
-        (Lane(NODE_RED, rate_s, f"{settings.flow_mqtt_topic}/{device}", car, "node-red"), NODE_RED in settings.hops),
-        (Lane(ALERT, alert_rate_s, board, alert, "alert_process", board), ALERT in settings.hops),
+        (Lane(BRIDGE, rates.readings_s, f"{settings.mqtt_topic}/{device}", car, device), True),
+        (Lane(NODE_RED, rates.readings_s, f"{settings.flow_mqtt_topic}/{device}", car, "node-red"), NODE_RED in settings.hops),
+        (Lane(ALERT, rates.alerts_s, board, alert, "alert_process", board), ALERT in settings.hops),
     ]
     return [lane for lane, there in known if there]
 
@@ -105,7 +127,7 @@ def schedule(lanes: list[Lane], seconds: float) -> Iterator[tuple[float, int, in
     return iter(sorted(due))
 
 
-def run(settings: CanarySettings, who: Logins, rate_s: float, alert_rate_s: float, seconds: float) -> dict[str, object]:
+def run(settings: CanarySettings, who: Logins, rates: Rates) -> dict[str, object]:
     """Send at these rates for so long and wait for the rest.
 
     Returns:
@@ -115,14 +137,14 @@ def run(settings: CanarySettings, who: Logins, rate_s: float, alert_rate_s: floa
         MqttError, WatchError: Mosquitto or Kafka cannot be asked.
     """
     name = new_name(settings.device)
-    tallies = [Tally(lane) for lane in lanes(settings, name, round(time.time(), 3), rate_s, alert_rate_s)]
+    tallies = [Tally(lane) for lane in lanes(settings, name, round(time.time(), 3), rates)]
     topics = [topic for topic in (settings.kafka_topic, settings.board_topic, settings.answer_topic) if topic]
     watch = KafkaWatch(settings.brokerlist, topics, settings.device)
     probe = MqttProbe(who.address, f"{name}-load", who.mqtt)
     try:
         watch.start(settings.hop_timeout_s)
         probe.connect(settings.hop_timeout_s)
-        _send_and_watch(probe, watch, tallies, seconds)
+        _send_and_watch(probe, watch, tallies, rates.seconds)
     finally:
         probe.close()
         watch.close()

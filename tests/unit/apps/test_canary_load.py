@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from canary.load import Lane, Tally, lanes, quantile, schedule
+from canary.load import Lane, Rates, Tally, lanes, quantile, schedule
 
 from infra import wiring
 from tests.unit.apps.test_canary_chain import settings
@@ -61,7 +61,7 @@ def test_quantiles_are_of_values_that_were_measured() -> None:
 
 
 def test_bridge_and_node_red_carry_the_same_payloads_and_no_two_are_alike() -> None:
-    known = {each.name: each for each in lanes(settings(), "lab-canary-01", 1_700_000_000.0, 100.0, 5.0)}
+    known = {each.name: each for each in lanes(settings(), "lab-canary-01", 1_700_000_000.0, Rates(100.0, 5.0, 5.0))}
     assert list(known) == ["bridge", "node-red", "alert"]
     sent = [known["bridge"].payload(each) for each in range(500)]
     assert sent == [known["node-red"].payload(each) for each in range(500)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra import wiring
-from infra.lab import doctor, probes
+from infra.lab import doctor, outside, probes
 from infra.lab.bundle.upstream import UPSTREAM
 from infra.lab.errors import LabError
 from infra.lab.kube import Pod
@@ -50,7 +50,7 @@ def pods(*, broken: str = "") -> list[Pod]:
 @pytest.fixture(autouse=True)
 def _outside(monkeypatch: pytest.MonkeyPatch) -> None:
     login = {"user": "lab", "password": "secret"}
-    monkeypatch.setattr(doctor, "logins", lambda _: {"mosquitto": login, "grafana": login})
+    monkeypatch.setattr(outside, "logins", lambda _: {"mosquitto": login, "grafana": login})
     monkeypatch.setattr(probes, "with_password", lambda *said: Answer(said[-1] == "secret", f"{said[1]} answered 401"))
     monkeypatch.setattr(probes, "mqtt_login", lambda *said: Answer(said[2] == "secret", "Not authorized"))
     monkeypatch.setattr(probes, "old_tls", lambda _: Answer(accepted=False, reason="answered 1503020002"))
@@ -114,7 +114,7 @@ def test_a_stack_without_a_canary_is_green_on_what_it_has_and_says_what_was_not_
 def test_a_kernel_is_started_where_the_lab_has_notebooks(
     monkeypatch: pytest.MonkeyPatch, said: str | LabError, ok: bool, why: str | None
 ) -> None:
-    monkeypatch.setattr(doctor, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
+    monkeypatch.setattr(outside, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
     monkeypatch.setattr(probes, "with_token", lambda _port, _path, token: Answer(token == "the token", "answered 403"))
     chosen = lab(Kube([pod for pod in pods() if pod.service == "jupyter"], said))
     chosen.settings = SimpleNamespace(chosen={"jupyter"}, left_out=frozenset(), has=lambda name: name == "jupyter")
@@ -130,7 +130,7 @@ def test_a_kernel_is_started_where_the_lab_has_notebooks(
 
 
 def test_a_notebook_server_that_lets_anybody_in_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
+    monkeypatch.setattr(outside, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
     monkeypatch.setattr(probes, "with_token", lambda *_: Answer(accepted=True, reason="answered 200"))
     chosen = lab(Kube([pod for pod in pods() if pod.service == "jupyter"], "{}"))
     chosen.settings = SimpleNamespace(chosen={"jupyter"}, left_out=frozenset(), has=lambda name: name == "jupyter")
@@ -248,7 +248,7 @@ def test_camunda_and_node_red_are_asked_with_their_logins_and_without(
     monkeypatch: pytest.MonkeyPatch, opens: str | None, red: set[str]
 ) -> None:
     login = {"user": "admin", "password": "secret"}
-    monkeypatch.setattr(doctor, "logins", lambda _: {"camunda": login, "node-red": login})
+    monkeypatch.setattr(outside, "logins", lambda _: {"camunda": login, "node-red": login})
     monkeypatch.setattr(probes, "with_password", lambda *said: Answer(said[-1] == opens or not opens, f"{said[1]} answered 401"))
     monkeypatch.setattr(probes, "with_token", lambda *_: Answer(accepted=not opens, reason="/settings answered 401"))
     monkeypatch.setattr(probes, "node_red_login", lambda *said: Answer(said[-1] == "secret", "/auth/token answered 401"))
@@ -273,7 +273,7 @@ def test_camunda_and_node_red_are_asked_with_their_logins_and_without(
 def test_the_registry_is_asked_with_its_login_and_without(
     monkeypatch: pytest.MonkeyPatch, opens: str | None, red: set[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "logins", lambda _: {"registry": {"user": "lab", "password": "secret"}})
+    monkeypatch.setattr(outside, "logins", lambda _: {"registry": {"user": "lab", "password": "secret"}})
     monkeypatch.setattr(probes, "with_password", lambda *said: Answer(said[-1] == opens or not opens, f"{said[1]} answered 401"))
     (ready,) = [pod for pod in pods() if pod.service == "kafka"]
     chosen = lab(Kube([replace(ready, service="registry")], "{}"))
