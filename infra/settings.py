@@ -51,7 +51,7 @@ HOST = re.compile(r"[a-z0-9]([a-z0-9.:-]{0,251}[a-z0-9])?")
 UPSTREAM = frozenset({"grafana", "headlamp"})  # run an image that only its publisher makes: left out where nobody brings it
 
 NOT_HERE = {  # what a reader of the lessons may ask for, and why there is none: docs/adr/0017
-    "knative": "its network layer can be had neither as a Go module nor without a registry of images",
+    "knative": "the package registries serve only a version that gets no fixes any more",
     "dashboard": "the Kubernetes dashboard was given up by its makers; its place has the service headlamp",
 }
 
