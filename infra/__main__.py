@@ -47,14 +47,13 @@ if settings.has("fleet"):
 if settings.has("bridge"):
     Bridge("bridge", app, settings.routes, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
 if settings.has("node-red"):
-    drawn = NodeRedArgs(
-        settings.image("node-red"), settings.scale, settings.rotation, settings.node_red_carries, settings.node_red_starts
-    )
+    carries, starts, shows = settings.node_red_carries, settings.node_red_starts, settings.dashboard
+    drawn = NodeRedArgs(settings.image("node-red"), settings.scale, settings.rotation, carries, starts, shows)
     NodeRed("node-red", drawn, reads=mosquitto.access("node-red"), writes=kafka.access, starts=worker, opts=inside)
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
 if settings.has("kafka"):
-    consumers(settings.chosen, app, kafka=kafka.access, data=data, camunda=worker, opts=inside)
+    consumers(settings.chosen, app, kafka=kafka.access, data=data, camunda=worker, shows=settings.dashboard, opts=inside)
 if settings.has("canary"):
     asks = {"mqtt": mosquitto.access("canary"), "kafka": kafka.access, "influxdb": influxdb.access("canary")}
     flown = CanaryArgs(app.image, app.scale, app.rotation, settings.canary_hops)

@@ -50,7 +50,8 @@ class NodeRed(Process):
         self.node, modules = runtime()
         shutil.copytree(IMAGE, program, ignore=shutil.ignore_patterns("node_modules"))
         (program / "node_modules").symlink_to(modules)
-        self._servers = (mosquitto, kafka, topics)
+        self.topics = topics
+        self._servers = (mosquitto, kafka)
         self.write_config(carries=carries)
         for name, text in {
             "camunda-worker/password": "worker-secret",
@@ -80,10 +81,11 @@ class NodeRed(Process):
 
         `camunda` is the URL of an engine whose processes an alert starts.
         """
-        mosquitto, kafka, topics = self._servers
+        mosquitto, kafka = self._servers
+        topics = self.topics
         reached = [Access(wiring.MOSQUITTO, (), "node-red", "mosquitto-node-red"), Access(wiring.KAFKA, ())]
         reached += [Access(wiring.CAMUNDA, (), "worker", "camunda-worker")] if camunda else []
-        values = node_red.values(node_red.NodeRedArgs("", S, carries=carries, starts=bool(camunda)), "", reached)
+        values = node_red.values(node_red.NodeRedArgs("", S, carries=carries, starts=bool(camunda), shows=wiring.DASHBOARD_URL), "", reached)
         text = json.dumps(values["flows"]).replace(wiring.CAMUNDA.url, camunda or wiring.CAMUNDA.url)
         for name, own in topics.items():
             text = text.replace(f'"{name}"', f'"{own}"')
