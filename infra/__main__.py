@@ -47,13 +47,13 @@ if settings.has("fleet"):
 if settings.has("bridge"):
     Bridge("bridge", app, settings.routes, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
 if settings.has("node-red"):
-    carries, starts, shows = settings.node_red_carries, settings.node_red_starts, settings.dashboard
+    carries, starts, shows = settings.node_red_carries, settings.node_red_starts, wiring.dashboard_url(settings.chosen)
     drawn = NodeRedArgs(settings.image("node-red"), settings.scale, settings.rotation, carries, starts, shows)
     NodeRed("node-red", drawn, reads=mosquitto.access("node-red"), writes=kafka.access, starts=worker, opts=inside)
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
 if settings.has("kafka"):
-    consumers(settings.chosen, app, kafka=kafka.access, data=data, camunda=worker, shows=settings.dashboard, opts=inside)
+    consumers(settings.chosen, app, kafka=kafka.access, data=data, camunda=worker, opts=inside)
 if settings.has("canary"):
     asks = {"mqtt": mosquitto.access("canary"), "kafka": kafka.access, "influxdb": influxdb.access("canary")}
     flown = CanaryArgs(app.image, app.scale, app.rotation, settings.canary_hops)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from infra.registries import RegistryAddress
 from infra.scales import SCALES, Scale
-from infra.wiring import CANARY_HOPS, DASHBOARD_URL, IOTKIT_ROUTE, ROUTES, Route
+from infra.wiring import CANARY_HOPS, IOTKIT_ROUTE, ROUTES, Route
 
 PROJECT = "iotlab"
 
@@ -190,11 +190,6 @@ class Settings(BaseModel):
     def node_red_starts(self) -> bool:
         """Whether Node-RED's flow starts a process for an alert: where there is Camunda, and no service that does the same."""
         return self.has("camunda") and not self.has("iot-kafka-alert")
-
-    @property
-    def dashboard(self) -> str:
-        """The address of a device's dashboard, empty where there is none."""
-        return DASHBOARD_URL if self.has("grafana") else ""
 
     @property
     def canary_hops(self) -> tuple[str, ...]:

@@ -97,15 +97,15 @@ def consumers(
     kafka: Access,
     data: Volume | None,
     camunda: Access | None,
-    shows: str,
     opts: pulumi.ResourceOptions,
 ) -> None:
-    """Those that a stack has chosen; whoever is chosen has what it needs, as the settings have checked; `shows` as in AlertProcess."""
+    """Those that a stack has chosen; whoever is chosen has what it needs, which the settings have checked."""
     if "iot-kafka-consumer" in chosen and data is not None:
         CsvSink("iot-kafka-consumer", args, reads=kafka, writes=data, opts=opts)
     if "iot-kafka-pipe" in chosen:
         JsonPipe("iot-kafka-pipe", args, kafka=kafka, opts=opts)
     if "iot-kafka-alert" in chosen and camunda is not None:
+        shows = wiring.dashboard_url(chosen)
         AlertProcess("iot-kafka-alert", args, reads=kafka, starts=camunda, shows=shows, opts=opts)
     if "process-worker" in chosen and camunda is not None:
         ProcessWorker("process-worker", args, serves=camunda, writes=kafka, opts=opts)

@@ -85,7 +85,8 @@ class NodeRed(Process):
         topics = self.topics
         reached = [Access(wiring.MOSQUITTO, (), "node-red", "mosquitto-node-red"), Access(wiring.KAFKA, ())]
         reached += [Access(wiring.CAMUNDA, (), "worker", "camunda-worker")] if camunda else []
-        values = node_red.values(node_red.NodeRedArgs("", S, carries=carries, starts=bool(camunda), shows=wiring.DASHBOARD_URL), "", reached)
+        args = node_red.NodeRedArgs("", S, carries=carries, starts=bool(camunda), shows=wiring.DASHBOARD_URL)
+        values = node_red.values(args, "", reached)
         text = json.dumps(values["flows"]).replace(wiring.CAMUNDA.url, camunda or wiring.CAMUNDA.url)
         for name, own in topics.items():
             text = text.replace(f'"{name}"', f'"{own}"')
@@ -170,8 +171,10 @@ class NodeRed(Process):
         assert status in {200, 204}, said
 
     def report(self) -> Any:
-        """What provisioning said of changed flows."""
-        return json.loads((self.data / "provisioning.json").read_text())
+        """What `./lab up` and `./lab node-red status` ask for."""
+        done = self.provision("--report")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
 
 
 @contextmanager
