@@ -50,9 +50,8 @@ if settings.has("fleet"):
 if settings.has("bridge"):
     Bridge("bridge", app, settings.routes, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
 if settings.has("node-red"):
-    drawn = NodeRedArgs(
-        settings.image("node-red"), settings.scale, settings.rotation, settings.node_red_carries, settings.node_red_starts
-    )
+    carries, starts, shows = settings.node_red_carries, settings.node_red_starts, wiring.dashboard_url(settings.chosen)
+    drawn = NodeRedArgs(settings.image("node-red"), settings.scale, settings.rotation, carries, starts, shows)
     NodeRed("node-red", drawn, reads=mosquitto.access("node-red"), writes=kafka.access, starts=worker, opts=inside)
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)

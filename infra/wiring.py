@@ -6,6 +6,7 @@ one out (tests/repository checks it). The names are a contract with existing dev
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -265,3 +266,8 @@ def reached_by(app: str) -> list[Endpoint]:
 
 
 INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"
+
+
+def dashboard_url(chosen: Collection[str]) -> str:
+    """The address of a device's dashboard, a format with {device}; empty where `chosen` has no Grafana."""
+    return DASHBOARD_URL if "grafana" in chosen else ""

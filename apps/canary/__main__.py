@@ -1,7 +1,4 @@
-"""`python -m canary once [--json]` flies once and reports, `topics` looks at Kafka's topics only; `serve` flies all the time.
-
-`load` sends many readings at a rate and prints what became of them as one JSON object.
-"""
+"""`python -m canary once [--json]` flies once, `topics` looks at Kafka's topics, `serve` flies all the time, `load` measures."""
 
 from __future__ import annotations
 
@@ -34,9 +31,7 @@ def _serve(settings: CanarySettings) -> None:
     stop = stop_on_signals()
     heartbeat = Heartbeat(limit_s=120.0)  # a flight through a dead lab takes its time
     who = logins(settings)
-    logging.getLogger("canary").info(
-        "canary %s: %s -> %s -> %s", settings.device, settings.mqtt_uri, settings.brokerlist, settings.influx_url
-    )
+    logging.getLogger("canary").info("canary %s: %s -> %s", settings.device, settings.mqtt_uri, settings.brokerlist)
     with serving(settings.metrics_port, heartbeat.check, lambda: None):
         serve(settings, who, Metrics(), heartbeat, stop)
 
@@ -50,14 +45,14 @@ def main() -> int:
     chosen = options.parse_args()
     settings = from_environment(CanarySettings)
     log_to_stderr(settings.log_level)
-    if chosen.mode == "once":
-        return _tell(fly(settings, logins(settings)), as_json=chosen.json)
-    if chosen.mode == "topics":
-        return _tell(look_at_topics(settings), as_json=chosen.json)
-    if chosen.mode == "load":
-        sys.stdout.write(json.dumps(load.run(settings, logins(settings), load.Rates.of(chosen))) + "\n")
-        return 0
-    _serve(settings)
+    match chosen.mode:
+        case "once" | "topics" as mode:
+            report = look_at_topics(settings) if mode == "topics" else fly(settings, logins(settings))
+            return _tell(report, as_json=chosen.json)
+        case "load":
+            sys.stdout.write(json.dumps(load.run(settings, logins(settings), load.Rates.of(chosen))) + "\n")
+        case _:
+            _serve(settings)
     return 0
 
 

@@ -18,10 +18,10 @@ from infra.lab.bench import bench as benchmark
 from infra.lab.console import console
 from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
-from infra.lab.kept import kept_notebooks, told
+from infra.lab.kept import kept
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
-from infra.lab.node_red import changed, node_red_app
+from infra.lab.node_red import node_red_app
 from infra.lab.packing import export_bundle, take_bundle, write_images
 from infra.lab.render import rendered, write
 from infra.lab.stack import FOREIGN, config_of
@@ -58,11 +58,9 @@ def up(
     with lab.steps.step("Doctor"):
         diagnosis = settle(lab)
     views.show_diagnosis(diagnosis)
-    for sentence in changed(lab) if diagnosis.ok else ():
-        console.print(sentence, markup=False, soft_wrap=True)
     if not diagnosis.ok:
         raise LabError("the lab is up but not healthy; the red lines above say what to run next.")
-    for line in told(kept_notebooks(lab)):
+    for line in kept(lab):
         console.print(views.plain(line), soft_wrap=True)
     console.print("The lab is up. Look at it: ./lab watch   Logins: ./lab access   Stop it: ./lab down", soft_wrap=True)
 

@@ -12,7 +12,7 @@ from infra.lab import probes
 from infra.lab.access import logins
 from infra.lab.errors import LabError
 from infra.lab.forwarding import outside_port
-from infra.lab.node_red import IN_POD
+from infra.lab.kept import IN_NODE_RED
 from infra.services.flows import why_not_carrying
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _carrier(lab: Lab) -> Check:
     """Whether the flow that brings boards' messages to Kafka is still one: a person may have switched it off."""
     name = "node-red carries boards' messages"
     try:
-        flows = json.loads(lab.kube.run(*IN_POD, "cat", FLOWS))
+        flows = json.loads(lab.kube.run(*IN_NODE_RED, "cat", FLOWS))
     except (LabError, ValueError) as failed:
         return Check(name, ok=False, why=f"its flows could not be read ({failed}); look at ./lab logs node-red")
     off = why_not_carrying(flows)

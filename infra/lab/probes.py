@@ -15,6 +15,9 @@ import paho.mqtt.client as mqtt
 import urllib3
 from paho.mqtt.enums import CallbackAPIVersion
 
+from infra.lab.editor import RefusedError, session
+from infra.lab.errors import LabError
+
 ANSWER_WITHIN_S = 20.0
 LOOPBACK = "127.0.0.1"
 TLS_1_1 = b"\3\2"
@@ -116,22 +119,14 @@ def with_password(port: int, path: str, user: str, password: str) -> Answer:
 
 def node_red_login(port: int, user: str, password: str) -> Answer:
     """Get a session of Node-RED's editor on loopback, ask for a page with it, and end it again."""
-    url = f"http://{LOOPBACK}:{port}/auth"
-    fields = {"client_id": "node-red-admin", "grant_type": "password", "scope": "*", "username": user, "password": password}
-    pool = urllib3.PoolManager(retries=False, timeout=ANSWER_WITHIN_S)
     try:
-        said = pool.request("POST", f"{url}/token", fields=fields, encode_multipart=False)
-        if said.status != HTTPStatus.OK:
-            return Answer(accepted=False, reason=f"/auth/token answered {said.status}")
-        token = said.json()["access_token"]
-        bearer = {"Authorization": f"Bearer {token}"}
-        page = pool.request("GET", f"http://{LOOPBACK}:{port}/settings", headers=bearer).status
-        pool.request("POST", f"{url}/revoke", json={"token": token}, headers=bearer)
-    except urllib3.exceptions.HTTPError as failed:
-        return Answer(None, f"no connection to {LOOPBACK}:{port}: {failed}")
-    except (ValueError, KeyError, TypeError) as strange:
-        return Answer(accepted=False, reason=f"/auth/token answered no token: {strange!r}")
-    return Answer(page == HTTPStatus.OK, f"/settings answered {page}")
+        with session(port, user, password) as editor:
+            editor.ask("GET", "/settings")
+    except RefusedError as refused:
+        return Answer(accepted=False, reason=str(refused))
+    except LabError as away:
+        return Answer(None, str(away))
+    return Answer(accepted=True, reason="/settings answered 200")
 
 
 def _page(connection: http.client.HTTPConnection, path: str, headers: dict[str, str] | None = None) -> Answer:

@@ -112,7 +112,7 @@ def consumers(
     if (name := "iot-kafka-pipe") in chosen:
         JsonPipe(name, args, kafka=kafka, buries=buries == name, opts=opts)
     if "iot-kafka-alert" in chosen and camunda is not None:
-        shows = wiring.DASHBOARD_URL if "grafana" in chosen else ""
+        shows = wiring.dashboard_url(chosen)
         AlertProcess("iot-kafka-alert", args, reads=kafka, starts=camunda, shows=shows, opts=opts)
     if "process-worker" in chosen and camunda is not None:
         ProcessWorker("process-worker", args, serves=camunda, writes=kafka, opts=opts)
