@@ -35,7 +35,8 @@ data = SharedData("data", inside).volume if settings.shares_data else None
 app = AppArgs(settings.image("apps"), settings.scale, settings.rotation)
 
 if settings.has("mosquitto"):
-    mosquitto = Mosquitto("mosquitto", MosquittoArgs(settings.image("mosquitto"), settings.scale, settings.rotation), inside)
+    broker = MosquittoArgs(settings.image("mosquitto"), settings.scale, settings.rotation, settings.mqtt_hosts)
+    mosquitto = Mosquitto("mosquitto", broker, inside)
 if settings.has("kafka"):
     kafka = Kafka("kafka", KafkaArgs(settings.image("kafka"), settings.scale), inside)
 if settings.has("influxdb"):
@@ -49,9 +50,8 @@ if settings.has("fleet"):
 if settings.has("bridge"):
     Bridge("bridge", app, settings.routes, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
 if settings.has("node-red"):
-    drawn = NodeRedArgs(
-        settings.image("node-red"), settings.scale, settings.rotation, settings.node_red_carries, settings.node_red_starts
-    )
+    carries, starts, shows = settings.node_red_carries, settings.node_red_starts, wiring.dashboard_url(settings.chosen)
+    drawn = NodeRedArgs(settings.image("node-red"), settings.scale, settings.rotation, carries, starts, shows)
     NodeRed("node-red", drawn, reads=mosquitto.access("node-red"), writes=kafka.access, starts=worker, opts=inside)
 if settings.has("timeseries"):
     Timeseries("timeseries", app, reads=kafka.access, writes=influxdb.access("timeseries"), opts=inside)
@@ -80,4 +80,5 @@ if settings.has("ingress"):
         *([canary.status] if settings.has("canary") else []),
         *([camunda.access("admin")] if settings.has("camunda") else []),
     ]
-    Ingress("ingress", IngressArgs(settings.image("ingress"), settings.scale, settings.rotation), behind, inside)
+    way_in = IngressArgs(settings.image("ingress"), settings.scale, settings.rotation, settings.hosts)
+    Ingress("ingress", way_in, behind, inside)

@@ -6,6 +6,7 @@ one out (tests/repository checks it). The names are a contract with existing dev
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +35,7 @@ class Endpoint:
 
 
 MOSQUITTO = Endpoint("mosquitto", 1883)
+MOSQUITTO_TLS = Endpoint("mosquitto", 8883, "mqtts")
 KAFKA = Endpoint("kafka", 9092)
 KAFKA_CONTROLLER = Endpoint("kafka", 9093)
 INFLUXDB = Endpoint("influxdb", 8086, "http")
@@ -63,6 +65,7 @@ class ExposedPort:
 
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
+    ExposedPort("mosquitto", MOSQUITTO_TLS.port, 31884, "device", "as above, by TLS", "the same for whoever shares the network"),
     ExposedPort("camunda", CAMUNDA.port, 30880, "loopback", "generated login, REST too", "tasklist, cockpit and REST"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
     ExposedPort(
@@ -81,9 +84,9 @@ EXPOSED = (
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
-def node_port(service: str) -> int:
-    """The port of `service` on the lab's address."""
-    return next(port.node_port for port in EXPOSED if port.service == service)
+def node_port(service: str, port: int | None = None) -> int:
+    """The port of `service` on the lab's address; of its first one if `port` names none."""
+    return next(exposed.node_port for exposed in EXPOSED if exposed.service == service and port in {None, exposed.port})
 
 
 REGISTRY_NAME = f"localhost:{node_port('registry')}"  # how images are named where they are pushed and where pods ask for them
@@ -107,7 +110,12 @@ WEB_PATHS = (
 )
 INGRESS_HOSTS = ("localhost", "iotlab.localhost", "127.0.0.1")  # what the lab's certificate vouches for
 INGRESS_TLS = "ingress-tls"
-CA_KEY = "ca.crt"  # in that Secret: the authority that a browser has to trust
+MQTT_HOSTS = (  # the same for Mosquitto: in the cluster, and on this machine
+    *(f"{MOSQUITTO.host}{domain}" for domain in ("", f".{NAMESPACE}", f".{NAMESPACE}.svc", f".{NAMESPACE}.svc.cluster.local")),
+    *("localhost", "127.0.0.1"),
+)
+MQTT_TLS = "mosquitto-tls"
+CA_KEY = "ca.crt"  # in those Secrets: the authority that a client has to trust
 API_PORTS = (443, 6443, 16443)  # of the Kubernetes API: its service's, its own, microk8s'
 
 
@@ -258,3 +266,8 @@ def reached_by(app: str) -> list[Endpoint]:
 
 
 INGRESS_URL = f"https://{INGRESS_HOSTS[0]}:{node_port('ingress')}"
+
+
+def dashboard_url(chosen: Collection[str]) -> str:
+    """The address of a device's dashboard, a format with {device}; empty where `chosen` has no Grafana."""
+    return DASHBOARD_URL if "grafana" in chosen else ""

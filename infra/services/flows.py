@@ -19,6 +19,8 @@ Node = Mapping[str, Any]
 EDGE = wiring.NODE_RED.host  # in the records' headers, and the client id of the MQTT session
 CARRIER = "iotlab-iotkit-kafka"  # the node that writes to Kafka what boards publish
 BROKER, CLUSTER = "iotlab-mosquitto", "iotlab-kafka"  # the nodes that say where Mosquitto and Kafka are
+FUNCTIONS = ("readings", "incident", "again", "settled")  # of the alert flow, each in a file of its own
+AT_WORK_MS = 250_000  # a try asks and starts, and Node-RED gives up each request after 120 s; later it was lost by a deploy
 KAFKA_TYPES = frozenset({"Kafka Producer", "Kafka Consumer", "Kafka Consumer Group", "kafka", "kafka in"})
 
 
@@ -26,10 +28,11 @@ class FlowError(ValueError):
     """A flow that cannot work; the message names flow and node, and says what to do."""
 
 
-def flows(*, carries: bool, starts: bool) -> list[dict[str, Any]]:
+def flows(*, carries: bool, starts: bool, shows: str = "") -> list[dict[str, Any]]:
     """The provisioned flows.
 
-    `carries` says whether Node-RED is the one that carries iotkit/# to Kafka, `starts` whether its flow starts processes.
+    `carries` says whether Node-RED is the one that carries iotkit/# to Kafka, `starts` whether its flow starts processes;
+    `shows` is the address of a device's dashboard, empty where there is none.
     """
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     templates = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, autoescape=jinja2.select_autoescape())
@@ -45,9 +48,11 @@ def flows(*, carries: bool, starts: bool) -> list[dict[str, Any]]:
         "answers": wiring.CANARY_DONE.name,
         "rest": wiring.CAMUNDA_REST,
         "process": wiring.MAINTENANCE_PROCESS,
+        "dashboard": shows,
+        "at_work_ms": AT_WORK_MS,
     }
-    incident = templates.get_template("node_red_incident.js").render(names)
-    text = templates.get_template("node_red_flows.json.j2").render(names, incident=incident, carries=carries, starts=starts)
+    code = {name: templates.get_template(f"node_red_{name}.js").render(names) for name in FUNCTIONS}
+    text = templates.get_template("node_red_flows.json.j2").render(names, code=code, carries=carries, starts=starts)
     made: list[dict[str, Any]] = json.loads(text)
     refuse_unknown_topics(made, [topic.name for topic in wiring.TOPICS])
     return made

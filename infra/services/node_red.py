@@ -27,13 +27,14 @@ HEAP_SHARE = 0.5  # of the memory limit; code, buffers and the rest of Node take
 
 @dataclass(frozen=True, slots=True)
 class NodeRedArgs:
-    """What can differ: the image's reference, the size, the counter, whether it carries iotkit/# and starts processes."""
+    """What can differ: image, size, counter, whether it carries iotkit/# and starts processes, a dashboard's address."""
 
     image: str
     scale: Scale
     rotation: int = 1
     carries: bool = False
     starts: bool = False
+    shows: str = ""
 
 
 def logins(reached: Sequence[Access]) -> list[dict[str, str]]:
@@ -61,7 +62,7 @@ def values(args: NodeRedArgs, secret: str, reached: Sequence[Access]) -> dict[st
         "keySecret": KEY,
         "secretVersion": str(args.rotation),
         "admin": accounts.NODE_RED_ADMIN,
-        "flows": flows.flows(carries=args.carries, starts=args.starts),
+        "flows": flows.flows(carries=args.carries, starts=args.starts, shows=args.shows),
         "carrier": {"node": flows.CARRIER, "enabled": args.carries},
         "kafka": wiring.KAFKA.address,
         "topics": [topic.name for topic in wiring.TOPICS],

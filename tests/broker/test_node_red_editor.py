@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from base64 import b64encode
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from infra import wiring
 from infra.lab import flow_import, probes
-from infra.lab.node_red import Editor
+from infra.lab.editor import session
 from infra.lab.paths import ROOT
 from infra.services.flows import CARRIER
 from tests.support.boards import connect
@@ -21,6 +22,7 @@ from tests.support.brokers import Kafka, Mosquitto
 from tests.support.load import contents
 from tests.support.node_red import ADMIN_PASSWORD, Node, NodeRed, running, topics_of_a_test
 from tests.support.processes import wait_until
+from tests.support.readings import Boards
 
 WINDOW_S = 600  # of infra/services/node_red_incident.js
 
@@ -45,9 +47,12 @@ def test_what_people_changed_survives_a_restart_and_is_reported(mosquitto: Mosqu
     assert now["mine"]["label"] == "my own"
     assert "d" not in now[CARRIER], "who carries is the configuration's to say, in a changed tab as well"
     assert kept["label"] == "tab 'IoTKit to Kafka'"
-    assert "debug 'readings' has another complete" in kept["changes"]
+    readable = ["debug 'readings' differs:", "  complete: 'payload' -> 'true'"]
+    at = kept["changes"].index(readable[0])
+    assert kept["changes"][at : at + 2] == readable
     done = flows.provision()
-    assert "tab 'IoTKit to Kafka' is kept as people changed it: debug 'readings' has another complete" in done.stdout
+    assert "provision: tab 'IoTKit to Kafka' is kept as people changed it\n" in done.stdout
+    assert "provision:   complete: 'payload' -> 'true'\n" in done.stdout
     flows.provision("--reset")
     assert flows.report()["kept"] == []
 
@@ -92,15 +97,6 @@ def test_nobody_comes_in_without_the_login(mosquitto: Mosquitto, kafka: Kafka, t
         assert flows.ask("GET", "/flows")[0] == 200
 
 
-def test_a_flow_with_an_unknown_topic_is_not_provisioned(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
-    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics_of_a_test(kafka))
-    flows.write_config(change={CARRIER: {"topic": "sensors"}})
-    done = flows.provision()
-    assert done.returncode == 1
-    assert "flow 'IoTKit to Kafka', node 'to Kafka': there is no Kafka topic 'sensors'; topics are sensor-data" in done.stdout
-    assert not (flows.data / "flows.json").exists()
-
-
 def test_an_old_flow_is_imported_and_runs(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
     topics = topics_of_a_test(kafka)
     own = topics[wiring.BROKER_MESSAGE.name]
@@ -114,9 +110,9 @@ def test_an_old_flow_is_imported_and_runs(mosquitto: Mosquitto, kafka: Kafka, tm
     ]
     text = json.dumps([*old, *more]).replace(f'"{wiring.BROKER_MESSAGE.name}"', f'"{own}"')
     with running(flows):
-        editor = Editor(flows.port, "admin", ADMIN_PASSWORD)
         camunda = flow_import.Camunda(wiring.CAMUNDA.url, "worker", "worker-secret")
-        editor.add(flow_import.fit(json.loads(text), "old", types=editor.types(), camunda=camunda, topics=[own]).nodes)
+        with session(flows.port, "admin", ADMIN_PASSWORD) as editor:
+            editor.add(flow_import.fit(json.loads(text), "old", types=editor.types(), camunda=camunda, topics=[own]).nodes)
         time.sleep(2.0)
         board = connect(mosquitto)
         board.publish("iotkit/sensor", b"0xBC,26.00,51.4,middle", 1).wait_for_publish(5.0)
@@ -130,6 +126,30 @@ def test_an_old_flow_is_imported_and_runs(mosquitto: Mosquitto, kafka: Kafka, tm
         board.loop_stop()
     ((key, _, headers),) = contents(kafka, own)[:1]
     assert (key, headers["topic"]) == ("iotkit/sensor", "iotkit/sensor"), "although the flow's change node overwrote msg.topic"
+
+
+def _printed(flows: NodeRed, text: str) -> bool:
+    return text in flows.log.read_text()
+
+
+def test_a_reader_of_the_old_palette_begins_where_it_says(mosquitto: Mosquitto, kafka: Kafka, tmp_path: Path) -> None:
+    topics = topics_of_a_test(kafka)
+    own = topics[wiring.BROKER_MESSAGE.name]
+    flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)
+    Boards(kafka, own).publish([("iotkit/sensor", b"before")])
+    added: list[Node] = []
+    for begin in ("earliest", "latest"):
+        reader = {"id": begin, "type": "kafka in", "topics": own, "groupId": f"{begin}-{own}", "fromOffset": begin}
+        shown = {"id": f"said-{begin}", "type": "debug", "active": True, "console": True, "complete": "payload", "wires": []}
+        added += [{"z": "iotlab-iotkit", "wires": [[f"said-{begin}"]]} | reader, {"z": "iotlab-iotkit"} | shown]
+    with running(flows):
+        flows.deploy([*flows.flows(), *added])
+        wait_until("the oldest is read", partial(_printed, flows, "[debug:said-earliest] before"))
+        time.sleep(3.0)
+        Boards(kafka, own).publish([("iotkit/sensor", b"after")])
+        for begin in ("earliest", "latest"):
+            wait_until("the new one is read", partial(_printed, flows, f"[debug:said-{begin}] after"))
+        assert not _printed(flows, "[debug:said-latest] before")
 
 
 def test_the_doctors_login_is_let_in_leaves_no_session_and_nobody_else_gets_in(

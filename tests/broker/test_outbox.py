@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -79,3 +80,41 @@ def test_a_full_outbox_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
     assert 90 < count < 105
     assert text == f"the outbox holds {count} messages, 1 MB, and takes no more until Kafka answers"
     assert _run(tmp_path, "const box = open(); say(take(box, 1000).length)") == count
+
+
+KAFKA = """
+export class Producer {
+  async metadata () {
+    await new Promise(resolve => setTimeout(resolve, 300))
+    return { topics: new Map([['a', { partitionsCount: 1 }]]) }
+  }
+  async send () {}
+  async close () {}
+}
+"""  # as much of the client as the courier asks; its answers take 0.3 s
+CARRY = """
+const { Outbox } = require('./lib/outbox.js')
+const { Courier } = require('./lib/courier.js')
+const outbox = new Outbox('box', 2 ** 20)
+const courier = new Courier({ brokers: [], outbox, deadLetterTopic: '', onState () {}, onRefused () {} })
+setTimeout(() => courier.put({ topic: 'a', key: null, value: '', headers: {} }), 150)
+const began = Date.now()
+const look = setInterval(() => {
+  if (!courier.delivered) return
+  clearInterval(look)
+  console.log(Date.now() - began)
+  courier.close().then(() => process.exit())
+}, 10)
+"""
+
+
+def test_what_is_taken_while_the_courier_asks_for_kafka_is_carried_at_once(tmp_path: Path) -> None:
+    client = tmp_path / "node_modules/@platformatic/kafka"
+    client.mkdir(parents=True)
+    (client / "package.json").write_text('{"type": "module", "exports": "./index.js"}')
+    (client / "index.js").write_text(KAFKA)
+    (tmp_path / "carry.js").write_text(CARRY)
+    shutil.copytree(IMAGE / "nodes/lib", tmp_path / "lib")
+    node, _ = runtime()
+    done = subprocess.run([node, "carry.js"], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True)
+    assert int(done.stdout) < 3000, "it waited for its next look, 5 s later"

@@ -28,6 +28,7 @@ EVERYTHING: dict[str, Object] = {
         "tlsSecret": "mosquitto-tls",
         "external": {"enabled": True, "nodePort": 30001, "tlsNodePort": 30002, "sources": ["192.168.7.0/24"]},
         "clients": ["bridge", "fleet"],
+        "tlsClients": ["jupyter"],
         "storageClass": "fast",
     },
     "kafka": {

@@ -50,7 +50,8 @@ class NodeRed(Process):
         self.node, modules = runtime()
         shutil.copytree(IMAGE, program, ignore=shutil.ignore_patterns("node_modules"))
         (program / "node_modules").symlink_to(modules)
-        self._servers = (mosquitto, kafka, topics)
+        self.topics = topics
+        self._servers = (mosquitto, kafka)
         self.write_config(carries=carries)
         for name, text in {
             "camunda-worker/password": "worker-secret",
@@ -80,10 +81,12 @@ class NodeRed(Process):
 
         `camunda` is the URL of an engine whose processes an alert starts.
         """
-        mosquitto, kafka, topics = self._servers
+        mosquitto, kafka = self._servers
+        topics = self.topics
         reached = [Access(wiring.MOSQUITTO, (), "node-red", "mosquitto-node-red"), Access(wiring.KAFKA, ())]
         reached += [Access(wiring.CAMUNDA, (), "worker", "camunda-worker")] if camunda else []
-        values = node_red.values(node_red.NodeRedArgs("", S, carries=carries, starts=bool(camunda)), "", reached)
+        args = node_red.NodeRedArgs("", S, carries=carries, starts=bool(camunda), shows=wiring.DASHBOARD_URL)
+        values = node_red.values(args, "", reached)
         text = json.dumps(values["flows"]).replace(wiring.CAMUNDA.url, camunda or wiring.CAMUNDA.url)
         for name, own in topics.items():
             text = text.replace(f'"{name}"', f'"{own}"')
@@ -168,8 +171,10 @@ class NodeRed(Process):
         assert status in {200, 204}, said
 
     def report(self) -> Any:
-        """What provisioning said of changed flows."""
-        return json.loads((self.data / "provisioning.json").read_text())
+        """What `./lab up` and `./lab node-red status` ask for."""
+        done = self.provision("--report")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
 
 
 @contextmanager

@@ -1,47 +1,34 @@
 'use strict'
-// Brings the lab's flows and logins onto the volume before Node-RED starts: `node provision.js`; `--reset` gives up changes.
+// Brings the lab's flows and logins onto the volume before Node-RED starts: `node provision.js`; `--reset` gives up changes,
+// `--report` changes nothing and prints what people changed as one JSON object, also while Node-RED runs.
 //
 // A unit is a tab with its nodes, or a node that all tabs share. A unit that nobody changed since it was laid there is
-// replaced by the new one; one that somebody changed or deleted is kept so and reported with the difference, in the log and in
-// provisioning.json; tabs that people made are theirs. Two things hold for changed units as well: the logins of the
-// mounted Secrets, and which node carries MQTT to Kafka, for exactly one carrier may.
+// replaced by the new one; one that somebody changed or deleted is kept so and reported with its difference; tabs that people
+// made are theirs. Three things hold for changed units and people's tabs as well: the logins of the mounted Secrets, which
+// node carries MQTT to Kafka, for exactly one carrier may, and that a node which names an unknown topic is disabled.
 
 const fs = require('node:fs')
 const path = require('node:path')
 const { Credentials } = require('./lib/credentials.js')
-const { byUnit, fingerprint, difference, labelOf } = require('./lib/units.js')
-const { refuseUnknownTopics } = require('./lib/topics.js')
+const { difference } = require('./lib/difference.js')
+const { hiding } = require('./lib/hidden.js')
+const { unknownTopics } = require('./lib/topics.js')
+const { byUnit, fingerprint, labelOf } = require('./lib/units.js')
+const { readFlows, readOwn, store, putAside, asides } = require('./lib/volume.js')
 
 const config = process.env.NODE_RED_CONFIG ?? '/etc/node-red'
 const secrets = process.env.NODE_RED_SECRETS ?? '/run/secrets'
 const data = process.env.NODE_RED_DATA ?? '/data'
 const FLOWS = path.join(data, 'flows.json')
-const REPORT = path.join(data, 'provisioning.json')
+const LOGINS = path.join(data, 'flows_cred.json')
+const RECORD = path.join(data, 'provisioning.json')
 
 const say = text => process.stdout.write(`provision: ${text}\n`)
 const secret = (...names) => fs.readFileSync(path.join(secrets, ...names), 'utf8').trim()
-
-// What a file says, `otherwise` if it is not there; one that cannot be read is put aside, never overwritten.
-function load (file, otherwise) {
-  if (!fs.existsSync(file)) return otherwise
-  try {
-    return JSON.parse(fs.readFileSync(file, 'utf8'))
-  } catch (broken) {
-    const aside = `${file}.broken-${Date.now()}`
-    fs.renameSync(file, aside)
-    say(`${file} is no JSON (${broken.message}); it is kept as ${aside} and made anew`)
-    return otherwise
-  }
-}
-
-function store (file, value) {
-  const scratch = `${file}.new`
-  fs.writeFileSync(scratch, JSON.stringify(value, null, 4) + '\n', { mode: 0o600 })
-  fs.renameSync(scratch, file)
-}
+const password = login => secret(login.secret, 'password')
 
 // The nodes that Node-RED shall start with, and what of the lab's own was changed by people.
-function merge (wanted, there, last, reset) {
+function merge (wanted, there, last, reset, hidden) {
   const [fresh, old] = [byUnit(wanted), byUnit(there)]
   const nodes = []
   const kept = []
@@ -50,7 +37,8 @@ function merge (wanted, there, last, reset) {
     if (known === undefined && !fresh.has(unit)) nodes.push(...own) // made by people
     else if (!reset && fingerprint(own) !== known && fingerprint(own) !== fingerprint(fresh.get(unit) ?? [])) {
       nodes.push(...own)
-      kept.push({ unit, label: labelOf(own, unit), changes: difference(fresh.get(unit) ?? [], own) })
+      const made = fresh.get(unit) ?? []
+      kept.push({ unit, label: labelOf(made.length ? made : own, unit), changes: difference(made, own, hidden) })
     }
   }
   const stays = new Set(kept.map(({ unit }) => unit))
@@ -73,29 +61,52 @@ function setCarrier (nodes, { node, enabled }) {
   return enabled && tab?.disabled ? [`nothing carries MQTT to Kafka: the tab '${tab.label}' is disabled`] : []
 }
 
-function main () {
-  const lab = JSON.parse(fs.readFileSync(path.join(config, 'lab.json'), 'utf8'))
+// What people drew cannot be refused as a whole, for then nothing would start: the node alone is.
+function refuse (nodes, topics, running) {
+  return unknownTopics(nodes, topics).map(({ node, sentence }) => {
+    const done = running && !node.d ? 'the next start disables it: name one of them' : 'it is disabled: name one of them and enable it'
+    node.d = true
+    return `${sentence}; ${done}`
+  })
+}
+
+// Everything that a start would do, and nothing of it done.
+function planned (lab, { reset, running }) {
   const wanted = JSON.parse(fs.readFileSync(path.join(config, 'flows.json'), 'utf8'))
-  refuseUnknownTopics(wanted, lab.topics)
-  const there = load(FLOWS, [])
-  for (const node of [...wanted, ...there]) if (node.id === lab.carrier.node) delete node.d // the setting's, no edit
-  const last = load(REPORT, {}).provisioned ?? {}
-  const { nodes, kept } = merge(wanted, there, last, process.argv.includes('--reset'))
-  const warnings = setCarrier(nodes, lab.carrier)
+  for (const { sentence } of unknownTopics(wanted, lab.topics)) throw new Error(sentence)
+  const found = readFlows(FLOWS)
+  for (const node of [...wanted, ...found.nodes]) if (node.id === lab.carrier.node) delete node.d // the setting's, no edit
+  const last = found.why ? {} : readOwn(RECORD, {}).provisioned ?? {} // an unreadable file is no deletion of what was in it
+  const hidden = hiding([secret('users', lab.admin), secret('key', 'key'), ...lab.logins.map(password)])
+  const { nodes, kept } = merge(wanted, found.nodes, last, reset, hidden)
+  const warnings = [...setCarrier(nodes, lab.carrier), ...refuse(nodes, lab.topics, running)]
   const provisioned = Object.fromEntries([...byUnit(wanted)].map(([unit, made]) => [unit, fingerprint(made)]))
   for (const { unit } of kept) provisioned[unit] = last[unit] ?? '' // still compared with what was laid there
+  return { nodes, kept, warnings, provisioned, why: found.why }
+}
+
+function report (lab) {
+  const { kept, warnings, why } = planned(lab, { reset: false, running: true })
+  const broken = `${FLOWS} ${why}: Node-RED runs on with what it has read before; deploy in the editor and it is written anew, ` +
+    "else the next start keeps it aside and makes the lab's own flows anew"
+  process.stdout.write(JSON.stringify({ kept, warnings: [...why ? [broken] : [], ...asides(FLOWS), ...warnings] }))
+}
+
+function provision (lab, reset) {
+  const { nodes, kept, warnings, provisioned, why } = planned(lab, { reset, running: false })
+  if (why) putAside(FLOWS, LOGINS)
   store(FLOWS, nodes)
-  const credentials = new Credentials(path.join(data, 'flows_cred.json'), secret('key', 'key'), say)
-  credentials.set(nodes, lab.logins, login => secret(login.secret, 'password'))
+  new Credentials(LOGINS, secret('key', 'key'), say).set(nodes, lab.logins, password)
   fs.rmSync(path.join(data, '.sessions.json'), { force: true }) // a renewed password ends the sessions of the old one
-  store(REPORT, { at: new Date().toISOString(), provisioned, kept, warnings })
-  for (const warning of warnings) say(warning)
-  for (const { label, changes } of kept) for (const change of changes) say(`${label} is kept as people changed it: ${change}`)
+  store(RECORD, { at: new Date().toISOString(), provisioned })
+  for (const warning of [...asides(FLOWS), ...warnings]) say(warning)
+  for (const { label, changes } of kept) for (const line of [`${label} is kept as people changed it`, ...changes]) say(line)
   say(`${nodes.length} nodes, ${kept.length} of the lab's own units changed by people`)
 }
 
 try {
-  main()
+  const lab = JSON.parse(fs.readFileSync(path.join(config, 'lab.json'), 'utf8'))
+  process.argv.includes('--report') ? report(lab) : provision(lab, process.argv.includes('--reset'))
 } catch (failed) {
   say(failed.message)
   process.exitCode = 1

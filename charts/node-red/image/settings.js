@@ -37,7 +37,10 @@ module.exports = {
     palette: { allowInstall: false, allowUpdate: false, allowUpload: false },
     modules: { allowInstall: false, allowUpdate: false }
   },
-  contextStorage: { default: { module: 'localfilesystem' } },
+  contextStorage: {
+    default: { module: 'localfilesystem', config: { flushInterval: 5 } }, // so many seconds a kill -9 takes back
+    memory: { module: 'memory' } // what only this process knows, as a request on its way
+  },
   diagnostics: { enabled: true, ui: true },
   runtimeState: { enabled: false, ui: false },
   exportGlobalContextKeys: false,

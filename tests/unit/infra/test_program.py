@@ -168,6 +168,22 @@ def test_devices_of_the_configuration_lie_over_those_of_the_scale() -> None:
     assert [values["env"][f"FLEET_{name}"] for name in ("CARS", "IOTKIT", "FANS")] == ["25", "5", "2"]
 
 
+@pytest.mark.parametrize(
+    ("services", "buries"),
+    [
+        (("core", "teaching"), {"timeseries", "iot-kafka-alert"}),
+        (("kafka", "mosquitto", "bridge", "iot-kafka-consumer", "iot-kafka-pipe"), {"iot-kafka-consumer"}),
+        (("kafka", "mosquitto", "bridge", "iot-kafka-pipe"), {"iot-kafka-pipe"}),
+    ],
+    ids=["all", "without timeseries", "pipe alone"],
+)
+def test_one_of_those_who_read_sensors_lines_buries_what_is_none(services: tuple[str, ...], buries: set[str]) -> None:
+    charts = run_program({"services": services}).charts()
+    readers = [name for name in ("timeseries", *wiring.MODULES) if name in charts and name != "process-worker"]
+    graves = {name: charts[name][1]["env"][f"{wiring.module_of(name).upper()}_DEAD_LETTER_TOPIC"] for name in readers}
+    assert {name for name, topic in graves.items() if topic} == buries
+
+
 def test_a_service_that_was_not_chosen_is_not_installed() -> None:
     recording = run_program({"services": ["mosquitto", "fleet"]})
     assert set(recording.of(CHART)) == {"mosquitto", "fleet"}
@@ -212,14 +228,25 @@ def test_an_output_among_the_values_is_refused_with_its_place() -> None:
         _release.release("bridge", "app", {"env": {"PASSWORD": later}}, parent)
 
 
-def test_the_certificate_is_for_the_labs_own_hosts_and_renewed_by_the_same_counter() -> None:
+def test_certificates_are_for_the_labs_own_hosts_and_those_of_the_stack_and_renewed_by_the_same_counter() -> None:
+    own = {"ingress": list(wiring.INGRESS_HOSTS), "mosquitto": list(wiring.MQTT_HOSTS)}
     for rotation in (1, 2):
-        (made,) = run_program({"rotation": rotation}).of(CERTIFICATE).values()
-        assert made.inputs["hosts"] == list(wiring.INGRESS_HOSTS)
-        assert made.inputs["rotation"] == rotation
-    secret = program().of(SECRET)[wiring.INGRESS_TLS]
+        made = run_program({"rotation": rotation}).of(CERTIFICATE)
+        assert {name: one.inputs["hosts"] for name, one in made.items()} == own
+        assert {one.inputs["rotation"] for one in made.values()} == {rotation}
+    named = ["lab.example", "192.0.2.7"]
+    made = run_program({"hosts": named, "deviceAddress": "192.168.1.4"}).of(CERTIFICATE)
+    assert made["ingress"].inputs["hosts"] == own["ingress"] + named  # boards don't come in there
+    assert made["mosquitto"].inputs["hosts"] == [*own["mosquitto"], *named, "192.168.1.4"]
+
+
+@pytest.mark.parametrize(("service", "name"), [("ingress", wiring.INGRESS_TLS), ("mosquitto", wiring.MQTT_TLS)])
+def test_a_certificate_is_in_a_secret_that_its_server_mounts(service: str, name: str) -> None:
+    secret = program().of(SECRET)[name]
     assert secret.inputs["type"] == "kubernetes.io/tls"
     assert set(secret.inputs["stringData"]["value"]) == {"tls.crt", "tls.key", wiring.CA_KEY}
+    assert program().charts()[service][1]["tlsSecret"] == name
+    assert name in _names(program().of(CHART)[service].dependencies)
 
 
 def test_every_path_of_the_wiring_is_routed_over_an_edge_that_is_drawn() -> None:

@@ -33,6 +33,7 @@ def test_an_empty_configuration_is_the_small_core_lab() -> None:
             "iotlab:iotkitIngest names 'node-red', which is not among iotlab:services; add it, or name bridge.",
         ),
         ({"iotlab:iotkitIngest": "both"}, "iotlab:iotkitIngest: Input should be 'bridge' or 'node-red'."),
+        ({"iotlab:hosts": ["https://lab.example"]}, "iotlab:hosts: 'https://lab.example' is no host name in small letters"),
         ({"iotlab:scale": 3}, "iotlab:scale: Input should be a valid string."),
     ],
 )

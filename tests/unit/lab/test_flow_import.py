@@ -66,6 +66,32 @@ def test_a_consumer_does_not_take_the_messages_of_the_labs_own() -> None:
     assert "would take the messages of the lab's own consumer" in made.notes[-1]
 
 
+def test_what_becomes_the_labs_and_what_does_nothing_any_more_is_said() -> None:
+    more: list[dict[str, Any]] = [
+        {"id": "r", "z": "t1", "type": "kafka in", "topics": "iot", "fromOffset": "earliest", "groupId": "g", "wires": []},
+        {"id": "s", "z": "t1", "type": "Kafka Consumer", "topics": "iot", "fromOffset": True, "autoCommit": False, "wires": []},
+        {"id": "p", "z": "t1", "type": "kafka", "topics": f"iot, {wiring.DEAD_LETTER.name}", "wires": []},
+    ]
+    made = _fit([*LESSON, *more])
+    assert made.mapped == [
+        "mqtt-broker 'm1' (cloud.example.org) is the lab's Mosquitto.",
+        "Kafka Broker 'k1' (10.1.2.3) is the lab's Kafka.",
+        "flow 'Edge', node 'start' (192.168.1.9:30880) asks the lab's Camunda, as worker.",
+        "flow 'Edge', node 'g' (zookeeper:2181) uses the lab's Kafka.",
+    ]
+    assert made.ignored == [
+        "flow 'all flows', node 'k1': requestTimeout.",
+        "flow 'Edge', node 'd': requireAcks; every record waits for all in-sync replicas.",
+        "flow 'Edge', node 's': autoCommit.",
+    ]
+    assert [node["fromOffset"] for node in made.nodes if "fromOffset" in node] == ["earliest", "latest"]
+    assert made.notes[-2:] == [
+        "flow 'Edge', node 's': fromOffset is latest or earliest, not True, so a new group begins with what comes now.",
+        "flow 'Edge', node 'p' writes to iot only: a producer has one topic, so copy it for dead-letter.",
+    ]
+    assert _by_type(made, "kafka")[-1]["topic"] == "iot"
+
+
 def test_the_process_engine_is_the_labs_with_its_login() -> None:
     (asked,) = _by_type(_fit(LESSON), "http request")
     assert asked["url"] == f"{wiring.CAMUNDA_REST}/process-definition/key/RechnungStep3/start"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.lab.errors import LabError
-from infra.lab.kept import MOST_LINES, kept_notebooks, told
+from infra.lab.kept import IN_NODE_RED, MOST_LINES, flow_report, kept_flows, kept_notebooks, told, told_of_flows
 
 
 def lab(said: str | LabError, *, jupyter: bool = True) -> Any:
@@ -41,3 +41,43 @@ def test_a_server_that_gives_no_answer_is_the_doctors_to_tell(said: str | LabErr
 
 def test_a_lab_without_jupyter_is_not_asked() -> None:
     assert kept_notebooks(lab(LabError("nobody to ask"), jupyter=False)) == {}
+
+
+CHANGED = {"unit": "a", "label": "tab 'IoTKit to Kafka'", "changes": ["debug 'readings' differs:", "  complete: 'a' -> 'b'"]}
+
+
+def asked(said: str | LabError, *, node_red: bool = True) -> Any:
+    def run(*words: str) -> str:
+        assert words == (*IN_NODE_RED, "node", "provision.js", "--report")
+        if isinstance(said, LabError):
+            raise said
+        return said
+
+    return SimpleNamespace(settings=SimpleNamespace(has=lambda _: node_red), kube=SimpleNamespace(run=run))
+
+
+def test_changed_flows_are_told_with_their_difference() -> None:
+    report = {"kept": [CHANGED], "warnings": ["nothing carries MQTT to Kafka"]}
+    assert told_of_flows(kept_flows(asked(json.dumps(report)))) == [
+        "Node-RED: nothing carries MQTT to Kafka",
+        "Kept: tab 'IoTKit to Kafka' was changed in Node-RED. For the lab's own ones: ./lab node-red reset",
+        "  debug 'readings' differs:",
+        "    complete: 'a' -> 'b'",
+    ]
+
+
+def test_a_long_difference_of_flows_is_cut_and_status_shows_it_all() -> None:
+    report = {"kept": [CHANGED | {"changes": ["+x"] * (MOST_LINES + 3)}], "warnings": []}
+    assert told_of_flows(report)[-1] == "  … and 3 more lines; all of them: ./lab node-red status"
+    assert len(told_of_flows(report, most_lines=None)) == MOST_LINES + 4
+
+
+@pytest.mark.parametrize("said", ["", "provision: no such file", LabError("kubectl exec: gone")])
+def test_up_goes_on_without_a_report_of_flows_and_status_says_why(said: str | LabError) -> None:
+    assert told_of_flows(kept_flows(asked(said))) == []
+    with pytest.raises(LabError, match=r"gone|look at \./lab logs node-red"):
+        flow_report(asked(said))
+
+
+def test_a_lab_without_node_red_is_not_asked() -> None:
+    assert kept_flows(asked(LabError("nobody to ask"), node_red=False)) == {}

@@ -1,40 +1,17 @@
-"""What people changed in the lab's own flows is told; and the image is made from pins."""
+"""Node-RED's image is made from pins."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from infra import versions
 from infra.lab.bundle.inventory import inventory
-from infra.lab.lab import Lab
-from infra.lab.node_red import changed
 from infra.lab.paths import ROOT
-from infra.settings import Settings
 
 IMAGE = ROOT / "charts/node-red/image"
 LOCK: dict[str, Any] = json.loads((IMAGE / "package-lock.json").read_text())
-
-
-def _lab(services: list[str], report: object = None) -> Lab:
-    kube = SimpleNamespace(run=lambda *_: json.dumps(report))
-    return cast("Lab", SimpleNamespace(settings=Settings.parse({"iotlab:services": services}), kube=kube))
-
-
-def test_changed_flows_are_told_with_their_difference() -> None:
-    kept = [{"unit": "a", "label": "tab 'IoTKit to Kafka'", "changes": ["debug 'readings' was deleted", "x was added"]}]
-    told = changed(_lab(["core", "node-red"], {"kept": kept, "warnings": ["nothing carries MQTT to Kafka"]}))
-    assert told == [
-        "nothing carries MQTT to Kafka",
-        "tab 'IoTKit to Kafka' is kept as people changed it: debug 'readings' was deleted",
-        "tab 'IoTKit to Kafka' is kept as people changed it: x was added",
-    ]
-
-
-def test_a_stack_without_flows_is_not_asked() -> None:
-    assert changed(_lab(["core"])) == []
 
 
 def test_every_npm_package_is_pinned_by_its_hash_and_names_no_registry() -> None:

@@ -41,21 +41,4 @@ function labelOf (nodes, unit) {
   return head ? nameOf(head) : unit
 }
 
-// Sentences: what `now` has otherwise than `made`.
-function difference (made, now) {
-  const [before, after] = [made, now].map(nodes => new Map(nodes.map(node => [node.id, meaning(node)])))
-  const told = []
-  for (const [id, node] of after) {
-    const old = before.get(id)
-    if (!old) told.push(`${nameOf(node)} was added`)
-    else {
-      const keys = [...new Set([...Object.keys(old), ...Object.keys(node)])]
-      const changed = keys.filter(key => JSON.stringify(old[key]) !== JSON.stringify(node[key]))
-      if (changed.length) told.push(`${nameOf(node)} has another ${changed.join(', ')}`)
-    }
-  }
-  for (const [id, node] of before) if (!after.has(id)) told.push(`${nameOf(node)} was deleted`)
-  return told
-}
-
-module.exports = { byUnit, fingerprint, difference, labelOf }
+module.exports = { byUnit, fingerprint, labelOf, meaning, nameOf }

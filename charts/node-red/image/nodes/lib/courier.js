@@ -28,6 +28,7 @@ class Courier {
     this.refused = 0
     this.unknown = new Map() // topic -> since when Kafka says that it has none of that name
     this.asked = new Map() // topic of those -> when Kafka was asked about it last
+    this.fresh = false // whether something was taken since the outbox was looked at
     this.closing = false
     this.running = this.#run()
   }
@@ -43,6 +44,7 @@ class Courier {
       throw new Refused(this.#noTopic(record.topic))
     }
     this.outbox.append(record)
+    this.fresh = true
     this.wake?.()
     this.onState(this.state)
   }
@@ -87,6 +89,7 @@ class Courier {
     while (!this.closing) {
       try {
         this.producer ??= await this.#connect()
+        this.fresh = false
         const batch = this.outbox.peek(BATCH, BATCH_BYTES)
         if (batch) await this.#carry(batch)
         else await this.#idle()
@@ -102,6 +105,7 @@ class Courier {
 
   async #idle () {
     if (this.kind !== 'connected') await this.#ask()
+    if (this.fresh) return // taken while it asked, when there was nobody to wake
     const woken = await new Promise(resolve => {
       const timer = setTimeout(resolve, ASK_MS, false)
       this.wake = () => { clearTimeout(timer); resolve(true) }
