@@ -63,7 +63,7 @@ if settings.has("canary"):
 
 if settings.has("jupyter"):
     engine = [camunda.access("admin")] if settings.has("camunda") else []
-    speaks = [mosquitto.access("lab"), kafka.access, influxdb.access("reader"), *engine]
+    speaks = [mosquitto.access("lab"), mosquitto.by_tls, kafka.access, influxdb.access("reader"), *engine]
     jupyter = JupyterArgs(settings.image("jupyter"), settings.image("apps"), settings.scale, settings.rotation)
     Jupyter("jupyter", jupyter, speaks, data, inside)
 

@@ -104,6 +104,7 @@ MQTT_HOSTS = (  # the same for Mosquitto: in the cluster, and on this machine
     *("localhost", "127.0.0.1"),
 )
 MQTT_TLS = "mosquitto-tls"
+MQTT_AUTHORITY = "mosquitto-authority"  # the Secret for clients in the cluster: the authority alone
 CA_KEY = "ca.crt"  # in those Secrets: the authority that a client has to trust
 API_PORTS = (443, 6443, 16443)  # of the Kubernetes API: its service's, its own, microk8s'
 
@@ -236,6 +237,7 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("node-red", KAFKA),
     ("node-red", CAMUNDA),
     ("jupyter", MOSQUITTO),
+    ("jupyter", MOSQUITTO_TLS),
     ("jupyter", KAFKA),
     ("jupyter", INFLUXDB),
     ("jupyter", CAMUNDA),

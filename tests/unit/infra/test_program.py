@@ -72,7 +72,8 @@ def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
 def test_notebooks_have_the_logins_of_people_and_no_other() -> None:
     _, values = program().charts()["jupyter"]
     people = {f"{login.service}-{login.user}" for login in accounts.LOGINS}
-    assert set(values["secrets"]) <= people
+    assert set(values["secrets"]) <= people | {wiring.MQTT_AUTHORITY}
+    assert list(program().of(SECRET)[wiring.MQTT_AUTHORITY].inputs["stringData"]["value"]) == [wiring.CA_KEY]
     assert values["env"]["MOSQUITTO_USER"] == "lab"
     assert values["env"]["LESSON_IMAGE"] == IMAGES["apps"]
 
