@@ -62,7 +62,7 @@ class ExposedPort:
 
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
-    ExposedPort("mosquitto", MOSQUITTO_TLS.port, 31884, "device", "as above, by TLS", "the same for whoever shares the network"),
+    ExposedPort("mosquitto", MOSQUITTO_TLS.port, 31884, "device", "as above, by TLS", "the same where others share the network"),
     ExposedPort("camunda", CAMUNDA.port, 30880, "loopback", "generated login, REST too", "tasklist, cockpit and REST"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
     ExposedPort(
