@@ -64,7 +64,7 @@ if settings.has("canary"):
 
 if settings.has("jupyter"):
     engine = [camunda.access("admin")] if settings.has("camunda") else []
-    speaks = [mosquitto.access("lab"), kafka.access, influxdb.access("reader"), *engine]
+    speaks = [mosquitto.access("lab"), mosquitto.by_tls, kafka.access, influxdb.access("reader"), *engine]
     serves = JupyterArgs(settings.image("jupyter"), settings.image("apps"), settings.scale, settings.rotation)
     jupyter = Jupyter("jupyter", serves, speaks, data, inside)
 if settings.has("registry"):

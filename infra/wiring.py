@@ -65,7 +65,7 @@ class ExposedPort:
 
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
-    ExposedPort("mosquitto", MOSQUITTO_TLS.port, 31884, "device", "as above, by TLS", "the same for whoever shares the network"),
+    ExposedPort("mosquitto", MOSQUITTO_TLS.port, 31884, "device", "as above, by TLS", "the same where others share the network"),
     ExposedPort("camunda", CAMUNDA.port, 30880, "loopback", "generated login, REST too", "tasklist, cockpit and REST"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
     ExposedPort(
@@ -115,6 +115,7 @@ MQTT_HOSTS = (  # the same for Mosquitto: in the cluster, and on this machine
     *("localhost", "127.0.0.1"),
 )
 MQTT_TLS = "mosquitto-tls"
+MQTT_AUTHORITY = "mosquitto-authority"  # the Secret for clients in the cluster: the authority alone
 CA_KEY = "ca.crt"  # in those Secrets: the authority that a client has to trust
 API_PORTS = (443, 6443, 16443)  # of the Kubernetes API: its service's, its own, microk8s'
 
@@ -247,6 +248,7 @@ EDGES = (  # who opens a connection to whom: the drawn flow, and all that networ
     ("node-red", KAFKA),
     ("node-red", CAMUNDA),
     ("jupyter", MOSQUITTO),
+    ("jupyter", MOSQUITTO_TLS),
     ("jupyter", KAFKA),
     ("jupyter", INFLUXDB),
     ("jupyter", CAMUNDA),

@@ -18,13 +18,20 @@ PASSWORD_KEY = "password"  # noqa: S105 - the name of a key in a Secret
 class Access:
     """An endpoint, what must be there before it can be used, and the login if it needs one.
 
-    `secret` names the Secret that holds the password under the key `password`.
+    `secret` names the Secret that holds the password under the key `password`; `authority`, of an endpoint with TLS, the one
+    that holds what a client has to trust.
     """
 
     endpoint: Endpoint
     needs: tuple[pulumi.Resource, ...]
     user: str = ""
     secret: str = ""
+    authority: str = ""
+
+    @property
+    def authority_file(self) -> str:
+        """Where that is mounted."""
+        return f"/run/secrets/{self.authority}/{wiring.CA_KEY}"
 
     @property
     def password_file(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -31,14 +32,24 @@ class Certificate(pulumi.CustomResource):
         super().__init__("iotlab:index:Certificate", name, {"hosts": hosts, "rotation": rotation} | outputs, options)
 
 
-def tls_secret(name: str, secret: str, hosts: Sequence[str], rotation: int, parent: pulumi.Resource) -> k8s.core.v1.Secret:
-    """A new certificate for `hosts` in the Secret `secret`, with the authority that clients trust; `name` is its server's."""
-    own = pulumi.ResourceOptions(parent=parent)
-    made = Certificate(name, hosts=list(hosts), rotation=rotation, opts=own)
-    return k8s.core.v1.Secret(
-        secret,
-        metadata=k8s.meta.v1.ObjectMetaArgs(name=secret, namespace=wiring.NAMESPACE),
-        type="kubernetes.io/tls",
-        string_data={"tls.crt": made.certificate, "tls.key": made.key, wiring.CA_KEY: made.ca},
-        opts=own,
-    )
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The Secret that a server mounts, and the authority that its clients trust."""
+
+    secret: k8s.core.v1.Secret
+    authority: pulumi.Output[str]
+
+
+def tls(name: str, secret: str, hosts: Sequence[str], rotation: int, parent: pulumi.Resource) -> Tls:
+    """A new certificate for `hosts` in the Secret `secret`; `name` is its server's."""
+    made = Certificate(name, hosts=list(hosts), rotation=rotation, opts=pulumi.ResourceOptions(parent=parent))
+    files = {"tls.crt": made.certificate, "tls.key": made.key, wiring.CA_KEY: made.ca}
+    return Tls(secret_of(secret, files, parent, "kubernetes.io/tls"), made.ca)
+
+
+def secret_of(
+    name: str, files: dict[str, pulumi.Output[str]], parent: pulumi.Resource, kind: str = "Opaque"
+) -> k8s.core.v1.Secret:
+    """A Secret with these files."""
+    metadata = k8s.meta.v1.ObjectMetaArgs(name=name, namespace=wiring.NAMESPACE)
+    return k8s.core.v1.Secret(name, metadata=metadata, type=kind, string_data=files, opts=pulumi.ResourceOptions(parent=parent))

@@ -15,7 +15,7 @@ import pulumi
 from infra import wiring
 from infra.scales import Scale
 from infra.services._access import Access
-from infra.services._certificate import tls_secret
+from infra.services._certificate import tls
 from infra.services._release import release, resources
 from infra.wiring import Endpoint
 
@@ -60,7 +60,7 @@ class Ingress(pulumi.ComponentResource):
     ) -> None:
         """`behind` are the services that browsers reach through it."""
         super().__init__("iotlab:services:Ingress", name, None, opts)
-        secret = tls_secret(name, wiring.INGRESS_TLS, (*wiring.INGRESS_HOSTS, *args.hosts), args.rotation, self)
+        secret = tls(name, wiring.INGRESS_TLS, (*wiring.INGRESS_HOSTS, *args.hosts), args.rotation, self).secret
         needs = [secret, *(resource for access in behind for resource in access.needs)]
         release(name, "ingress", values(args, [access.endpoint for access in behind]), self, needs)
         self.register_outputs({})

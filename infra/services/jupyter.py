@@ -32,7 +32,10 @@ class JupyterArgs:
 
 
 def env(args: JupyterArgs, speaks: Sequence[Access]) -> dict[str, str]:
-    """What notebooks read: `<HOST>_ADDRESS`, `_URL`, `_USER` and `_PASSWORD_FILE` of each service, names of topics and data."""
+    """What notebooks read: `<HOST>_ADDRESS`, `_URL`, `_USER` and `_PASSWORD_FILE` of each service, names of topics and data.
+
+    An endpoint with TLS has `<HOST>_TLS_ADDRESS`, `_TLS_URL` and `_TLS_AUTHORITY_FILE`; its login is that of the host.
+    """
     found = {
         "DATA_FILE": wiring.CSV_FILE,
         "IOTKIT_TOPIC": wiring.IOTKIT_MQTT,
@@ -42,10 +45,12 @@ def env(args: JupyterArgs, speaks: Sequence[Access]) -> dict[str, str]:
         "LESSON_IMAGE": args.lesson_image,
     }
     for access in speaks:
-        name = access.endpoint.host.replace("-", "_").upper()
+        name = access.endpoint.host.replace("-", "_").upper() + ("_TLS" if access.authority else "")
         found |= {f"{name}_ADDRESS": access.endpoint.address, f"{name}_URL": access.endpoint.url}
         if access.secret:
             found |= {f"{name}_USER": access.user, f"{name}_PASSWORD_FILE": access.password_file}
+        if access.authority:
+            found[f"{name}_AUTHORITY_FILE"] = access.authority_file
     return found
 
 
@@ -57,7 +62,7 @@ def values(args: JupyterArgs, secret: str, speaks: Sequence[Access], data: Volum
         "user": accounts.JUPYTER_USER,
         "secretVersion": str(args.rotation),
         "env": env(args, speaks),
-        "secrets": [access.secret for access in speaks if access.secret],
+        "secrets": [name for access in speaks for name in (access.secret, access.authority) if name],
         "external": {"enabled": True, "nodePort": wiring.node_port("jupyter"), "sources": list(wiring.PRIVATE_NETWORKS)},
         "clients": wiring.clients_of(wiring.JUPYTER),
         "egress": [{"app": access.endpoint.host, "port": access.endpoint.port} for access in speaks],

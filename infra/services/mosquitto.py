@@ -15,7 +15,7 @@ import pulumi
 from infra import accounts, wiring
 from infra.scales import Scale
 from infra.services._access import Access, Users
-from infra.services._certificate import tls_secret
+from infra.services._certificate import secret_of, tls
 from infra.services._release import release, resources
 
 KB_PER_MESSAGE = 1  # a queued reading of 530 bytes with topic and bookkeeping
@@ -67,8 +67,10 @@ class Mosquitto(pulumi.ComponentResource):
         """`name` is the release's and the host's name."""
         super().__init__("iotlab:services:Mosquitto", name, None, opts)
         self._users = Users(wiring.MOSQUITTO, [user.name for user in accounts.MQTT_USERS], args.rotation, self)
-        tls = tls_secret(name, wiring.MQTT_TLS, (*wiring.MQTT_HOSTS, *args.hosts), args.rotation, self)
-        self._server = release(name, "mosquitto", values(args, self._users.secret), self, [self._users.made, tls])
+        made = tls(name, wiring.MQTT_TLS, (*wiring.MQTT_HOSTS, *args.hosts), args.rotation, self)
+        self._server = release(name, "mosquitto", values(args, self._users.secret), self, [self._users.made, made.secret])
+        authority = secret_of(wiring.MQTT_AUTHORITY, {wiring.CA_KEY: made.authority}, self)
+        self.by_tls = Access(wiring.MOSQUITTO_TLS, (self._server, authority), authority=wiring.MQTT_AUTHORITY)
         self.register_outputs({})
 
     def access(self, user: str) -> Access:

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import lab
 import paho.mqtt.client as mqtt
 import psutil
 import pytest
@@ -22,7 +23,7 @@ from infra import accounts, wiring
 from infra.lab import probes
 from infra.lab.cluster import pki
 from tests.support import tools
-from tests.support.brokers import PASSWORDS
+from tests.support.brokers import PASSWORDS, password_file
 from tests.support.charts import CHARTS, rendered
 from tests.support.processes import Process, free_port, wait_until
 
@@ -165,6 +166,38 @@ def test_the_authority_vouches_for_each_name_and_for_no_other(server: Server, na
     shake_hands(server, trusting(server.authority), name)
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(server, trusting(server.authority), f"not-{name}")
+
+
+def test_a_notebook_hears_by_tls_what_came_without_and_names_a_wrong_authority(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted, wrong = tmp_path / "trusted.crt", tmp_path / "wrong.crt"
+    trusted.write_text(server.authority)
+    wrong.write_bytes(pki.sole("other", wiring.MQTT_HOSTS, 60)[1].public_bytes(Encoding.PEM))
+    settings = {"ADDRESS": f"{HOST}:{server.plain}", "USER": "lab", "PASSWORD_FILE": password_file(tmp_path, "lab")}
+    settings |= {"TLS_ADDRESS": f"{HOST}:{server.tls}", "TLS_AUTHORITY_FILE": trusted}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"MOSQUITTO_{name}", str(value))
+    heard: list[bytes] = []
+    hearing, playing = lab.mqtt(lambda _, payload: heard.append(payload), BOARD, tls=True), lab.mqtt()
+    playing.publish(BOARD, "41", qos=1).wait_for_publish(5)
+    wait_until("it arrives", lambda: heard == [b"41"], 10.0)
+    assert getattr(hearing.socket(), "version", str)() == "TLSv1.3"
+    for client in (hearing, playing):
+        client.disconnect()
+        client.loop_stop()
+    monkeypatch.setenv("MOSQUITTO_TLS_AUTHORITY_FILE", str(wrong))
+    with pytest.raises(lab.NotHereError, match=r"^mosquitto gives no answer: .*certificate verify failed"):
+        lab.mqtt(tls=True)
+
+
+def test_mosquittos_own_tools_trust_the_file_of_the_authority(server: Server, stack: ExitStack, tmp_path: Path) -> None:
+    reader = connected(server, stack)
+    subscribe(reader, BOARD)
+    (tmp_path / "trusted.crt").write_text(server.authority)
+    where = ["-h", HOST, "-p", str(server.tls), "--cafile", str(tmp_path / "trusted.crt"), "-u", "lab", "-P", PASSWORDS["lab"]]
+    subprocess.run([tools.program("mosquitto_pub"), *where, "-q", "1", "-t", BOARD, "-m", "x"], check=True, timeout=20)
+    wait_until("it arrives", lambda: reader.got == [(BOARD, b"x")], 10.0)
 
 
 def test_a_client_with_another_authority_refuses_the_server(server: Server, stack: ExitStack) -> None:

@@ -7,6 +7,7 @@ import os
 import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,6 +15,7 @@ from unittest import mock
 import pulumi
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks
+from pulumi.runtime.proto.source_pb2 import StackTrace
 
 from infra.lab.bundle.upstream import UPSTREAM
 from infra.settings import SETS
@@ -108,11 +110,22 @@ def generated(name: str, output: str) -> str:
 
 
 def run_program(config: Mapping[str, object] | None = None) -> Recording:
-    """Run `infra/__main__.py` with this configuration of `iotlab:`; every service if it names none."""
-    settings = {"images": IMAGES, "kubeconfig": "/nowhere/kubeconfig", "services": list(SETS)} | dict(config or {})
+    """Run `infra/__main__.py` with this configuration of `iotlab:`; every service if it names none.
+
+    Tests that ask for the same configuration look at the same recording.
+    """
+    usual = {"images": IMAGES, "kubeconfig": "/nowhere/kubeconfig", "services": list(SETS), "scale": "S", "rotation": 1}
+    settings = usual | dict(config or {})
     raw = {f"iotlab:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    return _recorded(json.dumps(raw, sort_keys=True))
+
+
+@cache
+def _recorded(config: str) -> Recording:
     recorder = _Recorder()
     pulumi.runtime.set_mocks(_Answers(), project="iotlab", stack="test", preview=False, monitor=recorder)
-    with mock.patch.dict(os.environ, {"PULUMI_CONFIG": json.dumps(raw)}):
+    # where each resource was asked for is not looked at, and telling it under pytest's deep stack takes a third of a run
+    nowhere = mock.patch.object(pulumi.runtime.resource, "_get_stack_trace", StackTrace)
+    with nowhere, mock.patch.dict(os.environ, {"PULUMI_CONFIG": config}):
         _to_the_end(lambda: runpy.run_path(str(ROOT / "infra/__main__.py")))()
     return recorder.recording

@@ -41,12 +41,15 @@ LEAVES = (
 
 
 def nested(leaves: some.SearchStrategy[Any]) -> some.SearchStrategy[Any]:
-    return some.recursive(leaves, lambda inner: some.lists(inner, max_size=3) | some.dictionaries(TEXT, inner, max_size=3))
+    return some.recursive(
+        leaves, lambda inner: some.lists(inner, max_size=3) | some.dictionaries(TEXT, inner, max_size=3), max_leaves=12
+    )
 
 
 VALUES = some.recursive(
     nested(LEAVES) | nested(LEAVES).map(secret),
     lambda inner: some.lists(inner, max_size=3) | some.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=12,
 )
 PROPERTIES = some.dictionaries(TEXT, VALUES, max_size=4)
 

@@ -34,6 +34,15 @@ def test_one_without_a_login_has_an_address_alone_and_one_that_is_not_there_has_
     assert not [key for key in found if key.startswith(("CAMUNDA", "MOSQUITTO"))]
 
 
+def test_an_endpoint_with_tls_is_found_beside_the_one_without_and_its_authority_is_mounted() -> None:
+    speaks = [Access(wiring.MOSQUITTO, (), "lab", "mosquitto-lab"), Access(wiring.MOSQUITTO_TLS, (), authority="the-authority")]
+    found = jupyter.env(ARGS, speaks)
+    assert (found["MOSQUITTO_ADDRESS"], found["MOSQUITTO_TLS_ADDRESS"]) == ("mosquitto:1883", "mosquitto:8883")
+    assert found["MOSQUITTO_TLS_AUTHORITY_FILE"] == f"/run/secrets/the-authority/{wiring.CA_KEY}"
+    assert "MOSQUITTO_TLS_USER" not in found
+    assert jupyter.values(ARGS, "jupyter-users", speaks, None)["secrets"] == ["mosquitto-lab", "the-authority"]
+
+
 def test_what_is_mounted_is_what_is_handed_in() -> None:
     assert jupyter.values(ARGS, "jupyter-users", [ENGINE, Access(wiring.KAFKA, ())], None)["secrets"] == ["engine-admin"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ NAMESPACE = "kubernetes:core/v1:Namespace"
 CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"
 
 
-@cache
 def program(scale: str = "S") -> Recording:
     return run_program({"scale": scale})
 
@@ -79,7 +77,8 @@ def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
 def test_notebooks_have_the_logins_of_people_and_no_other() -> None:
     _, values = program().charts()["jupyter"]
     people = {f"{login.service}-{login.user}" for login in accounts.LOGINS}
-    assert set(values["secrets"]) <= people
+    assert set(values["secrets"]) <= people | {wiring.MQTT_AUTHORITY}
+    assert list(program().of(SECRET)[wiring.MQTT_AUTHORITY].inputs["stringData"]["value"]) == [wiring.CA_KEY]
     assert values["env"]["MOSQUITTO_USER"] == "lab"
     assert values["env"]["LESSON_IMAGE"] == IMAGES["apps"]
 

@@ -43,7 +43,9 @@ async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @contextlib.asynccontextmanager
 async def forwarded(allow: str = "127.0.0.0/8", *, serving: bool = True) -> AsyncIterator[int]:
     port = free_port()
-    server = await asyncio.start_server(shout, NODE, port) if serving else None
+    server = (
+        await asyncio.start_server(shout, NODE, port, backlog=1024) if serving else None
+    )  # with 100 a client asks again in 1 s
     forwarder = Forwarder()
     await forwarder.use([Forward(LISTEN, port, NODE, allow)])
     try:

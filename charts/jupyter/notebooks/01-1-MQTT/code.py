@@ -38,6 +38,16 @@ axes.set(xlabel="seconds", ylabel="count", title="An encoder, published and hear
 axes.legend()
 lab.save(figure, "mqtt-encoder")
 
+# %% tls
+secretly = []
+hearing = lab.mqtt(lambda _, payload: secretly.append(payload), knob, tls=True)
+playing = lab.mqtt()
+playing.publish(knob, "41", qos=1).wait_for_publish(5)
+lab.wait(lambda: secretly, 10)
+print(hearing.socket().version(), hearing.socket().cipher()[0], secretly)
+for client in (hearing, playing):
+    client.disconnect()
+
 # %% filter [exercise]
 readings_of_all_boards = "iotkit/#"  # change this
 
