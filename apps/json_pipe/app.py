@@ -20,9 +20,11 @@ from telemetry.record import BadRecord, Record, next_offsets
 
 from json_pipe.documents import document
 from json_pipe.settings import JsonPipeSettings
-from json_pipe.transactions import Transactions
+from json_pipe.transactions import AbortedError, Transactions
 
 log = logging.getLogger(__name__)
+
+MOST_ABORTED = 3  # in a row; what is wrong for longer is left to the kubelet, which waits longer and longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,16 @@ class JsonPipe:
         self._heartbeat = heartbeat
         source = Source(settings.brokerlist, settings.group, (settings.topic,))
         self._reader = Reader(source, heartbeat, metrics.waits, metrics.renewals)
+        self._aborted = 0  # transactions in a row
         self._transactions = Transactions(settings.brokerlist, f"{settings.group}-{settings.instance}")
 
     def run(self, stop: threading.Event) -> int:
         """Read and commit until `stop`; returns the exit code.
 
-        A transaction that failed ends the process as kill -9 would: the next one fences what this one left behind and reads
-        from the group's offsets. Going on in place is what librdkafka 2.16 does badly after a broker was killed: it may wait
-        for ever to send offsets, and then the group's offsets stay unstable (seen 2026-11).
+        A transaction that Kafka lets be aborted is done again. Any other failure ends the process as kill -9 would: the next
+        one fences what this one left behind and reads from the group's offsets. Going on in place is then what librdkafka 2.16
+        does badly: after a broker was killed it may wait for ever to send offsets, and the group's offsets stay unstable
+        (seen 2026-11).
         """
         try:
             if self._reader.insist(self._transactions.open, stop) is None:
@@ -83,7 +87,7 @@ class JsonPipe:
         return _Batch(outgoing, skipped)
 
     def _store(self, records: Sequence[Record]) -> bool:
-        """Commit what `records` become; False if it is not known whether Kafka has them."""
+        """Commit what `records` become, or have them read again; False if it is not known whether Kafka has them."""
         for record in records:
             tell(record)
         batch = self._batch(records)
@@ -93,7 +97,12 @@ class JsonPipe:
         except UnavailableError as failed:
             log.warning("%s", failed)
             self._metrics.waits.inc()
-            return False
+            self._aborted += 1
+            if not isinstance(failed, AbortedError) or self._aborted > MOST_ABORTED:
+                return False
+            self._reader.again()
+            return True
+        self._aborted = 0
         self._metrics.read.inc(len(records))
         used = sum(each.topic == self._settings.output_topic for each in batch.outgoing)
         self._metrics.used.inc(used)

@@ -12,11 +12,15 @@ from runtime.publisher import Outgoing
 
 STEP_S = 10.0  # for each call that waits for Kafka
 STUCK_S = 20.0  # librdkafka 2.16 may wait for ever to send offsets after a broker was killed, whatever time it is given
-COMMITS = 3  # attempts: a commit whose answer is late may be asked for again
+TRIES = 3  # of a call whose answer is late and that may be asked again
+
+
+class AbortedError(UnavailableError):
+    """Kafka has nothing of a transaction: what it was made of can be read again."""
 
 
 class Transactions:
-    """One transactional producer; after a failure only a new process goes on."""
+    """One transactional producer; after a failure that is not an `AbortedError` only a new process goes on."""
 
     def __init__(self, brokerlist: str, transactional_id: str) -> None:
         """Nothing connects before the first transaction; a new producer ends what an older one of this id left open."""
@@ -47,18 +51,31 @@ class Transactions:
         """Bring `records` and the consumer's `offsets` to Kafka.
 
         Raises:
+            AbortedError: none of them is there.
             UnavailableError: it is not known whether they are there, and this producer is of no more use.
         """
+        producer = self._opened()
         try:
-            producer = self._opened()
             producer.begin_transaction()
             for each in records:
                 producer.produce(each.topic, each.value, key=each.key, headers=each.headers)
             group = consumer.consumer_group_metadata()
-            _within(STUCK_S, lambda: producer.send_offsets_to_transaction(list(offsets), group, STEP_S))
-            self._end(producer)
-        except (KafkaException, BufferError, TimeoutError) as failed:
+            _repeated(lambda: producer.send_offsets_to_transaction(list(offsets), group, STEP_S))
+            _repeated(lambda: producer.commit_transaction(STEP_S))
+        except KafkaException as failed:
+            if _error(failed).txn_requires_abort():
+                self._abort(producer)
+                raise AbortedError(f"a transaction is aborted: {failed}") from failed
             raise UnavailableError(f"Kafka did not take a transaction: {failed}") from failed
+        except (BufferError, TimeoutError) as failed:
+            raise UnavailableError(f"Kafka did not take a transaction: {failed}") from failed
+
+    @staticmethod
+    def _abort(producer: Producer) -> None:
+        try:
+            _repeated(lambda: producer.abort_transaction(STEP_S))
+        except (KafkaException, TimeoutError) as failed:
+            raise UnavailableError(f"Kafka did not abort a transaction: {failed}") from failed
 
     def _opened(self) -> Producer:
         if self._producer is None:
@@ -67,16 +84,16 @@ class Transactions:
             self._producer = producer
         return self._producer
 
-    @staticmethod
-    def _end(producer: Producer) -> None:
-        for left in reversed(range(COMMITS)):
-            try:
-                producer.commit_transaction(STEP_S)
-            except KafkaException as failed:
-                if left and _error(failed).retriable():
-                    continue
-                raise
-            return
+
+def _repeated(call: Callable[[], object]) -> None:
+    for left in reversed(range(TRIES)):
+        try:
+            _within(STUCK_S, call)
+        except KafkaException as failed:
+            if left and _error(failed).retriable():
+                continue
+            raise
+        return
 
 
 def _within(limit_s: float, call: Callable[[], object]) -> None:

@@ -63,6 +63,19 @@ def test_while_camunda_is_away_alerts_wait_and_none_is_lost_or_started_twice(kaf
     assert contents(kafka, dead) == []
 
 
+def test_an_http_error_is_no_answer_the_alert_waits_and_then_has_its_process(kafka: Kafka, fixture_folder: Path) -> None:
+    topic, dead, errors = kafka.topic("broker"), kafka.topic("dead-letter", 1), [500, 503, 404, 401, 429]
+    with (
+        serving(FakeCamunda(errors=[*errors])) as camunda,
+        running(alert_process(fixture_folder, kafka, topic, dead, camunda.login)) as app,
+    ):
+        Boards(kafka, topic).publish([("iotkit/a/alert", ALERT), ("iotkit/b/alert", ALERT)])
+        wait_until("both are committed", lambda: committed(kafka, wiring.ALERT_GROUP, topic) == 2, 60.0)
+        assert app.metric("alert_process_waits_total") == len(errors)
+    assert _keys(camunda) == ["a", "b"]
+    assert contents(kafka, dead) == []
+
+
 def test_poison_and_what_camunda_refuses_for_good_are_dead_letters(kafka: Kafka, fixture_folder: Path) -> None:
     topic, dead = kafka.topic("broker"), kafka.topic("dead-letter", 1)
     with (

@@ -8,10 +8,10 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.apiserver import ApiServer, until
+from tests.support.apiserver import ApiServer
 from tests.support.engine import Stack
 from tests.support.kubelet import kubelet, running, waiting
-from tests.support.processes import end_all
+from tests.support.processes import end_all, wait_until
 
 CRASH = waiting("CrashLoopBackOff", "back-off 40s restarting failed container", restarts=4)
 BAD_IMAGE = waiting("InvalidImageName", 'couldn\'t parse image name "NONE"')
@@ -75,7 +75,7 @@ def words_of(process: psutil.Process) -> list[str]:
 def test_a_killed_engine_leaves_no_plugin_behind(cluster: ApiServer, stack: Stack, namespace: str) -> None:
     stack.objects(cluster.kubeconfig, workload(namespace))
     engine = stack.started("up", "--yes", "--skip-preview")
-    until(lambda: cluster.api.get("apps/v1", "Deployment", namespace, "web") is not None, "the Deployment")
+    wait_until("the Deployment is there", lambda: cluster.api.get("apps/v1", "Deployment", namespace, "web") is not None, 60.0)
     children = psutil.Process(engine.pid).children(recursive=True)
     plugins = [child for child in children if any("pulumi-resource-kubernetes" in word for word in words_of(child))]
     assert plugins

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from infra.lab.errors import LabError
 from infra.lab.paths import Paths
 from infra.lab.plugins.kubernetes import kubeconfig
 from infra.lab.plugins.kubernetes.api import Api
-from tests.support.processes import free_port
+from tests.support.processes import free_port, wait_until
 
 READY_WITHIN_S = 60
 LOOPBACK = "127.0.0.1"
@@ -43,7 +43,8 @@ class ApiServer:
     def namespace(self, name: str) -> str:
         """Make a namespace and wait until objects can be made in it."""
         self.api.request("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        until(lambda: self.api.get("v1", "ServiceAccount", name, "default") is not None, f"service account of {name}")
+        made = partial(self.api.get, "v1", "ServiceAccount", name, "default")
+        wait_until(f"service account of {name}", lambda: made() is not None, READY_WITHIN_S)
         return name
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
@@ -57,15 +58,10 @@ class ApiServer:
         return loaded
 
 
-def until(true: Callable[[], bool], what: str, within_s: float = READY_WITHIN_S) -> None:
-    """Wait until `true()` holds; a server that isn't up yet counts as no."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        with suppress(LabError, OSError):
-            if true():
-                return
-        time.sleep(0.2)
-    pytest.fail(f"{what}: not there within {within_s} s")
+def _is_up(server: ApiServer) -> bool:
+    with suppress(LabError, OSError):
+        return server.api.get("v1", "ServiceAccount", "default", "default") is not None
+    return False
 
 
 def _kubeconfig(folder: Path, name: str, server: str) -> Path:
@@ -140,5 +136,5 @@ def api_server(folder: Path) -> Iterator[ApiServer]:
             stack.enter_context(_running(words, folder / f"{Path(words[0]).name}.log"))
         admin = folder / "admin.kubeconfig"
         server = ApiServer(admin, Api(kubeconfig.load(str(admin))))
-        until(lambda: server.api.get("v1", "ServiceAccount", "default", "default") is not None, "kube-apiserver", 60)
+        wait_until("kube-apiserver is up", partial(_is_up, server), READY_WITHIN_S, 0.2)
         yield server

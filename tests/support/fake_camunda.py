@@ -59,6 +59,7 @@ class FakeCamunda:
     started: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # business key, variables
     tasks: list[Task] = field(default_factory=list)
     loses_answers: int = 0  # so many starts are done, but their answer never arrives
+    errors: list[int] = field(default_factory=list)  # each start is answered with the next of them, and not done
     refuses: str = ""  # business keys with this text are answered 400
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -94,6 +95,8 @@ class FakeCamunda:
         return self._told_of(task, verb, body)
 
     def _start(self, body: dict[str, Any]) -> Answer:
+        if self.errors:
+            return self.errors.pop(0), {"type": "RestException", "message": "not now"}
         if self.refuses and self.refuses in body["businessKey"]:
             return 400, {"type": "InvalidRequestException", "message": "Cannot instantiate process definition: it is refused"}
         self.started.append((body["businessKey"], body["variables"]))

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import psutil
 
 from infra import wiring
 from infra.lab.paths import Paths
+from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "lab"
@@ -67,11 +67,8 @@ def kubectl(*words: str, timeout_s: float = 60) -> str:
 
 
 def until(true: Callable[[], bool], within_s: float = 20.0) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, f"not within {within_s:.0f} s"
-        time.sleep(0.2)
+    """Wait until it holds; asking a lab costs a process each time."""
+    wait_until("what the test waits for", true, within_s, 0.2)
 
 
 def _in_kafka(program: str, *words: str, timeout_s: float = 90) -> str:

@@ -135,6 +135,18 @@ def test_rows_that_stand_elsewhere_after_such_a_change_are_not_doubled(file: Pat
     assert file.read_text().count(NEW) == 1
 
 
+def test_what_was_read_without_a_row_is_journaled_and_leaves_the_file_alone(file: Path) -> None:
+    file.write_text("somebody's line without its end")
+    table = opened(file)
+    assert not table.knows_any
+    table.append([], {"t/0": 9})
+    table.close()
+    again = opened(file)
+    assert again.knows_any
+    assert again.next_of("t/0") == 9
+    assert file.read_text() == "somebody's line without its end"
+
+
 def test_a_removed_file_is_made_anew(file: Path) -> None:
     table = opened(file)
     file.unlink()
