@@ -134,16 +134,17 @@ def test_a_reader_of_the_old_palette_begins_where_it_says(mosquitto: Mosquitto, 
     Boards(kafka, own).publish([("iotkit/sensor", b"before")])
     added: list[Node] = []
     for begin in ("earliest", "latest"):
-        reader = {"id": begin, "type": "kafka in", "topics": own, "groupId": f"{begin}-{own}", "fromOffset": begin}
-        shown = {"id": f"said-{begin}", "type": "debug", "active": True, "console": True, "complete": "payload", "wires": []}
-        added += [{"z": "iotlab-iotkit", "wires": [[f"said-{begin}"]]} | reader, {"z": "iotlab-iotkit"} | shown]
+        place: Node = {"z": "iotlab-iotkit", "x": 100, "y": 300}
+        reader: Node = {"type": "kafka in", "topics": own, "groupId": f"{begin}-{own}", "fromOffset": begin}
+        shown: Node = {"type": "debug", "active": True, "console": True, "complete": "payload", "wires": []}
+        added += [place | reader | {"id": f"in-{begin}", "wires": [[f"said-{begin}"]]}, place | shown | {"id": f"said-{begin}"}]
     with running(flows):
         flows.deploy([*flows.flows(), *added])
         wait_until("the oldest is read", lambda: "[debug:said-earliest] before" in flows.log.read_text())
         time.sleep(3.0)
         Boards(kafka, own).publish([("iotkit/sensor", b"after")])
-        for begin in ("earliest", "latest"):
-            wait_until("the new one is read", lambda begin=begin: f"[debug:said-{begin}] after" in flows.log.read_text())
+        new = {f"[debug:said-{begin}] after" for begin in ("earliest", "latest")}
+        wait_until("both read the new one", lambda: all(line in flows.log.read_text() for line in new))
         assert "[debug:said-latest] before" not in flows.log.read_text()
 
 

@@ -67,7 +67,7 @@ def test_a_consumer_does_not_take_the_messages_of_the_labs_own() -> None:
 
 
 def test_what_becomes_the_labs_and_what_does_nothing_any_more_is_said() -> None:
-    more = [
+    more: list[dict[str, Any]] = [
         {"id": "r", "z": "t1", "type": "kafka in", "topics": "iot", "fromOffset": "earliest", "groupId": "g", "wires": []},
         {"id": "s", "z": "t1", "type": "Kafka Consumer", "topics": "iot", "fromOffset": True, "autoCommit": False, "wires": []},
         {"id": "p", "z": "t1", "type": "kafka", "topics": f"iot, {wiring.DEAD_LETTER.name}", "wires": []},
