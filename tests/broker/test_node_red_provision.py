@@ -120,6 +120,14 @@ def test_a_broken_flow_file_is_told_in_a_sentence_and_kept_aside(flows: NodeRed,
     assert flows.report() == {"kept": [], "warnings": []}
 
 
+def test_a_lost_flow_file_is_made_anew_and_nothing_counts_as_deleted(flows: NodeRed) -> None:
+    whole = _stored(flows)
+    (flows.data / "flows.json").unlink()
+    assert flows.provision().returncode == 0
+    assert _stored(flows) == whole
+    assert flows.report() == {"kept": [], "warnings": []}
+
+
 def test_a_lost_record_of_what_was_laid_there_loses_no_change(flows: NodeRed) -> None:
     nodes = _stored(flows)
     nodes["iotlab-iotkit-debug"]["complete"] = "true"
