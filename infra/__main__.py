@@ -13,6 +13,7 @@ from infra.services.apps import AppArgs, Bridge, Canary, CanaryArgs, Fleet, Time
 from infra.services.camunda import Camunda, CamundaArgs
 from infra.services.consumers import consumers
 from infra.services.grafana import Grafana, GrafanaArgs
+from infra.services.headlamp import Headlamp, HeadlampArgs
 from infra.services.influxdb import InfluxDB, InfluxDBArgs
 from infra.services.ingress import Ingress, IngressArgs
 from infra.services.jupyter import Jupyter, JupyterArgs
@@ -20,6 +21,7 @@ from infra.services.kafka import Kafka, KafkaArgs
 from infra.services.mosquitto import Mosquitto, MosquittoArgs
 from infra.services.namespace import Namespace
 from infra.services.node_red import NodeRed, NodeRedArgs
+from infra.services.registry import Registry, RegistryArgs
 from infra.services.shared_data import SharedData
 from infra.settings import Settings
 
@@ -33,7 +35,8 @@ data = SharedData("data", inside).volume if settings.shares_data else None
 app = AppArgs(settings.image("apps"), settings.scale, settings.rotation)
 
 if settings.has("mosquitto"):
-    mosquitto = Mosquitto("mosquitto", MosquittoArgs(settings.image("mosquitto"), settings.scale, settings.rotation), inside)
+    broker = MosquittoArgs(settings.image("mosquitto"), settings.scale, settings.rotation, settings.mqtt_hosts)
+    mosquitto = Mosquitto("mosquitto", broker, inside)
 if settings.has("kafka"):
     kafka = Kafka("kafka", KafkaArgs(settings.image("kafka"), settings.scale), inside)
 if settings.has("influxdb"):
@@ -62,8 +65,12 @@ if settings.has("canary"):
 if settings.has("jupyter"):
     engine = [camunda.access("admin")] if settings.has("camunda") else []
     speaks = [mosquitto.access("lab"), kafka.access, influxdb.access("reader"), *engine]
-    jupyter = JupyterArgs(settings.image("jupyter"), settings.image("apps"), settings.scale, settings.rotation)
-    Jupyter("jupyter", jupyter, speaks, data, inside)
+    serves = JupyterArgs(settings.image("jupyter"), settings.image("apps"), settings.scale, settings.rotation)
+    jupyter = Jupyter("jupyter", serves, speaks, data, inside)
+if settings.has("registry"):
+    Registry("registry", RegistryArgs(settings.image("registry"), settings.scale, settings.rotation), jupyter.lessons, inside)
+if settings.has("headlamp"):
+    Headlamp("headlamp", HeadlampArgs(settings.image("headlamp"), settings.scale), inside)
 
 if settings.has("grafana"):
     reader = influxdb.access("reader")
@@ -73,4 +80,5 @@ if settings.has("ingress"):
         *([canary.status] if settings.has("canary") else []),
         *([camunda.access("admin")] if settings.has("camunda") else []),
     ]
-    Ingress("ingress", IngressArgs(settings.image("ingress"), settings.scale, settings.rotation), behind, inside)
+    way_in = IngressArgs(settings.image("ingress"), settings.scale, settings.rotation, settings.hosts)
+    Ingress("ingress", way_in, behind, inside)

@@ -84,12 +84,16 @@ CAMUNDA_USERS = (
 )
 NODE_RED_ADMIN = GRAFANA_ADMIN = "admin"
 JUPYTER_USER = "jupyter"  # the server knows one token and no names; this is the token's key in its Secret
+REGISTRY_USER = "lab"  # one login: the registry knows no rights apart
 CAMUNDA_WORKER = "worker"  # the REST login of apps and flows
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A login that people use, as `lab access` shows it; the password is the key `user` of the Secret."""
+    """A login that people use, as `lab access` shows it; the password is the key `user` of the Secret.
+
+    Without a Secret, `user` is a service account, and the password a token of it, made when somebody asks for it.
+    """
 
     service: str
     url: str
@@ -104,4 +108,6 @@ LOGINS = (
     Login("node-red", f"http://127.0.0.1:{wiring.node_port('node-red')}", NODE_RED_ADMIN, "node-red-users"),
     Login("jupyter", f"http://127.0.0.1:{wiring.node_port('jupyter')}/lab", JUPYTER_USER, "jupyter-users"),
     Login("grafana", f"http://127.0.0.1:{wiring.node_port('grafana')}", GRAFANA_ADMIN, "grafana-users"),
+    Login("registry", f"http://{wiring.REGISTRY_NAME}", REGISTRY_USER, "registry-users"),
+    Login("headlamp", f"http://127.0.0.1:{wiring.node_port('headlamp')}", wiring.JUPYTER.host, ""),
 )

@@ -18,6 +18,7 @@ VOLUMES_GB = {  # of services that need the same at every scale
     "camunda": 2,  # processes and their history
     "node-red": 1,  # flows, and the outbox of what Kafka has not taken yet
     "jupyter": 2,  # a person's home
+    "registry": 2,  # images that students push
     "grafana": 1,  # users, and the dashboards that people make
     "iot-kafka-consumer": 5,  # the volume that it shares with notebooks
 }
@@ -78,6 +79,8 @@ _SMALL = {
     "node-red": Budget(160, 320, 50),
     # not measured: its image can't be had where this was written; its publisher asks for 512 MB
     "grafana": Budget(192, 512, 50),
+    "registry": Budget(24, 64, 10),  # 24 MB at its highest while two layers of 100 MB each were pushed, 2026-11
+    "headlamp": Budget(64, 128, 10),  # not measured, as with Grafana; its publisher's chart sets no limit
 }
 
 S = Scale("S", 25, 5.0, 3, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)

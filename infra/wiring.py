@@ -35,6 +35,7 @@ class Endpoint:
 
 
 MOSQUITTO = Endpoint("mosquitto", 1883)
+MOSQUITTO_TLS = Endpoint("mosquitto", 8883, "mqtts")
 KAFKA = Endpoint("kafka", 9092)
 KAFKA_CONTROLLER = Endpoint("kafka", 9093)
 INFLUXDB = Endpoint("influxdb", 8086, "http")
@@ -46,6 +47,8 @@ METRICS_PORT = 9100  # /metrics, /healthz and /readyz of every app
 CANARY_STATUS = Endpoint("canary", METRICS_PORT, "http")
 INGRESS = Endpoint("ingress", 8443, "https")
 JUPYTER = Endpoint("jupyter", 8888, "http")
+REGISTRY = Endpoint("registry", 5000, "http")
+HEADLAMP = Endpoint("headlamp", 4466, "http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class ExposedPort:
 
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
+    ExposedPort("mosquitto", MOSQUITTO_TLS.port, 31884, "device", "as above, by TLS", "the same for whoever shares the network"),
     ExposedPort("camunda", CAMUNDA.port, 30880, "loopback", "generated login, REST too", "tasklist, cockpit and REST"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
     ExposedPort(
@@ -69,6 +73,10 @@ EXPOSED = (
     ),
     ExposedPort("jupyter", JUPYTER.port, 32088, "loopback", "token", "notebooks, where old links lead"),
     ExposedPort("grafana", GRAFANA.port, 30300, "loopback", "user and password", "dashboards"),
+    # without TLS: docker and kind's nodes speak plain HTTP to `localhost` (buildah and skopeo by a flag), so nobody needs an
+    # authority to trust; what is sent never leaves the machine
+    ExposedPort("registry", REGISTRY.port, 30500, "loopback", "user and password", "students push images, the node pulls them"),
+    ExposedPort("headlamp", HEADLAMP.port, 30466, "loopback", "token of the exercises' account", "objects of the cluster"),
 )
 
 
@@ -76,9 +84,13 @@ EXPOSED = (
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
-def node_port(service: str) -> int:
-    """The port of `service` on the lab's address."""
-    return next(port.node_port for port in EXPOSED if port.service == service)
+def node_port(service: str, port: int | None = None) -> int:
+    """The port of `service` on the lab's address; of its first one if `port` names none."""
+    return next(exposed.node_port for exposed in EXPOSED if exposed.service == service and port in {None, exposed.port})
+
+
+REGISTRY_NAME = f"localhost:{node_port('registry')}"  # how images are named where they are pushed and where pods ask for them
+PULLED_WITH = "registry"  # in the lessons' namespace: what a pod names under imagePullSecrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +110,12 @@ WEB_PATHS = (
 )
 INGRESS_HOSTS = ("localhost", "iotlab.localhost", "127.0.0.1")  # what the lab's certificate vouches for
 INGRESS_TLS = "ingress-tls"
-CA_KEY = "ca.crt"  # in that Secret: the authority that a browser has to trust
+MQTT_HOSTS = (  # the same for Mosquitto: in the cluster, and on this machine
+    *(f"{MOSQUITTO.host}{domain}" for domain in ("", f".{NAMESPACE}", f".{NAMESPACE}.svc", f".{NAMESPACE}.svc.cluster.local")),
+    *("localhost", "127.0.0.1"),
+)
+MQTT_TLS = "mosquitto-tls"
+CA_KEY = "ca.crt"  # in those Secrets: the authority that a client has to trust
 API_PORTS = (443, 6443, 16443)  # of the Kubernetes API: its service's, its own, microk8s'
 
 

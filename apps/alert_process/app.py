@@ -8,10 +8,11 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from runtime.camunda import Camunda, RefusedError
 from runtime.consuming import ConsumerMetrics, tell
 from runtime.dead_letters import DeadLetters
+from runtime.errors import UnavailableError
 from runtime.lane import Lane
 from runtime.reader import Reader, Source
 from runtime.settings import read_password
@@ -19,14 +20,13 @@ from runtime.status import Heartbeat
 from telemetry.errors import PayloadError
 from telemetry.record import BadRecord, Record
 
+from alert_process.begins import begins
 from alert_process.canary import CanaryProcess
 from alert_process.incidents import Readings, incident, is_alert, reading
 from alert_process.settings import AlertProcessSettings
 from alert_process.starter import Starter
 
 log = logging.getLogger(__name__)
-
-ASK_S = 10.0
 
 
 class AlertProcess:
@@ -44,17 +44,15 @@ class AlertProcess:
         self._readings = Readings(settings.kept_readings)
         self._dead_letters = DeadLetters(settings.brokerlist, settings.dead_letter_topic, "alert_process")
         source = Source(settings.brokerlist, settings.group, (settings.topic,))
-        self._reader = Reader(source, heartbeat, metrics.waits, place=self._place)
+        self._reader = Reader(source, heartbeat, metrics.waits, metrics.renewals, place=self._place)
         self._effects_from: dict[int, int] = {}  # by partition; what lies before is read for the readings alone
-        self._begins: list[TopicPartition] = []  # of a new group; committed, so that a later start doesn't take it for new
-        self._remembered: dict[int, int] = {}  # by partition: the last offset whose reading is remembered
+        self._remembered: dict[tuple[str, int], int] = {}  # by topic's id and partition: the last offset that is remembered
 
     def run(self, stop: threading.Event) -> None:
         """Read, start, commit until `stop`."""
         try:
             while not stop.is_set():
                 records = self._reader.read(self._settings.batch, self._settings.batch_wait_s)
-                self._commit_begins()
                 new = [record for record in records if record.offset >= self._effects_from.get(record.partition, 0)]
                 for record in records:
                     self._remember(record)
@@ -66,33 +64,24 @@ class AlertProcess:
             self._reader.close()
 
     def _place(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """Begin some records before the group's offset, or in a new group before its first alert."""
-        try:
-            first_ms = int((time.time() - self._settings.first_s) * 1000)
-            for place in consumer.committed(partitions, timeout=ASK_S):
-                low, high = consumer.get_watermark_offsets(place, timeout=ASK_S) or (0, 0)
-                begin = place.offset
-                if begin < 0:
-                    asked = [TopicPartition(place.topic, place.partition, first_ms)]
-                    begin = consumer.offsets_for_times(asked, timeout=ASK_S)[0].offset
-                    begin = high if begin in {-1, OFFSET_END} else begin
-                    self._begins.append(TopicPartition(place.topic, place.partition, begin))
-                begin = min(max(begin, low), high)
-                self._effects_from[place.partition] = begin
-                place.offset = max(low, begin - self._settings.read_back)
-                partitions = [place if (place.partition == each.partition) else each for each in partitions]
-        except KafkaException as failed:
-            log.warning("no readings are read back: %s", failed)
-        return partitions
+        """Begin some records before the group's offset, or in a new group before its first alert.
 
-    def _commit_begins(self) -> None:
-        if self._begins and self._reader.commit_places(self._begins):
-            self._begins = []
+        Raises:
+            UnavailableError, KafkaException: Kafka does not tell. From a guessed begin old alerts would start processes.
+        """
+        found = begins(consumer, partitions, int((time.time() - self._settings.first_s) * 1000))
+        new = [TopicPartition(each.topic, each.partition, each.effects_from) for each in found if each.new]
+        if new and not self._reader.commit_places(new):  # so that a later start doesn't take the group for new
+            raise UnavailableError("Kafka does not take the first offsets of a new group")
+        self._effects_from = {each.partition: each.effects_from for each in found}
+        back = self._settings.read_back
+        return [TopicPartition(each.topic, each.partition, max(each.low, each.effects_from - back)) for each in found]
 
     def _remember(self, record: Record) -> None:
-        if record.offset <= self._remembered.get(record.partition, -1):
+        place = (self._reader.topic_ids[record.topic], record.partition)
+        if record.offset <= self._remembered.get(place, -1):
             return
-        self._remembered[record.partition] = record.offset
+        self._remembered[place] = record.offset
         if (found := reading(record)) is not None:
             self._readings.add(*found)
 
@@ -110,7 +99,7 @@ class AlertProcess:
                 return False
             if done:
                 self._metrics.used.inc()
-        if self._reader.insist(lambda: self._save(bad), stop) is None:
+        if self._reader.insist(lambda: self._dead_letters.save(bad), stop) is None:
             return False
         self._metrics.dead_lettered.inc(len(bad))
         return True
@@ -124,10 +113,6 @@ class AlertProcess:
             bad.append(BadRecord(record, str(refused)))
             return False
         log.info("%s: %s", found.key, "a process was started" if started else "has its process already")
-        return True
-
-    def _save(self, bad: Sequence[BadRecord]) -> bool:
-        self._dead_letters.save(bad)
         return True
 
     def ready(self) -> str | None:

@@ -13,7 +13,6 @@ from telemetry import iotkit
 from telemetry.errors import PayloadError
 from telemetry.iotkit import SensorReading
 from telemetry.record import EDGE, Record, header
-from telemetry.text import strip_nul
 
 MOST_DEVICES = 1000  # whose readings are kept; the one silent for longest goes first
 LONGEST_NAME = 64  # a business key has 255 characters in Camunda's tables
@@ -80,10 +79,8 @@ class Incident:
 
 def is_alert(record: Record) -> bool:
     """Whether the record is about an alert: by its value as ever, or by the topic it was published on."""
-    if strip_nul(record.value).lstrip().startswith(b"alert"):
-        return True
     try:
-        return iotkit.origin_of(record).kind == "alert"
+        return iotkit.kind_of(record) == "alert"
     except PayloadError:
         return False
 
@@ -107,9 +104,8 @@ def incident(record: Record, window_s: float) -> Incident:
 def reading(record: Record) -> tuple[str, int, SensorReading] | None:
     """Device, arrival and reading of a sensor's line; None for everything else, whose poison others report."""
     try:
-        origin = iotkit.origin_of(record)
-        if origin.kind == "sensor":
-            return origin.device, record.arrival_ms, iotkit.sensor(record.value)
+        if iotkit.kind_of(record) == "sensor":
+            return iotkit.origin_of(record).device, record.arrival_ms, iotkit.sensor(record.value)
     except PayloadError:
         pass
     return None

@@ -14,6 +14,7 @@ class AlertProcessSettings(LaneSettings):
 
     model_config = SettingsConfigDict(env_prefix="ALERT_PROCESS_")
 
+    dead_letter_topic: str = Field(min_length=1, description="Kafka topic of the alerts that cannot be used")
     camunda_url: str = Field(pattern=r"^https?://", description="Camunda's REST, http://host:port/engine-rest")
     camunda_user: str | None = Field(default=None, description="Camunda user")
     camunda_password_file: Path | None = Field(default=None, description="file with the Camunda user's password")

@@ -1,4 +1,4 @@
-"""`python -m canary once [--json]` flies once and reports, `topics` looks at Kafka's topics only; `serve` flies all the time."""
+"""`python -m canary once [--json]` flies once, `topics` looks at Kafka's topics, `serve` flies all the time, `load` measures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from runtime.process import exit_code_of, log_to_stderr, stop_on_signals
 from runtime.settings import from_environment
 from runtime.status import Heartbeat, serving
 
+from canary import load
 from canary.flight import fly, look_at_topics
 from canary.logins import logins
 from canary.report import Report
@@ -30,9 +31,7 @@ def _serve(settings: CanarySettings) -> None:
     stop = stop_on_signals()
     heartbeat = Heartbeat(limit_s=120.0)  # a flight through a dead lab takes its time
     who = logins(settings)
-    logging.getLogger("canary").info(
-        "canary %s: %s -> %s -> %s", settings.device, settings.mqtt_uri, settings.brokerlist, settings.influx_url
-    )
+    logging.getLogger("canary").info("canary %s: %s -> %s", settings.device, settings.mqtt_uri, settings.brokerlist)
     with serving(settings.metrics_port, heartbeat.check, lambda: None):
         serve(settings, who, Metrics(), heartbeat, stop)
 
@@ -40,16 +39,20 @@ def _serve(settings: CanarySettings) -> None:
 def main() -> int:
     """Run what the command line asks for."""
     options = argparse.ArgumentParser(prog="canary", description="Sends a reading through every hop.")
-    options.add_argument("mode", choices=("once", "topics", "serve"))
+    options.add_argument("mode", choices=("once", "topics", "serve", "load"))
     options.add_argument("--json", action="store_true", help="once, topics: print one JSON object, exit code 0 whatever it says")
+    load.add_options(options)
     chosen = options.parse_args()
     settings = from_environment(CanarySettings)
     log_to_stderr(settings.log_level)
-    if chosen.mode == "once":
-        return _tell(fly(settings, logins(settings)), as_json=chosen.json)
-    if chosen.mode == "topics":
-        return _tell(look_at_topics(settings), as_json=chosen.json)
-    _serve(settings)
+    match chosen.mode:
+        case "once" | "topics" as mode:
+            report = look_at_topics(settings) if mode == "topics" else fly(settings, logins(settings))
+            return _tell(report, as_json=chosen.json)
+        case "load":
+            sys.stdout.write(json.dumps(load.run(settings, logins(settings), load.Rates.of(chosen))) + "\n")
+        case _:
+            _serve(settings)
     return 0
 
 

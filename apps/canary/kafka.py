@@ -87,6 +87,14 @@ class KafkaWatch:
                 found.setdefault(identity, Arrival(time.monotonic(), header(record.headers, REASON)))
         return found
 
+    def next(self) -> tuple[Identity, float] | None:
+        """The next record and when it was seen (monotonic), or None if none came for a moment."""
+        message = self._consumer.poll(0.1)
+        if message is None or message.error() is not None:
+            return None
+        record = record_of(message)
+        return (record.key, record.value), time.monotonic()
+
     def close(self) -> None:
         """Stop watching."""
         self._consumer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from typing import Any
@@ -14,6 +15,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 class MqttError(Exception):
     """The broker cannot be reached or refuses us; the message says which."""
+
+
+def _send_at_once(_client: Client, _data: Any, connection: Any) -> None:
+    """Paho leaves small packets to wait for the last one's acknowledgement: 40 ms in one of a hundred (2026-11-26)."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class MqttProbe:
@@ -32,6 +38,7 @@ class MqttProbe:
         self._client.connect_timeout = 5.0
         if login is not None:
             self._client.username_pw_set(*login)
+        self._client.on_socket_open = _send_at_once
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message

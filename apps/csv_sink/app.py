@@ -6,11 +6,9 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient
-from runtime.consuming import ConsumerMetrics, tell
+from confluent_kafka import Consumer, TopicPartition
+from runtime.consuming import MALFORMED, ConsumerMetrics, tell
 from runtime.dead_letters import DeadLetters
-from runtime.errors import UnavailableError
 from runtime.lane import Lane
 from runtime.reader import Reader, Source
 from runtime.status import Heartbeat
@@ -21,8 +19,6 @@ from csv_sink import canary
 from csv_sink.rows import kind_of, row
 from csv_sink.settings import CsvSinkSettings
 from csv_sink.table import Table
-
-ASK_S = 10.0
 
 
 class CsvSink:
@@ -35,9 +31,8 @@ class CsvSink:
         self._table = Table(settings.file)
         self._dead_letters = DeadLetters(settings.brokerlist, settings.dead_letter_topic, "csv_sink")
         source = Source(settings.brokerlist, settings.group, (settings.topic,))
-        self._reader = Reader(source, heartbeat, metrics.waits, place=self._place)
+        self._reader = Reader(source, heartbeat, metrics.waits, metrics.renewals, place=self._place)
         self._lane = Lane(settings, "csv_sink", self._canary)
-        self._topic_id = ""
 
     def run(self, stop: threading.Event) -> None:
         """Read, append, commit until `stop`."""
@@ -55,27 +50,21 @@ class CsvSink:
             self._table.close()
 
     def _open(self) -> bool:
-        """Offsets of a topic that was made anew begin anew, so the journal names a topic by its id."""
         self._table.open()
-        topic = self._settings.topic
-        admin = AdminClient({"bootstrap.servers": self._settings.brokerlist, "log_level": 2})
-        try:
-            asked = admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_S)
-            known = asked[topic].result(ASK_S).topic_id
-            self._topic_id = f"{known.get_most_significant_bits():x}-{known.get_least_significant_bits():x}"
-        except (KafkaException, TimeoutError) as failed:
-            raise UnavailableError(f"Kafka does not tell the topic {topic}: {failed}") from failed
         return True
 
     def _journaled(self, partition: int) -> str:
-        return f"{self._topic_id}/{partition}"
+        """Offsets of a topic that was made anew begin anew, so the journal names a topic by its id."""
+        return f"{self._reader.topic_ids[self._settings.topic]}/{partition}"
 
     def _place(self, _consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """The journal knows best what is in the file; it is written before the group's offset is committed."""
+        """The journal knows best what is in the file: it is written before the group's offset is committed."""
         for place in partitions:
             offset = self._table.next_of(self._journaled(place.partition))
             if offset is not None:
                 place.offset = offset
+            elif self._table.knows_any:
+                place.offset = 0  # nothing of this partition is in the file, whatever was committed for an older topic
         return partitions
 
     def _fresh(self, records: Sequence[Record]) -> list[Record]:
@@ -98,21 +87,18 @@ class CsvSink:
                 bad.append(BadRecord(record, str(broken)))
         offsets = {self._journaled(partition): offset for (_, partition), offset in next_offsets(records).items()}
 
-        def bury() -> bool:
-            self._dead_letters.save(bad)
-            return True
-
         def append() -> bool:
-            if rows:
-                self._table.append(rows, offsets)
+            self._table.append(rows, offsets)
             return True
 
         # one after the other: while the volume is full, what is buried must not be buried again at every try
-        if not (self._reader.insist(bury, stop) and self._reader.insist(append, stop)):
+        buried = self._reader.insist(lambda: self._dead_letters.save(bad), stop)
+        if buried is None or self._reader.insist(append, stop) is None:
             return False
+        skipped[MALFORMED] += len(bad) - buried
         self._metrics.read.inc(len(records))
         self._metrics.used.inc(len(rows))
-        self._metrics.dead_lettered.inc(len(bad))
+        self._metrics.dead_lettered.inc(buried)
         for kind, count in skipped.items():
             self._metrics.skipped.labels(kind).inc(count)
         return True

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from telemetry import iotkit
-from telemetry.errors import PayloadError
 from telemetry.record import Record
 from telemetry.text import text
 
-SKIPPED = ("alert", "button", "rfid", "encoder")
-OTHER = "other"  # actuators and whatever a lesson publishes: one word, so that nobody makes a thousand counters
+SKIPPED = ("alert", "button", "rfid", "encoder", iotkit.COMMAND)
+OTHER = "other"  # whatever a lesson publishes: one word, so that nobody makes a thousand counters
 
 
 def row(record: Record) -> str:
@@ -27,7 +26,5 @@ def kind_of(record: Record) -> str:
     Raises:
         PayloadError: neither topic nor shape say what it is.
     """
-    kind = iotkit.origin_of(record).kind
-    if kind == iotkit.UNKNOWN:
-        raise PayloadError("no MQTT topic, and it is neither a sensor's line nor an alert")
+    kind = iotkit.kind_of(record)
     return kind if kind == "sensor" or kind in SKIPPED else OTHER

@@ -115,13 +115,22 @@ class Table:
         """The offset behind the last record of `place` that is in the file; None if the journal knows nothing of it."""
         return self._offsets.get(place)
 
+    @property
+    def knows_any(self) -> bool:
+        """Whether the journal knows any place."""
+        return bool(self._offsets)
+
     def append(self, rows: Sequence[str], offsets: Mapping[str, int]) -> None:
-        """Append `rows`; `offsets` are then in the file. After an error the same call is repeated and doubles nothing.
+        """Append `rows`, or none; `offsets` are then in the file. After an error the same call is repeated and doubles nothing.
 
         Raises:
             UnavailableError: the volume is away or full.
         """
         try:
+            if self._pending is None and not rows:
+                self._offsets |= offsets
+                self._write()
+                return
             if self._pending is None:
                 self._begin("".join(f"{row}\n" for row in rows), dict(offsets))
             self._finish()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaException, TopicPartition
-from runtime.consuming import ConsumerMetrics, tell
+from runtime.consuming import MALFORMED, ConsumerMetrics, tell
 from runtime.dead_letters import dead_letter
 from runtime.errors import UnavailableError
 from runtime.publisher import Outgoing
@@ -30,8 +30,7 @@ class _Batch:
     """What a batch of records becomes."""
 
     outgoing: list[Outgoing]
-    skipped: int
-    dead: int
+    skipped: Counter[str]
 
 
 class JsonPipe:
@@ -43,7 +42,7 @@ class JsonPipe:
         self._metrics = metrics
         self._heartbeat = heartbeat
         source = Source(settings.brokerlist, settings.group, (settings.topic,))
-        self._reader = Reader(source, heartbeat, metrics.waits)
+        self._reader = Reader(source, heartbeat, metrics.waits, metrics.renewals)
         self._transactions = Transactions(settings.brokerlist, f"{settings.group}-{settings.instance}")
 
     def run(self, stop: threading.Event) -> int:
@@ -67,20 +66,21 @@ class JsonPipe:
                 self._reader.close()
 
     def _batch(self, records: Sequence[Record]) -> _Batch:
-        found: Counter[str] = Counter()
+        skipped: Counter[str] = Counter()
         outgoing = []
         for record in records:
             try:
                 made = document(record)
             except PayloadError as broken:
-                outgoing.append(dead_letter(self._settings.dead_letter_topic, "json_pipe", BadRecord(record, str(broken))))
-                found["dead"] += 1
+                if graves := self._settings.dead_letter_topic:
+                    outgoing.append(dead_letter(graves, "json_pipe", BadRecord(record, str(broken))))
+                skipped[MALFORMED] += not graves
                 continue
             if made is None:
-                found["skipped"] += 1
+                skipped["other"] += 1
             else:
                 outgoing.append(Outgoing(self._settings.output_topic, *made, headers=record.headers))
-        return _Batch(outgoing, found["skipped"], found["dead"])
+        return _Batch(outgoing, skipped)
 
     def _store(self, records: Sequence[Record]) -> bool:
         """Commit what `records` become; False if it is not known whether Kafka has them."""
@@ -95,9 +95,11 @@ class JsonPipe:
             self._metrics.waits.inc()
             return False
         self._metrics.read.inc(len(records))
-        self._metrics.used.inc(len(batch.outgoing) - batch.dead)
-        self._metrics.dead_lettered.inc(batch.dead)
-        self._metrics.skipped.labels("other").inc(batch.skipped)
+        used = sum(each.topic == self._settings.output_topic for each in batch.outgoing)
+        self._metrics.used.inc(used)
+        self._metrics.dead_lettered.inc(len(batch.outgoing) - used)
+        for kind, count in batch.skipped.items():
+            self._metrics.skipped.labels(kind).inc(count)
         return True
 
     def _until_kafka_answers(self, stop: threading.Event) -> None:

@@ -32,10 +32,9 @@ def document(record: Record) -> tuple[str, bytes] | None:
     Raises:
         PayloadError: a sensor's line that cannot be read.
     """
-    origin = iotkit.origin_of(record)
-    if origin.kind != "sensor":
+    if iotkit.kind_of(record) != "sensor":
         return None
-    reading = iotkit.sensor(record.value)
+    origin, reading = iotkit.origin_of(record), iotkit.sensor(record.value)
     made = Document(HumTemp(reading.temperature, reading.humidity), origin.device, header(record.headers, EDGE))
     try:
         return origin.device, _encoder.encode(made)

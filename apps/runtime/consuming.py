@@ -12,6 +12,7 @@ from telemetry.text import strip_nul
 from runtime.settings import AppSettings
 
 LONGEST_LINE = 200
+MALFORMED = "malformed"  # skipped under this name: cannot be read, and another consumer is responsible for it
 
 
 class ConsumerSettings(AppSettings):
@@ -20,7 +21,9 @@ class ConsumerSettings(AppSettings):
     brokerlist: str = Field(description="Kafka's bootstrap brokers, host:port with commas between")
     group: str = Field(min_length=1, description="Kafka consumer group")
     topic: str = Field(min_length=1, description="Kafka topic that is read")
-    dead_letter_topic: str = Field(min_length=1, description="Kafka topic of the records that cannot be used")
+    dead_letter_topic: str = Field(
+        description="Kafka topic of the records that cannot be used; if it is empty, another consumer is responsible for them"
+    )
     batch: int = Field(default=500, ge=1, le=10_000, description="most records in one batch")
     batch_wait_s: float = Field(default=0.1, gt=0.0, le=60.0, description="how long a batch waits to be filled")
 
@@ -34,6 +37,7 @@ class ConsumerMetrics:
         self.used = Counter(f"{app}_records_used", "records that had their effect", registry=registry)
         self.skipped = Counter(f"{app}_records_skipped", "records of other kinds, by kind", ["kind"], registry=registry)
         self.dead_lettered = Counter(f"{app}_dead_lettered", "records in the dead-letter topic", registry=registry)
+        self.renewals = Counter(f"{app}_topics_renewed", "times that a topic was found made anew", registry=registry)
         self.waits = Counter(f"{app}_waits", "times that a batch had to wait for what is away", registry=registry)
 
 

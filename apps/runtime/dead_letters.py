@@ -25,16 +25,18 @@ class DeadLetters:
     """The producer of the dead-letter topic."""
 
     def __init__(self, brokerlist: str, topic: str, app: str) -> None:
-        """`app` is the name of the app that gives up on a record."""
+        """`app` is the name of the app that gives up on a record; without a topic another one is responsible."""
         self._topic = topic
         self._app = app
         self._publisher = Publisher(brokerlist, app)
 
-    def save(self, bad: Sequence[BadRecord]) -> None:
-        """Bring all of them to Kafka.
+    def save(self, bad: Sequence[BadRecord]) -> int:
+        """Bring all of them to Kafka, or none if another one is responsible; returns how many.
 
         Raises:
             NotSavedError: at least one is not there; all may be offered again.
         """
-        if bad:
-            self._publisher.save(dead_letter(self._topic, self._app, each) for each in bad)
+        if not bad or not self._topic:
+            return 0
+        self._publisher.save(dead_letter(self._topic, self._app, each) for each in bad)
+        return len(bad)

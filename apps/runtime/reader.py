@@ -1,11 +1,16 @@
-"""Reading Kafka in a group: records come in batches, and their offsets are committed by hand after the effect."""
+"""Reading Kafka in a group: records come in batches, and their offsets are committed by hand after the effect.
+
+Where reading begins is never guessed: while Kafka doesn't tell, nothing is read. A topic that is deleted and made anew while
+it is read would be gone on with at the old offset, and what lies before it would be dropped without a word (librdkafka 2.16,
+seen 2026-11), so ids are compared: a batch is handed out only if its topics are still those that it was read from.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,11 +23,13 @@ from runtime.backoff import Backoff
 from runtime.errors import UnavailableError
 from runtime.seldom import Seldom
 from runtime.status import Heartbeat
+from runtime.topics import Topics
 
 log = logging.getLogger(__name__)
 
 Done = TypeVar("Done")
 Place = Callable[[Consumer, list[TopicPartition]], list[TopicPartition]]  # where reading begins in assigned partitions
+LOOK_EVERY_S = 5.0  # a topic made anew that has as many records as the old one brings nothing that would show it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,67 +83,130 @@ def record_of(message: KafkaMessage) -> Record:
 class Reader:
     """The records of some topics, shared among the readers of the group."""
 
-    def __init__(self, source: Source, heartbeat: Heartbeat, waits: Counter, *, place: Place | None = None) -> None:
-        """Nothing connects before `read`; `waits` counts how often a batch had to wait.
+    def __init__(
+        self, source: Source, heartbeat: Heartbeat, waits: Counter, renewals: Counter, *, place: Place | None = None
+    ) -> None:
+        """Nothing connects before `read`; counted is how often a batch had to wait, and how often a topic was made anew.
 
-        `place` may move where reading begins; without it the group's offsets rule.
+        `place` may move where reading begins; without it the group's offsets rule. What it raises for a Kafka that does not
+        answer (`UnavailableError`, `KafkaException`) makes it be asked again.
         """
         self.consumer = _consumer(source)
-        self.assignments = 0  # how often partitions were assigned; what was read before the last time comes again
-        self._waiting: str | None = None
-        self._topics = source.topics
+        self._topics = Topics(source.brokerlist, source.topics)
+        self._names = source.topics
         self._waits = waits
+        self._renewals = renewals
         self._heartbeat = heartbeat
         self._place = place
-        self._early: list[KafkaMessage] = []  # came from a newly assigned partition while a batch waited
+        self._waiting: str | None = None
+        self._backoff = Backoff(0.5, 5.0)
+        self._early: list[KafkaMessage] = []  # read, and not handed out yet
+        self._unplaced: list[TopicPartition] | None = None  # assigned, and not read yet
+        self._anew: set[str] = set()  # topics whose beginnings are not committed yet
+        self._reads = False
         self._subscribed = False
+        self._next_look_s = 0.0
 
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._place is not None:
-            consumer.assign(self._place(consumer, partitions))
-        self.assignments += 1
-        self._early.clear()  # every partition begins again where the group's offsets, or `place`, say
-        log.info("reads %d partitions", len(partitions))
+    @property
+    def topic_ids(self) -> Mapping[str, str]:
+        """Which topics the records were read from that `read` returned last."""
+        return self._topics.ids
 
     @property
     def why(self) -> str | None:
         """None when it reads, else what it waits for."""
-        return self._waiting or (None if self.assignments else "no partitions of Kafka are assigned yet")
+        return self._waiting or (None if self._reads else "no partitions of Kafka are assigned yet")
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.assign([])  # until `_begin` knows where; an error raised in here would reach nobody who can try again
+        self._early.clear()
+        self._unplaced = partitions
+
+    def _on_revoke(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+        self._early.clear()
+        self._unplaced = None
+
+    def again(self) -> None:
+        """Begin again where the group's offsets, or `place`, say: what was read and not committed comes again."""
+        self._early.clear()
+        self._unplaced = self.consumer.assignment()
+        self.consumer.assign([])
+
+    def _begin(self, partitions: list[TopicPartition]) -> None:
+        places = [TopicPartition(each.topic, each.partition) for each in partitions]
+        if missing := {each.topic for each in places} - set(self.topic_ids):
+            raise UnavailableError(f"Kafka has no topic {', '.join(sorted(missing))}")
+        firsts = [TopicPartition(each.topic, each.partition, 0) for each in places if each.topic in self._anew]
+        if firsts and not self.commit_places(firsts):  # a commit for the old topic may have reached the new one
+            raise UnavailableError("Kafka does not take the first offsets of a topic made anew")
+        try:
+            self.consumer.assign(self._place(self.consumer, places) if self._place else places)
+        except KafkaException as failed:
+            raise UnavailableError(f"Kafka does not tell where to begin: {failed}") from failed
+        self._anew -= {each.topic for each in places}
+        self._unplaced, self._reads = None, True
+        log.info("reads %d partitions", len(places))
+
+    def _is_current(self) -> bool:
+        """Whether the topics are those that were read; if not, reading begins at their beginnings."""
+        for name in self._topics.look():
+            log.warning("the topic %s was made anew: it is read from its first record on", name)
+            self._renewals.inc()
+            self._anew.add(name)
+        self._next_look_s = time.monotonic() + LOOK_EVERY_S
+        if self._unplaced is None and any(each.topic in self._anew for each in self.consumer.assignment()):
+            self.again()
+        if self._unplaced is None:
+            return True
+        self._begin(self._unplaced)
+        return False
 
     def read(self, most: int, wait_s: float) -> list[Record]:
         """Up to `most` records; fewer, or none, after `wait_s`."""
         if not self._subscribed:
-            self.consumer.subscribe(list(self._topics), on_assign=self._on_assign)
+            self.consumer.subscribe(list(self._names), on_assign=self._on_assign, on_revoke=self._on_revoke)
             self._subscribed = True
         self._heartbeat.beat()
         messages = self._early + self.consumer.consume(most, wait_s)
-        self._early = []
-        records = []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                records.append(record_of(message))
-            else:
-                log.warning("Kafka: %s", error.str())
-        return records
+        self._early.clear()
+        needed = bool(messages) or self._unplaced is not None
+        try:
+            if (needed or time.monotonic() > self._next_look_s) and not self._is_current():
+                return []
+        except UnavailableError as failed:
+            if needed:
+                self._early = messages if self._unplaced is None else []
+                self._wait(str(failed), self._backoff.next_s())
+            return []
+        self._go_on()
+        return [record_of(message) for message in messages if self._is_record(message)]
+
+    @staticmethod
+    def _is_record(message: KafkaMessage) -> bool:
+        error = message.error()
+        if error is not None:
+            log.warning("Kafka: %s", error.str())
+        return error is None
 
     def insist(self, effect: Callable[[], Done], stop: threading.Event) -> Done | None:
         """What `effect` returns, however long it takes; None if told to stop before it succeeded."""
         backoff = Backoff(0.5, 5.0)
-        waited = False
         while not stop.is_set():
             try:
                 done = effect()
             except UnavailableError as failed:
                 self._wait(str(failed), backoff.next_s())
-                waited = True
                 continue
-            if waited:
-                log.info("goes on")
-                self.consumer.resume(self.consumer.assignment())
-                self._waiting = None
+            self._go_on()
             return done
         return None
+
+    def _go_on(self) -> None:
+        self._backoff.reset()
+        if self._waiting is not None:
+            log.info("goes on")
+            self.consumer.resume(self.consumer.assignment())
+            self._waiting = None
 
     def _wait(self, why: str, wait_s: float) -> None:
         """Wait without losing the group's membership: poll, but with every partition paused."""
@@ -159,15 +229,18 @@ class Reader:
     def commit_places(self, places: list[TopicPartition]) -> bool:
         """Commit these offsets; False if Kafka did not take them."""
         try:
-            self.consumer.commit(offsets=places, asynchronous=False)
+            done = self.consumer.commit(offsets=places, asynchronous=False)
         except KafkaException as failed:
-            log.warning("offsets are not committed, these records come again: %s", failed.args[0].str())
-            return False
-        return True
+            error = failed.args[0]
+        else:
+            error = next((each.error for each in done if each.error is not None), None)
+        if error is not None:
+            log.warning("offsets are not committed, these records come again: %s", error.str())
+        return error is None
 
     def lag(self) -> dict[str, int]:
         """Records in Kafka that are not yet read, by topic."""
-        lag = dict.fromkeys(self._topics, 0)
+        lag = dict.fromkeys(self._names, 0)
         for place in self.consumer.position(self.consumer.assignment()):
             _low, high = self.consumer.get_watermark_offsets(place, cached=True) or (0, 0)
             if place.offset >= 0:

@@ -1,6 +1,7 @@
 """What IoTKit boards publish: a sensor line, an alert, a button, an RFID tag, an encoder's count.
 
-Topics are `iotkit/<kind>` (old boards, known by the edge they come through) or `iotkit/<device>/<kind>`.
+Topics are `iotkit/<kind>` (old boards, known by the edge they come through) or `iotkit/<device>/<kind>`. What is published
+under `iotkit/actors/` is for boards: a command, however many levels its topic has.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from typing import Literal, cast, get_args
 
 from telemetry.errors import PayloadError
 from telemetry.record import DEVICE, EDGE, TOPIC, Record, header
-from telemetry.text import integer, number, text
+from telemetry.text import integer, number, strip_nul, text
 
 Condition = Literal["low", "middle", "high"]  # the machine's state: at rest, in operation, abnormal
 _CONDITIONS = get_args(Condition)
 _SENSOR_CELLS = 4  # id, temperature, humidity, class
 _LONGEST_WORD = 64
-UNKNOWN = "unknown"  # a kind that nothing tells
+ACTORS, COMMAND = "actors", "command"  # the level that commands are published under, and their kind
 _TAG = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){0,9}")
 _SENSOR_ID = re.compile(r"(0[xX])?[0-9A-Fa-f]{1,8}")
 
@@ -78,6 +79,8 @@ def origin(topic: str) -> Origin:
         PayloadError: any other number of levels, or an empty one.
     """
     match topic.split("/"):
+        case [root, level, *_] if root and level == ACTORS:
+            return Origin("", COMMAND)
         case [root, kind] if root and kind:
             return Origin("", kind)
         case [root, device, kind] if root and device and kind:
@@ -87,23 +90,47 @@ def origin(topic: str) -> Origin:
 
 
 def guessed(payload: bytes) -> str:
-    """The kind of a message whose topic is not known, as from a flow that sets no headers; told by its shape."""
+    """The kind of a message whose topic is not known, as from a flow that sets no headers; told by its shape.
+
+    Raises:
+        PayloadError: it has none that is known.
+    """
     line = payload[:_LONGEST_WORD].lstrip()
     if line.startswith(b"alert"):
         return "alert"
-    return "sensor" if b"," in line else UNKNOWN
+    if b"," not in line:
+        raise PayloadError("no MQTT topic, and it is neither a sensor's line nor an alert")
+    return "sensor"
 
 
 def origin_of(record: Record) -> Origin:
     """Where a record comes from; its `device` is the edge for old boards, and `unknown` only if nothing names one.
 
     Raises:
-        PayloadError: its MQTT topic is none of a board.
+        PayloadError: its MQTT topic is none of a board, or it has none and nothing else tells.
     """
     topic = header(record.headers, TOPIC) or record.key
     found = origin(topic) if "/" in topic else Origin("", guessed(record.value))
     told = header(record.headers, DEVICE) or header(record.headers, EDGE)
     return Origin(found.device or told or "unknown", found.kind)
+
+
+def kind_of(record: Record) -> str:
+    """`sensor`, `alert`, `command` or what else its topic says; what begins as an alert is one, whatever it was published on.
+
+    Every record is of one kind for all who read it, so that one of them is responsible if it cannot be used (ADR 6).
+
+    Raises:
+        PayloadError: nothing tells.
+    """
+    alarms = strip_nul(record.value).lstrip().startswith(b"alert")
+    try:
+        kind = origin_of(record).kind
+    except PayloadError:
+        if not alarms:
+            raise
+        return "alert"
+    return "alert" if alarms and kind != COMMAND else kind
 
 
 def encode(message: IoTKitMessage) -> bytes:

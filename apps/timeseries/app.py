@@ -47,7 +47,8 @@ class Timeseries:
             settings.influx_url, settings.influx_user, password, timeout_s=settings.timeout_s, compress=settings.gzip
         )
         self._dead_letters = DeadLetters(settings.brokerlist, settings.dead_letter_topic, "timeseries")
-        self._reader = Reader(Source(settings.brokerlist, settings.group, tuple(self._series)), heartbeat, metrics.waits)
+        source = Source(settings.brokerlist, settings.group, tuple(self._series))
+        self._reader = Reader(source, heartbeat, metrics.waits, metrics.renewals)
         self._next_lag_s = 0.0
 
     def run(self, stop: threading.Event) -> None:

@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from telemetry import car, iotkit
-from telemetry.errors import PayloadError
 from telemetry.line_protocol import encode
 from telemetry.record import Record
 
@@ -35,10 +34,9 @@ def _car_line(series: Series, record: Record) -> bytes:
 
 
 def _iotkit_line(series: Series, record: Record) -> bytes | None:
-    origin = iotkit.origin_of(record)
-    if origin.kind != "sensor":
+    if iotkit.kind_of(record) != "sensor":
         return None
-    reading = iotkit.sensor(record.value)
+    origin, reading = iotkit.origin_of(record), iotkit.sensor(record.value)
     tags = {"device": origin.device, "sensor": f"0x{reading.sensor:02X}"}
     fields = {"temperature": reading.temperature, "humidity": reading.humidity, "condition": reading.condition}
     return encode(series.measurement, tags, fields, record.arrival_ms * 1_000_000)
@@ -50,6 +48,4 @@ def line(series: Series, record: Record) -> bytes | None:
     Raises:
         PayloadError: the record cannot be read by the series' codec.
     """
-    if not record.value:
-        raise PayloadError("empty payload")
     return _car_line(series, record) if series.codec == "car" else _iotkit_line(series, record)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 INSIDE = {"mosquitto": wiring.Endpoint(wiring.MOSQUITTO.host, wiring.MOSQUITTO.port, "mqtt").url}
+MQTT_TLS = "mosquitto-tls"
+MQTT_TLS_PORT = wiring.node_port("mosquitto", wiring.MOSQUITTO_TLS.port)
 
 
 def logins(lab: Lab) -> dict[str, dict[str, str]]:
@@ -21,22 +23,38 @@ def logins(lab: Lab) -> dict[str, dict[str, str]]:
     entries: dict[str, dict[str, str]] = {}
     for login in accounts.LOGINS:
         if lab.settings.has(login.service):
-            password = lab.kube.secret(login.secret)[login.user]
+            password = lab.kube.secret(login.secret)[login.user] if login.secret else lab.kube.token(login.user)
             url = login.url if lab.embedded else INSIDE.get(login.service, login.url)
             entries[login.service] = {"url": url, "user": login.user, "password": password}
+    if lab.settings.has("mosquitto"):
+        url = f"{wiring.MOSQUITTO_TLS.scheme}://127.0.0.1:{MQTT_TLS_PORT}" if lab.embedded else wiring.MOSQUITTO_TLS.url
+        entries[MQTT_TLS] = entries["mosquitto"] | {"url": url}
     if lab.settings.has("ingress"):
         url = wiring.INGRESS_URL if lab.embedded else wiring.INGRESS.url
         entries["ingress"] = {"url": url, "user": "", "password": ""}  # each page behind it has its own
     return entries
 
 
-def authority_hint(lab: Lab) -> str | None:
-    """What a browser has to trust; the lab's authority is laid into the state folder for it."""
-    if not lab.settings.has("ingress"):
-        return None
-    file = lab.paths.authority
-    file.write_text(lab.kube.secret(wiring.INGRESS_TLS)[wiring.CA_KEY])
-    return f"Browsers and programs that are to trust {wiring.INGRESS_URL} need {file} (curl --cacert)."
+def with_authorities(lab: Lab, entries: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """The same; what is reached by TLS also with `authority`, the file that its clients have to trust, laid there anew."""
+    found = dict(entries)
+    for name, secret in ((MQTT_TLS, wiring.MQTT_TLS), ("ingress", wiring.INGRESS_TLS)):
+        if name in found:
+            file = lab.paths.authorities[secret]
+            file.write_text(lab.kube.secret(secret)[wiring.CA_KEY])
+            found[name] = found[name] | {"authority": str(file)}
+    return found
+
+
+def authority_hint(entries: dict[str, dict[str, str]]) -> str | None:
+    """What a browser and a program have to trust."""
+    lines = []
+    if MQTT_TLS in entries:
+        lines.append(f"Who speaks MQTT by TLS is to trust {entries[MQTT_TLS]['authority']} (mosquitto_pub --cafile).")
+    if "ingress" in entries:
+        file = entries["ingress"]["authority"]
+        lines.append(f"Browsers and programs that are to trust {wiring.INGRESS_URL} need {file} (curl --cacert).")
+    return "\n".join(lines) or None
 
 
 def board_hint(lab: Lab, entries: dict[str, dict[str, str]]) -> str | None:
@@ -44,14 +62,15 @@ def board_hint(lab: Lab, entries: dict[str, dict[str, str]]) -> str | None:
     network = lab.settings.device_cidr
     if not network or not lab.settings.has("mosquitto"):
         return None
-    login = entries["mosquitto"]
+    login = entries[MQTT_TLS]
     try:
         address = device_address(network)
     except UserError as away:
         return f"No board reaches MQTT at the moment: {away}"
     return (
         f"A board in {network} reaches MQTT with\n"
-        f"  address   {address}\n  port      {wiring.node_port('mosquitto')}\n"
+        f"  address   {address}\n"
+        f"  port      {wiring.node_port('mosquitto')}, or {MQTT_TLS_PORT} by TLS, trusting {login['authority']}\n"
         f"  user      {login['user']}\n  password  {login['password']}\n"
         f"  topic     {wiring.IOTKIT_MQTT}/sensor, or any other below {wiring.IOTKIT_MQTT}/"
     )

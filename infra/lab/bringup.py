@@ -10,16 +10,14 @@ from rich.markup import escape
 from infra import wiring
 from infra.lab import engines, kubernetes_plugin, preflight, upstream
 from infra.lab.bundle import Manifest
-from infra.lab.bundle.credentials import login_for
-from infra.lab.bundle.push import Registry
 from infra.lab.console import console
 from infra.lab.doctor import topics_lacking
 from infra.lab.errors import LabError, UserError
 from infra.lab.kube import SERVICE_LABEL
 from infra.lab.lab import Lab
+from infra.lab.sending import send
 from infra.lab.stack import Report, Stack
 from infra.lab.toolchain import host, parts
-from infra.registries import RegistryAddress
 
 JOB_GONE_WITHIN_S = 120
 
@@ -83,7 +81,7 @@ def _up_given(lab: Lab) -> dict[str, int]:
     if host.fits():
         lab.toolchain.ensure(*lab.tools)
     if lab.registry:
-        _push(lab, manifest, lab.registry)
+        send(lab, manifest, lab.registry)
     upstream.bring(lab)
     references = {name: reference for name, reference in lab.references(manifest).items() if name not in lab.settings.images}
     for warning in lab.given.warnings(lab.kube, references, from_registry=lab.registry is not None):
@@ -103,13 +101,6 @@ def _images_for_given(lab: Lab) -> Manifest:
             )
         lab.toolchain.ensure(parts.DEBIAN.name)
     return lab.bundle.ensure()
-
-
-def _push(lab: Lab, manifest: Manifest, address: RegistryAddress) -> None:
-    with lab.steps.step(f"Images to {address.host}"):
-        done = Registry(address, login_for(address.host)).push(manifest)
-    if done.sent:
-        console.print(f"  {done.sent} files sent, {done.sent_bytes / 1e6:.0f} MB; {done.there} were there")
 
 
 def fill(lab: Lab, manifest: Manifest) -> dict[str, int]:

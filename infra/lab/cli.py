@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from infra.lab import bringup, fleet, views
-from infra.lab.access import authority_hint, board_hint, given_hint, logins
+from infra.lab.access import authority_hint, board_hint, given_hint, logins, with_authorities
+from infra.lab.bench import bench as benchmark
 from infra.lab.console import console
 from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
@@ -100,9 +101,9 @@ def access(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show addresses and generated logins."""
     lab = Lab(stack)
     lab.need_up()
-    entries = logins(lab)
+    entries = with_authorities(lab, logins(lab))
     _print_json(entries) if json_ else views.show_access(
-        entries, [board_hint(lab, entries), given_hint(lab), authority_hint(lab)]
+        entries, [board_hint(lab, entries), given_hint(lab), authority_hint(entries)]
     )
 
 
@@ -127,6 +128,23 @@ def watch(
     lab = Lab(stack)
     lab.need_up()
     run_watch(lab, seconds)
+
+
+@app.command(epilog="Examples: ./lab bench  ·  ./lab bench --seconds 60 --json")
+def bench(
+    stack: StackName = LOCAL,
+    seconds: Annotated[float, typer.Option(help="How long messages are sent.")] = 30,
+    rate: Annotated[float, typer.Option(help="Messages a second through each way to Kafka.")] = 100,
+    alert_rate: Annotated[float, typer.Option(help="Alerts a second that start a process.")] = 5,
+    json_: AsJson = False,
+) -> None:
+    """Measure the running lab: time to Kafka by the bridge and by Node-RED, an alert's to its process; nothing is left."""
+    lab = Lab(stack)
+    with console.status(f"Messages run for {seconds:g} s"):
+        found = benchmark(lab, rate, alert_rate, seconds)
+    _print_json(found.as_json()) if json_ else views.show_bench(found)
+    if not found.ok:
+        raise typer.Exit(1)
 
 
 @app.command(epilog='Example: eval "$(./lab env)" && pulumi preview -s local && kubectl get pods')

@@ -11,25 +11,20 @@ import json
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from infra import wiring
-from infra.lab import probes, upstream
-from infra.lab.access import logins
+from infra.lab import upstream
 from infra.lab.errors import LabError
-from infra.lab.forwarding import outside_port
-from infra.lab.kept import IN_JUPYTER, IN_NODE_RED
+from infra.lab.kept import IN_JUPYTER
 from infra.lab.kube import Pod
-from infra.services.flows import why_not_carrying
+from infra.lab.outside import Check, from_outside
 
 if TYPE_CHECKING:
     from infra.lab.lab import Lab
 
 CANARY = wiring.CANARY_STATUS.host
 NO_CANARY = "This stack has no canary: only pods and what is open to the outside were looked at."
-FLOWS = "/data/flows.json"
 KERNEL_ALIVE = "/opt/iotlab/kernel_alive.py"
-NOTEBOOKS = "/api/contents"
 SETTLE_S = 90  # the first reading may wait for a consumer group to form
 AGAIN_AFTER_S = 3
 CANARY_WITHIN_S = 240  # the hops and five refusals at their own limits, and Python's start on a slow machine
@@ -49,15 +44,6 @@ class Hop:
     def as_json(self) -> dict[str, object]:
         """The contract's keys: `from` is a Python keyword, so it can't be a field."""
         return {("from" if key == "origin" else key): value for key, value in asdict(self).items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One service, or one thing that must be refused."""
-
-    name: str
-    ok: bool
-    why: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +82,7 @@ def examine(lab: Lab) -> Diagnosis:
         services.extend(more)
     if wiring.JUPYTER.host in ready:
         hops.append(_notebook(lab))
-    services.extend(_from_outside(lab, ready))
+    services.extend(from_outside(lab, ready))
     note = None if lab.settings.has(CANARY) else NO_CANARY
     return Diagnosis(tuple(hops), tuple(services), note, left_out=upstream.left_out(lab.settings))
 
@@ -159,120 +145,6 @@ def _notebook(lab: Lab) -> Hop:
         said = {"ok": False, "latency_ms": None, "why": f"the notebook server gave no answer ({failed})"}
     why = None if said["ok"] else f"{said['why']}; look at ./lab logs jupyter"
     return Hop("notebook", wiring.JUPYTER.host, "kernel", said["latency_ms"], said["ok"], why)
-
-
-def _from_outside(lab: Lab, ready: set[str]) -> list[Check]:
-    """What is open to the outside and ready, as a person's program or browser would use it."""
-    found: list[Check] = []
-    for service, ask in FROM_OUTSIDE:
-        if service in ready:
-            try:
-                with outside_port(lab, service) as port:
-                    found += ask(lab, port, ready)
-            except LabError as failed:
-                found.append(Check(f"{service} from outside", ok=False, why=str(failed)))
-    return found
-
-
-def _mosquitto_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
-    login = logins(lab)["mosquitto"]
-    tries = (
-        ("mosquitto from outside", probes.mqtt_login(port, login["user"], login["password"]), True),
-        ("mosquitto from outside refuses anonymous", probes.mqtt_login(port, None, None), False),
-        ("mosquitto from outside refuses a wrong password", probes.mqtt_login(port, login["user"], "wrong"), False),
-    )
-    return [_check(name, said, wanted=wanted) for name, said, wanted in tries]
-
-
-def _ingress_from_outside(lab: Lab, port: int, ready: set[str]) -> list[Check]:
-    """A page by TLS that the lab's own authority vouches for; none without TLS."""
-    authority = lab.kube.secret(wiring.INGRESS_TLS)[wiring.CA_KEY]
-    host = wiring.INGRESS_HOSTS[0]
-    served = [web.path for web in wiring.WEB_PATHS if web.leads_to.host in ready and web.match == "Exact"]
-    path = served[0] if served else "/"  # with nothing behind it a refusal is the right answer, and one of the ingress
-    return [
-        _check("ingress from outside", probes.https(host, port, path, authority), wanted=bool(served)),
-        _check("ingress from outside refuses plain HTTP", probes.plain_http(host, port, path), wanted=False),
-    ]
-
-
-def _jupyter_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
-    token = logins(lab)["jupyter"]["password"]
-    return [
-        _check("jupyter from outside", probes.with_token(port, NOTEBOOKS, token), wanted=True),
-        _check("jupyter from outside refuses without its token", probes.with_token(port, NOTEBOOKS, ""), wanted=False),
-    ]
-
-
-def _grafana_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
-    """No wrong password is tried: after five, Grafana keeps the administrator out for five minutes."""
-    login = logins(lab)["grafana"]
-    page = "/api/user"
-    return [
-        _check("grafana from outside", probes.with_password(port, page, login["user"], login["password"]), wanted=True),
-        _check("grafana from outside refuses anonymous", probes.with_password(port, page, "", ""), wanted=False),
-    ]
-
-
-def _camunda_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
-    login = logins(lab)["camunda"]
-    page = f"{urlsplit(wiring.CAMUNDA_REST).path}/engine"
-    return [
-        _check("camunda from outside", probes.with_password(port, page, login["user"], login["password"]), wanted=True),
-        _check("camunda from outside refuses anonymous", probes.with_password(port, page, "", ""), wanted=False),
-        _check(
-            "camunda from outside refuses a wrong password",
-            probes.with_password(port, page, login["user"], "wrong"),
-            wanted=False,
-        ),
-    ]
-
-
-def _node_red_from_outside(lab: Lab, port: int, _ready: set[str]) -> list[Check]:
-    """No wrong password is tried: after five, Node-RED keeps everybody out for ten minutes."""
-    login = logins(lab)["node-red"]
-    said = probes.node_red_login(port, login["user"], login["password"])
-    carries = [_carrier(lab)] if lab.settings.node_red_carries else []
-    return [
-        _check("node-red from outside", said, wanted=True),
-        _check("node-red from outside refuses anonymous", probes.with_token(port, "/settings", ""), wanted=False),
-        *carries,
-    ]
-
-
-def _carrier(lab: Lab) -> Check:
-    """Whether the flow that brings boards' messages to Kafka is still one: a person may have switched it off."""
-    name = "node-red carries boards' messages"
-    try:
-        flows = json.loads(lab.kube.run(*IN_NODE_RED, "cat", FLOWS))
-    except (LabError, ValueError) as failed:
-        return Check(name, ok=False, why=f"its flows could not be read ({failed}); look at ./lab node-red status")
-    off = why_not_carrying(flows)
-    return Check(name, ok=off is None, why=off and f"{off}; switch it on in the editor, or ./lab node-red reset")
-
-
-FROM_OUTSIDE = (
-    ("mosquitto", _mosquitto_from_outside),
-    ("ingress", _ingress_from_outside),
-    ("jupyter", _jupyter_from_outside),
-    ("grafana", _grafana_from_outside),
-    ("camunda", _camunda_from_outside),
-    ("node-red", _node_red_from_outside),
-)
-
-
-def _check(name: str, said: probes.Answer, *, wanted: bool) -> Check:
-    """Whether a server answered as it should; the first word of `name` is the service."""
-    service = name.split(maxsplit=1)[0]
-    if said.accepted is wanted:
-        return Check(name, ok=True, why=None)
-    if said.accepted:
-        why = f"it let us in; look at ./lab logs {service} and at its configuration, then run ./lab up"
-    elif said.accepted is None:
-        why = f"{said.reason}; is something else on the port? ./lab status"
-    else:
-        why = f"{said.reason}; look at ./lab logs {service}"
-    return Check(name, ok=False, why=why)
 
 
 def settle(lab: Lab) -> Diagnosis:

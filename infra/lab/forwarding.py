@@ -47,15 +47,15 @@ def forwarded(lab: Lab, endpoint: Endpoint) -> Iterator[int]:
 
 
 @contextmanager
-def outside_port(lab: Lab, service: str) -> Iterator[int]:
-    """Give the port of loopback on which this machine reaches a service that is open to the outside.
+def outside_port(lab: Lab, service: str, port: int | None = None) -> Iterator[int]:
+    """Give the port of loopback on which this machine reaches a service that is open to the outside; `port` is of several one.
 
     Raises:
         LabError: it could not be forwarded.
     """
     if lab.embedded:
-        yield wiring.node_port(service)
+        yield wiring.node_port(service, port)
         return
-    inside = next(exposed.port for exposed in wiring.EXPOSED if exposed.service == service)
-    with forwarded(lab, Endpoint(service, inside)) as port:
-        yield port
+    inside = next(exposed.port for exposed in wiring.EXPOSED if exposed.service == service and port in {None, exposed.port})
+    with forwarded(lab, Endpoint(service, inside)) as own:
+        yield own

@@ -13,7 +13,10 @@ from typing import Any
 from infra.lab.errors import LabError, last_line
 
 SERVICE_LABEL = "app.kubernetes.io/name"
+TOKEN_H = 12
 Object = dict[str, Any]
+_UNITS = {"": 1, "m": 0.001, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_UNITS |= {f"{unit}i": 2 ** (10 * (power + 1)) for power, unit in enumerate("KMGT")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Pod:
     ready: bool
     restarts: int
     why: str | None
+    limit_mb: int | None = None  # of its containers together; None if one of them has none
 
 
 class Kube:
@@ -61,18 +65,36 @@ class Kube:
         found = [_pod(item) for item in self.get("pods")["items"] if not _of_job(item)]
         return sorted(found, key=lambda pod: (pod.service, pod.name))
 
+    def memory_mb(self) -> dict[str, int]:
+        """What each pod uses of its limit, MB, by its name; empty where the cluster has no metrics-server."""
+        try:
+            namespace = self._namespace()
+            found = json.loads(self.run("get", "--raw", f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods"))
+        except LabError:
+            return {}
+        return {
+            item["metadata"]["name"]: sum(_bytes(container["usage"]["memory"]) for container in item["containers"]) // 2**20
+            for item in found["items"]
+        }
+
+    def _namespace(self) -> str:
+        return self.run("config", "view", "--minify", "-o", "jsonpath={..namespace}") or "default"
+
     def secret(self, name: str) -> dict[str, str]:
         """A Secret's values, decoded."""
         data = self.get("secret", name).get("data") or {}
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def token(self, account: str) -> str:
+        """A token of a service account, good for a working day; nobody keeps it."""
+        return self.run("create", "token", account, f"--duration={TOKEN_H}h").strip()
 
     def page(self, service: str, port: int, name: str) -> str:
         """The page /`name` of a service's first ready pod, through the API server."""
         pods = [pod for pod in self.pods() if pod.service == service and pod.ready]
         if not pods:
             raise LabError(f"{service} has no ready pod; ./lab logs {service}")
-        namespace = self.run("config", "view", "--minify", "-o", "jsonpath={..namespace}") or "default"
-        return self.run("get", "--raw", f"/api/v1/namespaces/{namespace}/pods/{pods[0].name}:{port}/proxy/{name}")
+        return self.run("get", "--raw", f"/api/v1/namespaces/{self._namespace()}/pods/{pods[0].name}:{port}/proxy/{name}")
 
     @contextmanager
     def stream(self, words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
@@ -99,7 +121,19 @@ def _pod(item: Object) -> Pod:
         ready=ready,
         restarts=sum(container.get("restartCount", 0) for container in containers),
         why=None if ready else _reason(status, containers),
+        limit_mb=_limit_mb(item.get("spec", {}).get("containers", ())),
     )
+
+
+def _limit_mb(containers: Sequence[Object]) -> int | None:
+    limits = [container.get("resources", {}).get("limits", {}).get("memory") for container in containers]
+    return sum(_bytes(limit) for limit in limits) // 2**20 if limits and all(limits) else None
+
+
+def _bytes(quantity: str) -> int:
+    """A quantity of memory as Kubernetes writes it: `440Mi`, `29276Ki`, `1.5Gi`, `128M`, `1024`."""
+    digits = quantity.rstrip("KMGTikm")
+    return int(float(digits) * _UNITS[quantity[len(digits) :]])
 
 
 def _reason(status: Object, containers: list[Object]) -> str:

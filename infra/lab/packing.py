@@ -7,7 +7,7 @@ from pathlib import Path
 
 from infra.lab import upstream
 from infra.lab.bundle import Manifest, export_archive, handout, import_archive
-from infra.lab.bundle.upstream import UPSTREAM
+from infra.lab.bundle.upstream import UPSTREAM, Upstream
 from infra.lab.bundle.wheels import wheels
 from infra.lab.console import console
 from infra.lab.errors import UserError
@@ -28,13 +28,19 @@ def take_bundle(lab: Lab, source: str) -> None:
     import_archive(source, lab.toolchain, lab.paths, lab.steps)
 
 
+def _brought(lab: Lab) -> list[tuple[Upstream, Manifest]]:
+    """The publishers' images of this stack, as far as they can be had."""
+    asked = [image for image in UPSTREAM if image.name in lab.settings.asked]
+    return [(image, found) for image in asked if (found := upstream.archived(lab, image))]
+
+
 def export_bundle(lab: Lab, file: Path) -> None:
     """Write toolchain and images into one archive, making what is missing first."""
     _check_place(file)
     lab.whole_bundle.check()
     lab.toolchain.ensure()
     manifest = lab.whole_bundle.ensure()
-    brought = [found for image in UPSTREAM if image.name in lab.settings.asked and (found := upstream.archived(lab, image))]
+    brought = [found for _, found in _brought(lab)]
     written = export_archive(lab.toolchain, manifest, wheels(lab.paths, lab.steps), lab.steps, file, brought)
     console.print(f"{written.file} has {written.size / 1e6:.0f} MB. On another machine:", soft_wrap=True)
     console.print(f"  ./lab up --bundle {written.file.name}#sha256={written.sha256}", soft_wrap=True)
@@ -46,7 +52,8 @@ def write_images(lab: Lab, file: Path) -> None:
     lab.bundle.check()
     if not Manifest.read(lab.bundle.folder):
         lab.toolchain.ensure(parts.DEBIAN.name)
+    brought = _brought(lab)
     with lab.steps.step("Archive of the images"):
-        size = handout.write_images(lab.bundle.ensure(), file)
+        size = handout.write_images(lab.bundle.ensure(), file, brought)
     console.print(f"{file} has {size / 1e6:.0f} MB. Into a cluster: kind load image-archive {file}", soft_wrap=True)
     console.print(f"  or: microk8s images import < {file}   or: docker load -i {file}", soft_wrap=True)

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra import wiring
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -46,9 +48,9 @@ class Paths:
         return self.cluster / "kubeconfig"
 
     @property
-    def authority(self) -> Path:
-        """The certificate of the authority that a browser has to trust, once `lab access` has laid it there."""
-        return self.state / "authority.crt"
+    def authorities(self) -> dict[str, Path]:
+        """Certificates of the authorities that clients have to trust, by Secret, once `lab access` has laid them there."""
+        return {wiring.INGRESS_TLS: self.state / "authority.crt", wiring.MQTT_TLS: self.state / "mqtt-authority.crt"}
 
     @property
     def pulumi(self) -> Path:

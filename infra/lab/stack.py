@@ -21,6 +21,7 @@ import yaml
 from pulumi import automation
 
 from infra.lab import engines, fleet
+from infra.lab.cluster.exposure import device_address
 from infra.lab.cluster.pki import write_private
 from infra.lab.errors import LabError, UserError, last_line
 from infra.lab.paths import ROOT, Paths
@@ -29,6 +30,7 @@ from infra.settings import PROJECT, Settings, SettingsError
 Report = Callable[[str], None]
 # Pulumi takes this one before the file, even empty: with a person's own, the lab's secrets could not be read.
 FOREIGN = "PULUMI_CONFIG_PASSPHRASE"
+ADDRESS = f"{PROJECT}:deviceAddress"
 
 
 def config_of(name: str) -> dict[str, object]:
@@ -75,11 +77,24 @@ def private_file(paths: Paths, name: str) -> Path:
 
 def remembered_images(paths: Paths, name: str) -> dict[str, str]:
     """The image references that the last `prepare` of this stack wrote; none before the first."""
+    return dict(_remembered(paths, name).get(f"{PROJECT}:images") or {})
+
+
+def _remembered(paths: Paths, name: str) -> dict[str, Any]:
+    """The configuration that the last `prepare` of this stack wrote; none before the first."""
     try:
         loaded = yaml.safe_load(private_file(paths, name).read_text()) or {}
-        return dict(loaded["config"][f"{PROJECT}:images"])
+        return dict(loaded["config"])
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         return {}
+
+
+def _device_address(cidr: str, remembered: str) -> str:
+    """The address for Mosquitto's certificate; away from that network the last one, as nothing has changed in the lab."""
+    try:
+        return device_address(cidr)
+    except UserError:
+        return remembered
 
 
 class Stack:
@@ -142,6 +157,9 @@ class Stack:
         config = fleet.laid_over(config_of(self.name), self.paths, self.name)
         config[f"{PROJECT}:kubeconfig"] = str(self.kubeconfig)  # the one context that is meant, under an absolute path
         config[f"{PROJECT}:images"] = dict(images)
+        if cidr := config.get(f"{PROJECT}:deviceCidr"):
+            last = _remembered(self.paths, self.name).get(ADDRESS, "")
+            config[ADDRESS] = _device_address(str(cidr), str(last))
         whole = {"encryptionsalt": self._salt(), "config": config}
         scratch = self.private_file.with_suffix(".new")
         scratch.write_text(yaml.safe_dump(whole, sort_keys=True))
@@ -235,7 +253,7 @@ class Stack:
             shutil.rmtree(folder)
         for file in kept.glob(f"stacks/{PROJECT}/{self.name}.json*"):
             file.unlink()
-        for file in (self.private_file, self.paths.authority, fleet.file_of(self.paths, self.name)):
+        for file in (self.private_file, *self.paths.authorities.values(), fleet.file_of(self.paths, self.name)):
             file.unlink(missing_ok=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import psutil
@@ -27,6 +27,7 @@ class LabStatus:
     memory_mb: int | None
     kubernetes_plugin: str | None
     left_out: dict[str, str]
+    used_mb: dict[str, int] = field(default_factory=dict)  # by pod, as `kubectl top pods` counts it
 
     @property
     def ok(self) -> bool:
@@ -40,7 +41,7 @@ class LabStatus:
         return {
             "ok": self.ok,
             "cluster": asdict(self.cluster) if self.cluster else None,
-            "services": [asdict(pod) for pod in self.pods],
+            "services": [asdict(pod) | {"memory_mb": self.used_mb.get(pod.name)} for pod in self.pods],
             "missing": list(self.missing),
             "memory_mb": self.memory_mb,
             "kubernetes_plugin": self.kubernetes_plugin,
@@ -62,7 +63,8 @@ def status_of(lab: Lab) -> LabStatus:
     missing = tuple(sorted(lab.settings.chosen - {pod.service for pod in pods}))
     memory = memory_mb(cluster.owner.pid) if cluster and cluster.running and cluster.owner else None
     plugin = kubernetes_plugin.used(lab.paths, lab.stack_name)
-    return LabStatus(cluster, pods, missing, memory, plugin, upstream.left_out(lab.settings))
+    used = lab.kube.memory_mb() if pods else {}
+    return LabStatus(cluster, pods, missing, memory, plugin, upstream.left_out(lab.settings), used)
 
 
 def memory_mb(supervisor: int) -> int:

@@ -1,8 +1,8 @@
 """Services whose image only its publisher makes: run where it can be had, left out in one sentence where not.
 
 The lab's own cluster has no way out, so its images lie in an archive: from a bundle, or fetched from the registry. A given
-cluster pulls for itself; a registry that answers here is taken for one that answers there. What was found is remembered in
-the stack's private file until the next `up`.
+cluster gets what is archived through `iotlab:registry`, if it has one, and pulls for itself otherwise; a registry that answers
+here is taken for one that answers there. What was found is remembered in the stack's private file until the next `up`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from infra.lab.bundle import Manifest
 from infra.lab.bundle.upstream import UPSTREAM, Upstream, fetch, kept, reached, resolved
 from infra.lab.console import console
 from infra.lab.errors import LabError
+from infra.lab.sending import send
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ def _for_own_cluster(lab: Lab, image: Upstream) -> str | None:
 
 
 def _for_given_cluster(lab: Lab, image: Upstream) -> str | None:
+    brought = kept(image, lab.paths)
+    if brought and lab.registry:
+        send(lab, brought, lab.registry, f"Image {image.name}")
+        return lab.registry.reference(image.name, brought.image(image.name).digest)
     in_cluster = _in_cluster(lab, image)
     if in_cluster:
         return in_cluster

@@ -12,6 +12,7 @@ from rich.table import Table
 from infra.lab.kubernetes_plugin import OURS as STANDIN
 
 if TYPE_CHECKING:
+    from infra.lab.bench import Bench
     from infra.lab.doctor import Diagnosis
     from infra.lab.status import LabStatus
 
@@ -52,11 +53,12 @@ def show_status(found: LabStatus) -> None:
             pid = "-" if part.pid is None else str(part.pid)
             parts.add_row(_mark(ok=part.pid is not None), part.name, pid, str(part.restarts), plain(part.last_exit))
         out.print(parts)
-    pods = Table("", "service", "pod", "restarts", "why", box=None, pad_edge=False)
+    pods = Table("", "service", "pod", "restarts", "memory", "limit", "why", box=None, pad_edge=False)
     for pod in found.pods:
-        pods.add_row(_mark(ok=pod.ready), pod.service, pod.name, str(pod.restarts), plain(pod.why or ""))
+        memory = ["-" if value is None else f"{value} MB" for value in (found.used_mb.get(pod.name), pod.limit_mb)]
+        pods.add_row(_mark(ok=pod.ready), pod.service, pod.name, str(pod.restarts), *memory, plain(pod.why or ""))
     for service in found.missing:
-        pods.add_row(_mark(ok=False), service, "-", "", "not there; run ./lab up")
+        pods.add_row(_mark(ok=False), service, "-", "", "-", "-", "not there; run ./lab up")
     out.print(pods)
     for said in found.left_out.values():
         out.print(plain(said), soft_wrap=True)
@@ -81,3 +83,21 @@ def show_access(entries: dict[str, dict[str, str]], hints: Iterable[str | None])
         out.print(line.rstrip(), soft_wrap=True, markup=False)
     for hint in filter(None, hints):
         out.print(plain(hint), soft_wrap=True)
+
+
+def show_bench(found: Bench) -> None:
+    """A line a lane: what was sent, what became of it, how long it took."""
+
+    def ms(value: float | None) -> str:
+        return "-" if value is None else f"{value:.0f} ms"
+
+    columns = ("", "lane", "messages/s", "sent", "lost", "twice", "p50", "p99", "goal", "p99 / bridge's")
+    lanes = Table(*columns, box=None, pad_edge=False)
+    for lane in found.lanes:
+        counts = [f"{count}" for count in (lane.sent, lane.lost, lane.twice)]
+        times = [ms(value) for value in (lane.p50_ms, lane.p99_ms, lane.goal_p99_ms)]
+        ratio = "-" if lane.ratio is None else f"{lane.ratio:.2f}"
+        lanes.add_row(_mark(ok=not lane.lost), lane.name, f"{lane.rate_s:g}", *counts, *times, ratio)
+    out.print(lanes)
+    if found.memory_mb:
+        out.print(f"Memory of the whole lab: {found.memory_mb} MB (goal: {found.goal_memory_mb} MB)")

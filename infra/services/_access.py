@@ -43,10 +43,11 @@ class Users:
         opts = pulumi.ResourceOptions(parent=parent)
         self.endpoint = endpoint
         self.secret = f"{endpoint.host}-users"
-        passwords = {name: Password(f"{endpoint.host}-{name}", rotation=rotation, opts=opts) for name in names}
-        self.made = _secret(self.secret, {name: password.value for name, password in passwords.items()}, opts)
+        self.passwords = {name: Password(f"{endpoint.host}-{name}", rotation=rotation, opts=opts) for name in names}
+        self.made = _secret(self.secret, {name: password.value for name, password in self.passwords.items()}, opts)
         self._single = {
-            name: _secret(f"{endpoint.host}-{name}", {PASSWORD_KEY: password.value}, opts) for name, password in passwords.items()
+            name: _secret(f"{endpoint.host}-{name}", {PASSWORD_KEY: password.value}, opts)
+            for name, password in self.passwords.items()
         }
 
     def access(self, user: str, server: pulumi.Resource) -> Access:

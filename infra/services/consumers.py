@@ -16,13 +16,17 @@ from infra.services._access import Access
 from infra.services.apps import App, AppArgs
 from infra.services.shared_data import Volume
 
+# Three services read sensors' lines and would each find the same one malformed. The first of these that a stack has buries
+# it, the others count it: one record, one dead letter (ADR 6). An alert is iot-kafka-alert's alone.
+BURIES = ("timeseries", "iot-kafka-consumer", "iot-kafka-pipe")
 
-def _reading(kafka: Access, group: str) -> dict[str, str]:
+
+def _reading(kafka: Access, group: str, *, buries: bool = True) -> dict[str, str]:
     return {
         "BROKERLIST": kafka.endpoint.address,
         "GROUP": group,
         "TOPIC": wiring.BROKER_MESSAGE.name,
-        "DEAD_LETTER_TOPIC": wiring.DEAD_LETTER.name,
+        "DEAD_LETTER_TOPIC": wiring.DEAD_LETTER.name if buries else "",
     }
 
 
@@ -44,20 +48,22 @@ class CsvSink(App):
     strategy = "Recreate"
 
     def __init__(
-        self, name: str, args: AppArgs, *, reads: Access, writes: Volume, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: AppArgs, *, reads: Access, writes: Volume, buries: bool, opts: pulumi.ResourceOptions
     ) -> None:
-        """`reads` is Kafka, `writes` the shared volume."""
+        """`reads` is Kafka, `writes` the shared volume; whether it `buries` what cannot be read, or another one does."""
         self.volumes = (writes,)
         files = {"FILE": wiring.CSV_FILE, "CANARY_FILE": wiring.CANARY_FILE}
-        super().__init__(name, args, _reading(reads, wiring.CSV_GROUP) | _serving_the_doctor() | files, [reads], opts)
+        reading = _reading(reads, wiring.CSV_GROUP, buries=buries)
+        super().__init__(name, args, reading | _serving_the_doctor() | files, [reads], opts)
 
 
 class JsonPipe(App):
     """Readings as documents; each of several has a transaction of its own."""
 
-    def __init__(self, name: str, args: AppArgs, *, kafka: Access, opts: pulumi.ResourceOptions | None = None) -> None:
-        """It reads from `kafka` and writes to it."""
-        super().__init__(name, args, _reading(kafka, wiring.PIPE_GROUP) | {"OUTPUT_TOPIC": wiring.IOT.name}, [kafka], opts)
+    def __init__(self, name: str, args: AppArgs, *, kafka: Access, buries: bool, opts: pulumi.ResourceOptions) -> None:
+        """It reads from `kafka` and writes to it; whether it `buries` what cannot be read, or another one does."""
+        reading = _reading(kafka, wiring.PIPE_GROUP, buries=buries)
+        super().__init__(name, args, reading | {"OUTPUT_TOPIC": wiring.IOT.name}, [kafka], opts)
 
 
 class AlertProcess(App):
@@ -100,10 +106,11 @@ def consumers(
     opts: pulumi.ResourceOptions,
 ) -> None:
     """Those that a stack has chosen; whoever is chosen has what it needs, which the settings have checked."""
-    if "iot-kafka-consumer" in chosen and data is not None:
-        CsvSink("iot-kafka-consumer", args, reads=kafka, writes=data, opts=opts)
-    if "iot-kafka-pipe" in chosen:
-        JsonPipe("iot-kafka-pipe", args, kafka=kafka, opts=opts)
+    buries = next((service for service in BURIES if service in chosen), "")
+    if (name := "iot-kafka-consumer") in chosen and data is not None:
+        CsvSink(name, args, reads=kafka, writes=data, buries=buries == name, opts=opts)
+    if (name := "iot-kafka-pipe") in chosen:
+        JsonPipe(name, args, kafka=kafka, buries=buries == name, opts=opts)
     if "iot-kafka-alert" in chosen and camunda is not None:
         shows = wiring.dashboard_url(chosen)
         AlertProcess("iot-kafka-alert", args, reads=kafka, starts=camunda, shows=shows, opts=opts)

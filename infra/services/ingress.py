@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from infra import wiring
 from infra.scales import Scale
 from infra.services._access import Access
-from infra.services._certificate import Certificate
+from infra.services._certificate import tls_secret
 from infra.services._release import release, resources
 from infra.wiring import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class IngressArgs:
-    """What can differ: the image's reference, the size, the counter that renews the certificate."""
+    """What can differ: the image's reference, the size, the counter that renews the certificate, further names for it."""
 
     image: str
     scale: Scale
     rotation: int = 1
+    hosts: tuple[str, ...] = ()
 
 
 def routes(behind: Sequence[Endpoint]) -> list[dict[str, Any]]:
@@ -60,15 +60,7 @@ class Ingress(pulumi.ComponentResource):
     ) -> None:
         """`behind` are the services that browsers reach through it."""
         super().__init__("iotlab:services:Ingress", name, None, opts)
-        own = pulumi.ResourceOptions(parent=self)
-        made = Certificate(name, hosts=list(wiring.INGRESS_HOSTS), rotation=args.rotation, opts=own)
-        secret = k8s.core.v1.Secret(
-            wiring.INGRESS_TLS,
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=wiring.INGRESS_TLS, namespace=wiring.NAMESPACE),
-            type="kubernetes.io/tls",
-            string_data={"tls.crt": made.certificate, "tls.key": made.key, wiring.CA_KEY: made.ca},
-            opts=own,
-        )
+        secret = tls_secret(name, wiring.INGRESS_TLS, (*wiring.INGRESS_HOSTS, *args.hosts), args.rotation, self)
         needs = [secret, *(resource for access in behind for resource in access.needs)]
         release(name, "ingress", values(args, [access.endpoint for access in behind]), self, needs)
         self.register_outputs({})

@@ -83,8 +83,8 @@ class Jupyter(pulumi.ComponentResource):
         """`name` is the release's and the host's name; `speaks` are the services that notebooks use, `data` the shared volume."""
         super().__init__("iotlab:services:Jupyter", name, None, opts)
         self._users = Users(wiring.JUPYTER, [accounts.JUPYTER_USER], args.rotation, self)
-        lessons = Namespace("lessons", wiring.LESSONS, pulumi.ResourceOptions(parent=self))
-        needs = [self._users.made, lessons, *(resource for access in speaks for resource in access.needs)]
+        self.lessons = Namespace("lessons", wiring.LESSONS, pulumi.ResourceOptions(parent=self))
+        needs = [self._users.made, self.lessons, *(resource for access in speaks for resource in access.needs)]
         needs += data.needs if data else ()
         self._server = release(name, "jupyter", values(args, self._users.secret, speaks, data), self, needs)
         self.access = self._users.access(accounts.JUPYTER_USER, self._server)

@@ -1,8 +1,8 @@
 """Mosquitto, the way in for every device.
 
-Devices, the fleet and people write; the bridge reads. Nobody enters without a login, and the access list binds a car to
-its own topic. Sessions, queues and retained messages are on a volume and survive a restart; a broker killed outright loses
-what came in since the last write (the chart's `autosaveS`).
+Devices, the fleet and people write; the bridge reads. Nobody enters without a login, with TLS or without, and the access
+list binds a car to its own topic. Sessions, queues and retained messages are on a volume and survive a restart; a broker
+killed outright loses what came in since the last write (the chart's `autosaveS`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pulumi
 from infra import accounts, wiring
 from infra.scales import Scale
 from infra.services._access import Access, Users
+from infra.services._certificate import tls_secret
 from infra.services._release import release, resources
 
 KB_PER_MESSAGE = 1  # a queued reading of 530 bytes with topic and bookkeeping
@@ -23,11 +24,12 @@ FLEET_CARS = 1_000  # from here on a line of log for each connection drowns all 
 
 @dataclass(frozen=True, slots=True)
 class MosquittoArgs:
-    """What can differ: the image's reference, the size, the counter that renews passwords."""
+    """What can differ: image, size, the counter that renews passwords and certificate, further names that this is for."""
 
     image: str
     scale: Scale
     rotation: int = 1
+    hosts: tuple[str, ...] = ()
 
 
 def values(args: MosquittoArgs, secret: str) -> dict[str, Any]:
@@ -42,8 +44,15 @@ def values(args: MosquittoArgs, secret: str) -> dict[str, Any]:
         "secretVersion": str(args.rotation),
         "users": [{"name": user.name, "access": list(user.access)} for user in accounts.MQTT_USERS],
         "patterns": list(accounts.MQTT_PATTERNS),
-        "external": {"enabled": True, "nodePort": wiring.node_port("mosquitto"), "sources": list(wiring.PRIVATE_NETWORKS)},
+        "tlsSecret": wiring.MQTT_TLS,
+        "external": {
+            "enabled": True,
+            "nodePort": wiring.node_port("mosquitto"),
+            "tlsNodePort": wiring.node_port("mosquitto", wiring.MOSQUITTO_TLS.port),
+            "sources": list(wiring.PRIVATE_NETWORKS),
+        },
         "clients": wiring.clients_of(wiring.MOSQUITTO),
+        "tlsClients": wiring.clients_of(wiring.MOSQUITTO_TLS),
         "volumeGb": args.scale.mqtt_volume_gb,
         "maxQueuedMessages": budget.limit_mb * 1024 // 2 // KB_PER_MESSAGE,
         "logConnections": args.scale.cars < FLEET_CARS,
@@ -52,13 +61,14 @@ def values(args: MosquittoArgs, secret: str) -> dict[str, Any]:
 
 
 class Mosquitto(pulumi.ComponentResource):
-    """The broker with its logins."""
+    """The broker with its logins and its certificate."""
 
     def __init__(self, name: str, args: MosquittoArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`name` is the release's and the host's name."""
         super().__init__("iotlab:services:Mosquitto", name, None, opts)
         self._users = Users(wiring.MOSQUITTO, [user.name for user in accounts.MQTT_USERS], args.rotation, self)
-        self._server = release(name, "mosquitto", values(args, self._users.secret), self, [self._users.made])
+        tls = tls_secret(name, wiring.MQTT_TLS, (*wiring.MQTT_HOSTS, *args.hosts), args.rotation, self)
+        self._server = release(name, "mosquitto", values(args, self._users.secret), self, [self._users.made, tls])
         self.register_outputs({})
 
     def access(self, user: str) -> Access:

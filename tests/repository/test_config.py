@@ -9,7 +9,7 @@ import yaml
 from infra.settings import PROJECT, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-WRITTEN_BY_LAB = {"images"}
+WRITTEN_BY_LAB = {"images", "deviceAddress"}
 
 
 def test_the_projects_schema_has_every_key_with_its_default() -> None:

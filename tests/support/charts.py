@@ -28,6 +28,7 @@ EVERYTHING: dict[str, Object] = {
         "tlsSecret": "mosquitto-tls",
         "external": {"enabled": True, "nodePort": 30001, "tlsNodePort": 30002, "sources": ["192.168.7.0/24"]},
         "clients": ["bridge", "fleet"],
+        "tlsClients": ["jupyter"],
         "storageClass": "fast",
     },
     "kafka": {
@@ -117,6 +118,20 @@ EVERYTHING: dict[str, Object] = {
         "clients": ["ingress"],
         "storageClass": "fast",
     },
+    "registry": {
+        "image": IMAGES["registry"],
+        "existingSecret": "registry-users",
+        "secretVersion": "7",
+        "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
+        "clients": ["ingress"],
+        "storageClass": "fast",
+    },
+    "headlamp": {
+        "image": UPSTREAM[1].reference,
+        "external": {"enabled": True, "nodePort": 30004, "sources": ["192.168.7.0/24"]},
+        "clients": ["ingress"],
+        "apiServer": {"networks": ["10.0.0.0/8"], "ports": [6443]},
+    },
     "app": {
         "image": IMAGES["apps"],
         "module": "bridge",
@@ -139,6 +154,8 @@ LEAST: dict[str, Object] = {
     "jupyter": {key: EVERYTHING["jupyter"][key] for key in ("image", "existingSecret", "user")},
     "grafana": {key: EVERYTHING["grafana"][key] for key in ("existingSecret", "keySecret", "influxdb", "dashboards")}
     | {"image": IMAGES["grafana"]},
+    "registry": {key: EVERYTHING["registry"][key] for key in ("image", "existingSecret")},
+    "headlamp": {"image": IMAGES["headlamp"]},
     "app": {"image": IMAGES["apps"], "module": "bridge"},
 }
 

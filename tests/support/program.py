@@ -26,7 +26,7 @@ CERTIFICATE = "iotlab:index:Certificate"
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 IMAGES = {
     name: f"localhost/iotlab/{name}@sha256:{'0123456789abcdef' * 4}"
-    for name in ("mosquitto", "kafka", "influxdb", "camunda", "node-red", "jupyter", "ingress", "apps")
+    for name in ("mosquitto", "kafka", "influxdb", "camunda", "node-red", "jupyter", "ingress", "registry", "apps")
 } | {image.name: image.exact(f"sha256:{'0123456789abcdef' * 4}") for image in UPSTREAM}
 # the SDK has no types for these two
 _register: Callable[[MockMonitor, Any], Any] = MockMonitor.RegisterResource

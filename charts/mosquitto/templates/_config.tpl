@@ -14,6 +14,7 @@ mosquitto.conf: |
   certfile /run/secrets/tls/tls.crt
   keyfile /run/secrets/tls/tls.key
   tls_version tlsv1.2
+  ciphers ECDHE+AESGCM:ECDHE+CHACHA20
   {{- end }}
 
   persistence true

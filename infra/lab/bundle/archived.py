@@ -12,6 +12,8 @@ from typing import IO, Any
 
 from infra.lab.errors import LabError
 
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
 
 def blob_path(digest: str) -> str:
     """Where the layout keeps the file with this digest."""
@@ -63,4 +65,5 @@ class ArchivedImages:
             text = content.read()
         described: dict[str, Any] = json.loads(text)
         parts = [described["config"], *described["layers"]]
-        return text, str(described["mediaType"]), [Blob(part["digest"], int(part["size"])) for part in parts]
+        media_type = str(described.get("mediaType", OCI_MANIFEST))  # OCI's may leave it out, Docker's may not
+        return text, media_type, [Blob(part["digest"], int(part["size"])) for part in parts]

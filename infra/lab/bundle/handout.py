@@ -9,29 +9,48 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from infra.lab.bundle.archived import ArchivedImages, blob_path
 from infra.lab.bundle.bundle import CONTAINERD_NAME, REFERENCE_NAME
-from infra.lab.bundle.manifest import ImageRecord, Manifest
+from infra.lab.bundle.manifest import Manifest
 from infra.lab.bundle.rootfs import EPOCH_S
+from infra.lab.bundle.upstream import Upstream
 from infra.lab.errors import UserError
 
 
-def write_images(manifest: Manifest, file: Path) -> int:
-    """Write all images into `file`; returns its size in bytes.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An image of an archive with the two names that a cluster asks for it by: its tag and its digest."""
+
+    archive: Path
+    digest: str
+    tag: str
+    reference: str
+
+
+def write_images(manifest: Manifest, file: Path, upstream: Sequence[tuple[Upstream, Manifest]] = ()) -> int:
+    """Write all images into `file`, and those of publishers under their publishers' names; returns its size in bytes.
 
     Raises:
         UserError: it cannot be written there.
     """
     if not file.parent.is_dir():
         raise UserError(f"there is no folder {file.parent} to write {file.name} into.")
+    named = [Named(manifest.archive, image.digest, image.tag, image.reference) for image in manifest.images]
+    for publisher, brought in upstream:
+        digest = brought.image(publisher.name).digest
+        named.append(Named(brought.archive, digest, publisher.reference, publisher.exact(digest)))
     scratch = file.with_name(f".{file.name}.new")
     try:
-        with ArchivedImages.open(manifest.archive) as archive, tarfile.open(scratch, "w", format=tarfile.USTAR_FORMAT) as tar:
-            _write(archive, manifest, tar)
+        with ExitStack() as opened, tarfile.open(scratch, "w", format=tarfile.USTAR_FORMAT) as tar:
+            archives = {place: opened.enter_context(ArchivedImages.open(place)) for place in {one.archive for one in named}}
+            _write([(archives[one.archive], one) for one in named], tar)
         scratch.replace(file)
     except OSError as failed:
         raise UserError(f"{file} cannot be written: {failed.strerror}.") from failed
@@ -40,11 +59,11 @@ def write_images(manifest: Manifest, file: Path) -> int:
     return file.stat().st_size
 
 
-def _write(archive: ArchivedImages, manifest: Manifest, tar: tarfile.TarFile) -> None:
+def _write(images: Sequence[tuple[ArchivedImages, Named]], tar: tarfile.TarFile) -> None:
     heads: list[dict[str, Any]] = []
     docker: list[dict[str, Any]] = []
     written: set[str] = set()
-    for image in manifest.images:
+    for archive, image in images:
         text, media_type, blobs = archive.manifest(image.digest)
         heads += _heads(image, media_type, len(text))
         paths = [blob_path(blob.digest) for blob in blobs]
@@ -60,9 +79,10 @@ def _write(archive: ArchivedImages, manifest: Manifest, tar: tarfile.TarFile) ->
         tar.addfile(_member(name, len(plain)), BytesIO(plain))
 
 
-def _heads(image: ImageRecord, media_type: str, size: int) -> list[dict[str, Any]]:
+def _heads(image: Named, media_type: str, size: int) -> list[dict[str, Any]]:
     described = {"mediaType": media_type, "digest": image.digest, "size": size}
-    names = ({CONTAINERD_NAME: image.tag, REFERENCE_NAME: image.key}, {CONTAINERD_NAME: image.reference})
+    tag = image.tag.rsplit(":", 1)[1]
+    names = ({CONTAINERD_NAME: image.tag, REFERENCE_NAME: tag}, {CONTAINERD_NAME: image.reference})
     return [described | {"annotations": annotations} for annotations in names]
 
 

@@ -43,6 +43,7 @@ IMAGES = (
     Image("python", "base", CHARTS / "images/python", (Debs(),), "3.11", "PSF-2.0", shipped=False),
     Image("mosquitto", "base", CHARTS / "mosquitto/image", (Debs(),), versions.MOSQUITTO, "EPL-2.0 or BSD-3-Clause"),
     Image("influxdb", "base", CHARTS / "influxdb/image", (Debs(),), versions.INFLUXDB, "MIT"),
+    Image("registry", "base", CHARTS / "registry/image", (Debs(),), versions.REGISTRY, "Apache-2.0"),
     Image("kafka", "java", CHARTS / "kafka/image", (Jars("kafka"), Classes("kafka")), versions.KAFKA, "Apache-2.0"),
     Image("camunda", "java", CHARTS / "camunda/image", (Jars("camunda"), Classes("camunda")), versions.OPERATON, "Apache-2.0"),
     Image("ingress", "", CHARTS / "ingress/image", (Program("traefik", versions.TRAEFIK),), versions.TRAEFIK, "MIT"),

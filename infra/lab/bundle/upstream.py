@@ -60,7 +60,10 @@ class Upstream:
         return f"{self.registry}/{self.repository}@{digest}"
 
 
-UPSTREAM = (Upstream("grafana", "docker.io", "grafana/grafana", versions.GRAFANA, "AGPL-3.0", api="registry-1.docker.io"),)
+UPSTREAM = (
+    Upstream("grafana", "docker.io", "grafana/grafana", versions.GRAFANA, "AGPL-3.0", api="registry-1.docker.io"),
+    Upstream("headlamp", "ghcr.io", "headlamp-k8s/headlamp", f"v{versions.HEADLAMP}", "Apache-2.0", api="ghcr.io"),
+)
 
 
 def reached(image: Upstream) -> Session | None:

@@ -21,9 +21,10 @@ from infra.lab.cluster.layout import (
 )
 from infra.lab.cluster.network import Network
 from infra.lab.cluster.pki import write_private
-from infra.wiring import NAMESPACE
+from infra.wiring import NAMESPACE, REGISTRY_NAME, node_port
 
 MAX_PODS = 110
+REGISTRIES = HOME / "conf/registries"
 NOT_USED = (
     "snapshotter.v1.aufs",
     "snapshotter.v1.btrfs",
@@ -80,10 +81,18 @@ disabled_plugins = [{", ".join(f'"io.containerd.{name}"' for name in NOT_USED)}]
       runtime_type = "io.containerd.runc.v2"
       [{cri}.containerd.runtimes.runc.options]
         SystemdCgroup = false
+  [{cri}.registry]
+    config_path = "{REGISTRIES}"
   [{cri}.cni]
     bin_dir = "{cni}"
     conf_dir = "{HOME}/conf/cni"
 """
+
+
+def registry_hosts(address: str) -> str:
+    """Where containerd finds the images of the lab's registry; logins come with a pod's imagePullSecrets."""
+    url = f"http://{address}"
+    return f'server = "{url}"\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
 
 
 def cni(network: Network) -> str:
@@ -157,5 +166,9 @@ def write(folders: Folders, network: Network, cni_plugins: Path, pause: str, adm
     (folders.conf / "cni").mkdir(exist_ok=True)
     write_private(folders.conf / "cni" / "10-iotlab.conflist", cni(network).encode())
     write_private(folders.conf / "containerd.toml", containerd(cni_plugins, pause).encode())
+    registry = folders.conf / REGISTRIES.name / REGISTRY_NAME
+    registry.mkdir(parents=True, exist_ok=True)
+    # the node has its ports on its address, not on its own loopback as the name says
+    write_private(registry / "hosts.toml", registry_hosts(f"{network.node}:{node_port('registry')}").encode())
     write_private(folders.conf / "kubelet.yaml", kubelet(network).encode())
     write_private(folders.conf / "resolv.conf", b"")  # names of the world aren't served: no pod has a way out

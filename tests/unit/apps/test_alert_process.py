@@ -81,6 +81,9 @@ def test_readings_are_kept_of_a_thousand_devices() -> None:
         (b"\xff\xfe", "iotkit/hall-3/alert", True),  # it cannot be read, and somebody has to say so
         (b"0xBC,21.00,51.4,low", "iotkit/sensor", False),
         (b"ON", "iotkit/button", False),
+        (b"alert: hall", "iotkit/a/b/c", True),  # so that it is this app's dead letter and nobody else's
+        (b"alert: door is open", "iotkit/actors/display", False),  # told to a board
+        (b"0.5", "iotkit/actors/alert", False),
         (b"", "iotkit/sensor", False),
     ],
 )

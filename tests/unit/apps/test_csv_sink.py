@@ -79,11 +79,8 @@ def test_any_bytes_are_a_row_of_four_cells_or_refused(value: bytes) -> None:
 
 
 def test_other_kinds_are_skipped_under_few_names_and_a_value_without_a_topic_is_known_by_its_shape() -> None:
-    assert [kind_of(record(b"x", f"iotkit/{kind}")) for kind in ("alert", "button", "actors/servo2")] == [
-        "alert",
-        "button",
-        OTHER,
-    ]
+    kinds = ("alert", "button", "actors/servo2", "hall-3/lamp")
+    assert [kind_of(record(b"x", f"iotkit/{kind}")) for kind in kinds] == ["alert", "button", "command", OTHER]
     assert [kind_of(bare(value)) for value in (b"0xBC,21.00,51.4,low", b"alert: hall")] == ["sensor", "alert"]
     with pytest.raises(PayloadError, match="neither"):
         kind_of(bare(b"\x00\xff"))

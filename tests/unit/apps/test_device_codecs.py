@@ -71,6 +71,11 @@ def test_old_boards_are_known_by_their_edge_and_ours_by_their_name() -> None:
     assert iotkit.origin("iotkit/hall-3/alert") == Origin("hall-3", "alert")
 
 
+@pytest.mark.parametrize("topic", ["iotkit/actors", "iotkit/actors/servo2", "iotkit/actors/hall/servo2", "iotkit/actors/a/b/c"])
+def test_what_is_published_for_boards_is_a_command_at_any_depth(topic: str) -> None:
+    assert iotkit.origin(topic) == Origin("", "command")
+
+
 def test_a_fan_reading_keeps_the_names_of_the_contract() -> None:
     payload = (
         b'{"deviceID":"1","timeStamp":"2021-04-29 10:11:12","rotation":528.5,"temperature":35.9,"vibration":191.7,"sound":46.8}'

@@ -25,7 +25,7 @@ def test_a_reading_is_one_document_with_device_and_edge_keyed_by_device(topic: s
     assert json.loads(text) == {"humtemp": {"temp": 22.9, "hum": 36.9}, "device": device, "edge": "edge-1"}
 
 
-@pytest.mark.parametrize("kind", ["alert", "button", "rfid", "encoder", "actors/servo2"])
+@pytest.mark.parametrize("kind", ["alert", "button", "rfid", "encoder", "actors/servo2", "actors/hall/servo2", "actors/sensor"])
 def test_other_messages_make_no_document(kind: str) -> None:
     assert document(record(b"x", f"iotkit/{kind}")) is None
 

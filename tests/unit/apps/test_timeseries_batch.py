@@ -49,7 +49,11 @@ def test_a_board_s_reading_is_a_point_of_its_device(topic: str, device: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("kind", "payload"), [("alert", b"alert: hall"), ("button", b"ON"), ("encoder", b"x"), ("actors/servo2", b"0.5")]
+    ("kind", "payload"),
+    [
+        *[("alert", b"alert: hall"), ("alert", b""), ("a/b/alert", b"alert: hall"), ("button", b"ON"), ("encoder", b"x")],
+        *[("actors/servo2", b"0.5"), ("actors/hall/servo2", b"0.5"), ("actors/sensor", b""), ("actors", b"\xff")],
+    ],
 )
 def test_other_messages_of_a_board_have_no_series_and_are_no_dead_letters(kind: str, payload: bytes) -> None:
     assert line(BOARDS, record(payload, topic=f"iotkit/{kind}")) is None

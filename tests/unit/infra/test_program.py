@@ -57,6 +57,10 @@ def test_no_value_of_a_chart_is_unknown_or_secret() -> None:
         assert "generated-for-" not in text, name
 
 
+def _within_pull_secret(text: str) -> list[str]:
+    return [login["password"] for login in json.loads(text)["auths"].values()]
+
+
 def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
     recording = program()
     passwords = {generated(name, "value") for name in recording.of(PASSWORD)}
@@ -65,7 +69,8 @@ def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
     for secret in recording.of(SECRET).values():
         data = secret.inputs["stringData"]
         assert SECRET_MARK in data, f"{secret.name} is written into the state as plain text"
-        kept |= set(data["value"].values())
+        for text in data["value"].values():
+            kept |= set(_within_pull_secret(text)) if "dockerconfigjson" in secret.inputs.get("type", "") else {text}
     assert kept == passwords
     others = [asked for asked in recording.asked if asked.type not in {SECRET, PASSWORD, CERTIFICATE}]
     assert not [asked.name for asked in others if any(password in json.dumps(asked.inputs) for password in passwords)]
@@ -124,7 +129,7 @@ def test_every_component_comes_after_the_namespace_which_is_restricted() -> None
 def test_a_raised_rotation_restarts_whoever_reads_a_password() -> None:
     before, after = program().charts(), run_program({"rotation": 2}).charts()
     for name, (chart, values) in after.items():
-        if chart not in {"kafka", "ingress"}:  # the one has no login, the other reads a new certificate without a restart
+        if chart not in {"kafka", "ingress", "headlamp"}:  # no login of theirs, or a new certificate is read without a restart
             assert values["secretVersion"] != before[name][1]["secretVersion"], name
 
 
@@ -163,6 +168,22 @@ def test_devices_of_the_configuration_lie_over_those_of_the_scale() -> None:
     assert [values["env"][f"FLEET_{name}"] for name in ("CARS", "IOTKIT", "FANS")] == ["25", "5", "2"]
 
 
+@pytest.mark.parametrize(
+    ("services", "buries"),
+    [
+        (("core", "teaching"), {"timeseries", "iot-kafka-alert"}),
+        (("kafka", "mosquitto", "bridge", "iot-kafka-consumer", "iot-kafka-pipe"), {"iot-kafka-consumer"}),
+        (("kafka", "mosquitto", "bridge", "iot-kafka-pipe"), {"iot-kafka-pipe"}),
+    ],
+    ids=["all", "without timeseries", "pipe alone"],
+)
+def test_one_of_those_who_read_sensors_lines_buries_what_is_none(services: tuple[str, ...], buries: set[str]) -> None:
+    charts = run_program({"services": services}).charts()
+    readers = [name for name in ("timeseries", *wiring.MODULES) if name in charts and name != "process-worker"]
+    graves = {name: charts[name][1]["env"][f"{wiring.module_of(name).upper()}_DEAD_LETTER_TOPIC"] for name in readers}
+    assert {name for name, topic in graves.items() if topic} == buries
+
+
 def test_a_service_that_was_not_chosen_is_not_installed() -> None:
     recording = run_program({"services": ["mosquitto", "fleet"]})
     assert set(recording.of(CHART)) == {"mosquitto", "fleet"}
@@ -184,6 +205,16 @@ def test_grafana_reads_with_the_login_that_can_do_nothing_else() -> None:
     assert list(secrets[values["existingSecret"]].inputs["stringData"]["value"]) == [values["admin"]]
 
 
+def test_pods_of_the_lessons_pull_with_the_login_that_people_push_with() -> None:
+    recording = program()
+    pull = recording.of(SECRET)[f"{wiring.LESSONS}-{wiring.PULLED_WITH}"]
+    assert pull.inputs["metadata"] == {"name": wiring.PULLED_WITH, "namespace": wiring.LESSONS}
+    ((host, login),) = json.loads(pull.inputs["stringData"]["value"][".dockerconfigjson"])["auths"].items()
+    assert host == wiring.REGISTRY_NAME
+    assert login["password"] in recording.of(SECRET)["registry-users"].inputs["stringData"]["value"].values()
+    assert "lessons" in _names(pull.dependencies)
+
+
 def test_what_grafana_encrypts_with_is_never_renewed() -> None:
     for rotation in (1, 2):
         made = run_program({"rotation": rotation}).of(PASSWORD)["grafana-key"]
@@ -197,14 +228,25 @@ def test_an_output_among_the_values_is_refused_with_its_place() -> None:
         _release.release("bridge", "app", {"env": {"PASSWORD": later}}, parent)
 
 
-def test_the_certificate_is_for_the_labs_own_hosts_and_renewed_by_the_same_counter() -> None:
+def test_certificates_are_for_the_labs_own_hosts_and_those_of_the_stack_and_renewed_by_the_same_counter() -> None:
+    own = {"ingress": list(wiring.INGRESS_HOSTS), "mosquitto": list(wiring.MQTT_HOSTS)}
     for rotation in (1, 2):
-        (made,) = run_program({"rotation": rotation}).of(CERTIFICATE).values()
-        assert made.inputs["hosts"] == list(wiring.INGRESS_HOSTS)
-        assert made.inputs["rotation"] == rotation
-    secret = program().of(SECRET)[wiring.INGRESS_TLS]
+        made = run_program({"rotation": rotation}).of(CERTIFICATE)
+        assert {name: one.inputs["hosts"] for name, one in made.items()} == own
+        assert {one.inputs["rotation"] for one in made.values()} == {rotation}
+    named = ["lab.example", "192.0.2.7"]
+    made = run_program({"hosts": named, "deviceAddress": "192.168.1.4"}).of(CERTIFICATE)
+    assert made["ingress"].inputs["hosts"] == own["ingress"] + named  # boards don't come in there
+    assert made["mosquitto"].inputs["hosts"] == [*own["mosquitto"], *named, "192.168.1.4"]
+
+
+@pytest.mark.parametrize(("service", "name"), [("ingress", wiring.INGRESS_TLS), ("mosquitto", wiring.MQTT_TLS)])
+def test_a_certificate_is_in_a_secret_that_its_server_mounts(service: str, name: str) -> None:
+    secret = program().of(SECRET)[name]
     assert secret.inputs["type"] == "kubernetes.io/tls"
     assert set(secret.inputs["stringData"]["value"]) == {"tls.crt", "tls.key", wiring.CA_KEY}
+    assert program().charts()[service][1]["tlsSecret"] == name
+    assert name in _names(program().of(CHART)[service].dependencies)
 
 
 def test_every_path_of_the_wiring_is_routed_over_an_edge_that_is_drawn() -> None:

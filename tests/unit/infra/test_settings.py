@@ -6,7 +6,7 @@ import pytest
 
 from infra.lab.bundle import upstream
 from infra.scales import SCALES
-from infra.settings import NEEDS, SETS, UPSTREAM, Settings, SettingsError
+from infra.settings import NEEDS, NOT_HERE, SETS, UPSTREAM, Settings, SettingsError
 
 
 def test_an_empty_configuration_is_the_small_core_lab() -> None:
@@ -33,6 +33,7 @@ def test_an_empty_configuration_is_the_small_core_lab() -> None:
             "iotlab:iotkitIngest names 'node-red', which is not among iotlab:services; add it, or name bridge.",
         ),
         ({"iotlab:iotkitIngest": "both"}, "iotlab:iotkitIngest: Input should be 'bridge' or 'node-red'."),
+        ({"iotlab:hosts": ["https://lab.example"]}, "iotlab:hosts: 'https://lab.example' is no host name in small letters"),
         ({"iotlab:scale": 3}, "iotlab:scale: Input should be a valid string."),
     ],
 )
@@ -96,6 +97,12 @@ def test_a_service_whose_upstream_image_nobody_brought_is_left_out_and_costs_no_
     assert brought.has("grafana")
     assert brought.left_out == frozenset()
     assert brought.services_mb == settings.services_mb  # an image may still come: the machine must carry it
+
+
+@pytest.mark.parametrize(("name", "why"), NOT_HERE.items())
+def test_what_the_lab_cannot_have_is_refused_with_the_reason(name: str, why: str) -> None:
+    with pytest.raises(SettingsError, match=f"there is no '{name}' in this lab: {why}; take it out"):
+        Settings.parse({"iotlab:services": ["core", name]})
 
 
 def test_the_services_of_upstream_images_are_those_of_the_bundles_table() -> None:

@@ -1,6 +1,7 @@
 """What the parts are told: no anonymous access, nothing open beyond the namespaces, add-ons fit to run unprivileged."""
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,9 @@ def test_missing_programs_are_named(tmp_path: Path) -> None:
         Binaries(tmp_path, tmp_path / "cni").check()
     assert "etcd," not in str(refused.value)
     assert "ptp" in str(refused.value)
+
+
+def test_containerd_finds_the_labs_registry_at_the_nodes_address_and_asks_nobody_else_for_it() -> None:
+    assert f'config_path = "{config.REGISTRIES}"' in config.containerd(Path("/cni"), "pause")
+    hosts = tomllib.loads(config.registry_hosts("10.0.0.1:1"))
+    assert hosts == {"server": "http://10.0.0.1:1", "host": {"http://10.0.0.1:1": {"capabilities": ["pull", "resolve"]}}}

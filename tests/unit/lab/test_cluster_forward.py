@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_socket
 
+from infra import wiring
 from infra.lab.cluster import exposure
 from infra.lab.cluster.forward import Forward, Forwarder
 from infra.lab.errors import UserError
@@ -114,6 +115,15 @@ def test_ports_that_stay_are_not_interrupted_when_others_change() -> None:
 
 def test_everything_exposed_is_on_loopback_and_nothing_else_without_a_device_network() -> None:
     assert {forward.listen for forward in exposure.forwards("10.213.0.2", None)} == {"127.0.0.1"}
+
+
+def test_a_device_network_is_let_in_to_mqtt_with_and_without_tls_and_to_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exposure, "device_address", lambda _: "192.168.1.4")
+    opened = [forward for forward in exposure.forwards("10.213.0.2", "192.168.1.0/24") if forward.listen != "127.0.0.1"]
+    assert {(forward.listen, forward.port, forward.allow) for forward in opened} == {
+        ("192.168.1.4", wiring.node_port("mosquitto", endpoint.port), "192.168.1.0/24")
+        for endpoint in (wiring.MOSQUITTO, wiring.MOSQUITTO_TLS)
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """The doctor: green only if every hop and service is, red with the cause and the next command."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from infra import wiring
-from infra.lab import doctor, probes
+from infra.lab import doctor, outside, probes
 from infra.lab.bundle.upstream import UPSTREAM
 from infra.lab.errors import LabError
 from infra.lab.kube import Pod
@@ -31,7 +32,7 @@ class Kube:
         return self._said
 
     def secret(self, name: str) -> dict[str, str]:
-        assert name == wiring.INGRESS_TLS
+        assert name in {wiring.INGRESS_TLS, wiring.MQTT_TLS}
         return {wiring.CA_KEY: "the authority"}
 
 
@@ -49,9 +50,10 @@ def pods(*, broken: str = "") -> list[Pod]:
 @pytest.fixture(autouse=True)
 def _outside(monkeypatch: pytest.MonkeyPatch) -> None:
     login = {"user": "lab", "password": "secret"}
-    monkeypatch.setattr(doctor, "logins", lambda _: {"mosquitto": login, "grafana": login})
+    monkeypatch.setattr(outside, "logins", lambda _: {"mosquitto": login, "grafana": login})
     monkeypatch.setattr(probes, "with_password", lambda *said: Answer(said[-1] == "secret", f"{said[1]} answered 401"))
-    monkeypatch.setattr(probes, "mqtt_login", lambda _port, _user, password: Answer(password == "secret", "Not authorized"))
+    monkeypatch.setattr(probes, "mqtt_login", lambda *said: Answer(said[2] == "secret", "Not authorized"))
+    monkeypatch.setattr(probes, "old_tls", lambda _: Answer(accepted=False, reason="answered 1503020002"))
     monkeypatch.setattr(probes, "https", lambda *said: Answer(said[-1] == "the authority", "/readyz answered 503"))
     monkeypatch.setattr(probes, "plain_http", lambda *_: Answer(accepted=False, reason="/readyz answered 404"))
 
@@ -112,7 +114,7 @@ def test_a_stack_without_a_canary_is_green_on_what_it_has_and_says_what_was_not_
 def test_a_kernel_is_started_where_the_lab_has_notebooks(
     monkeypatch: pytest.MonkeyPatch, said: str | LabError, ok: bool, why: str | None
 ) -> None:
-    monkeypatch.setattr(doctor, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
+    monkeypatch.setattr(outside, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
     monkeypatch.setattr(probes, "with_token", lambda _port, _path, token: Answer(token == "the token", "answered 403"))
     chosen = lab(Kube([pod for pod in pods() if pod.service == "jupyter"], said))
     chosen.settings = SimpleNamespace(chosen={"jupyter"}, left_out=frozenset(), has=lambda name: name == "jupyter")
@@ -128,7 +130,7 @@ def test_a_kernel_is_started_where_the_lab_has_notebooks(
 
 
 def test_a_notebook_server_that_lets_anybody_in_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
+    monkeypatch.setattr(outside, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
     monkeypatch.setattr(probes, "with_token", lambda *_: Answer(accepted=True, reason="answered 200"))
     chosen = lab(Kube([pod for pod in pods() if pod.service == "jupyter"], "{}"))
     chosen.settings = SimpleNamespace(chosen={"jupyter"}, left_out=frozenset(), has=lambda name: name == "jupyter")
@@ -169,7 +171,32 @@ def test_a_broker_that_lets_anybody_in_is_red(monkeypatch: pytest.MonkeyPatch) -
     assert {check.name for check in found.services if not check.ok} == {
         "mosquitto from outside refuses anonymous",
         "mosquitto from outside refuses a wrong password",
+        "mosquitto by TLS refuses anonymous",
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "red", "why"),
+    [
+        ({"login": Answer(None, "the lab's authority does not vouch for it")}, "mosquitto by TLS", "does not vouch"),
+        ({"old": Answer(accepted=True, reason="it shook hands")}, "mosquitto by TLS refuses TLS 1.1", "it let us in"),
+        ({"old": Answer(None, "answered nothing")}, "mosquitto by TLS refuses TLS 1.1", "answered nothing"),
+    ],
+)
+def test_a_broker_without_tls_or_with_an_old_one_is_red(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, Answer], red: str, why: str
+) -> None:
+    def login(_port: int, _user: str | None, password: str | None, authority: str = "") -> Answer:
+        usual = Answer(password == "secret", "Not authorized")
+        return said.get("login", usual) if authority and password else usual
+
+    monkeypatch.setattr(probes, "mqtt_login", login)
+    if "old" in said:
+        monkeypatch.setattr(probes, "old_tls", lambda _: said["old"])
+    found = doctor.examine(lab(Kube(pods(), json.dumps({"hops": HOPS}))))
+    (check,) = [check for check in found.services if not check.ok]
+    assert check.name == red
+    assert why in (check.why or "")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +248,7 @@ def test_camunda_and_node_red_are_asked_with_their_logins_and_without(
     monkeypatch: pytest.MonkeyPatch, opens: str | None, red: set[str]
 ) -> None:
     login = {"user": "admin", "password": "secret"}
-    monkeypatch.setattr(doctor, "logins", lambda _: {"camunda": login, "node-red": login})
+    monkeypatch.setattr(outside, "logins", lambda _: {"camunda": login, "node-red": login})
     monkeypatch.setattr(probes, "with_password", lambda *said: Answer(said[-1] == opens or not opens, f"{said[1]} answered 401"))
     monkeypatch.setattr(probes, "with_token", lambda *_: Answer(accepted=not opens, reason="/settings answered 401"))
     monkeypatch.setattr(probes, "node_red_login", lambda *said: Answer(said[-1] == "secret", "/auth/token answered 401"))
@@ -239,4 +266,19 @@ def test_camunda_and_node_red_are_asked_with_their_logins_and_without(
         "node-red from outside",
         "node-red from outside refuses anonymous",
     ]
+    assert {check.name.split()[0] for check in found.services if not check.ok} == red
+
+
+@pytest.mark.parametrize(("opens", "red"), [("secret", set()), (None, {"registry"})])
+def test_the_registry_is_asked_with_its_login_and_without(
+    monkeypatch: pytest.MonkeyPatch, opens: str | None, red: set[str]
+) -> None:
+    monkeypatch.setattr(outside, "logins", lambda _: {"registry": {"user": "lab", "password": "secret"}})
+    monkeypatch.setattr(probes, "with_password", lambda *said: Answer(said[-1] == opens or not opens, f"{said[1]} answered 401"))
+    (ready,) = [pod for pod in pods() if pod.service == "kafka"]
+    chosen = lab(Kube([replace(ready, service="registry")], "{}"))
+    chosen.settings = SimpleNamespace(chosen={"registry"}, left_out=frozenset(), has=lambda _: False)
+    found = doctor.examine(chosen)
+    names = ["registry", "registry from outside", "registry from outside refuses anonymous"]
+    assert [check.name for check in found.services] == names
     assert {check.name.split()[0] for check in found.services if not check.ok} == red

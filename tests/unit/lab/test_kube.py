@@ -1,9 +1,13 @@
 """Pods as a person wants to know them: the reason is the first thing that is wrong."""
 
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from infra.lab import access
+from infra.lab.errors import LabError
 from infra.lab.kube import SERVICE_LABEL, Kube
 
 
@@ -50,3 +54,45 @@ def test_restarts_are_summed_and_a_ready_pod_has_no_reason(monkeypatch: pytest.M
     monkeypatch.setattr(kube, "get", lambda *_: {"items": [ready]})
     (pod,) = kube.pods()
     assert (pod.ready, pod.restarts, pod.why) == (True, 3, None)
+
+
+def test_access_to_a_page_without_a_secret_is_a_token_made_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube = Kube({})
+    asked: list[tuple[str, ...]] = []
+
+    def run(*words: str) -> str:
+        asked.append(words)
+        return "a-token\n"
+
+    monkeypatch.setattr(kube, "run", run)
+    settings = SimpleNamespace(has=lambda service: service == "headlamp")
+    lab: Any = SimpleNamespace(settings=settings, kube=kube, embedded=True)
+    (found,) = access.logins(lab).values()
+    assert found["password"] == "a-token"
+    assert asked == [("create", "token", "jupyter", "--duration=12h")]
+
+
+def test_a_pods_limit_is_its_containers_together_and_none_if_one_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    limited = [{"resources": {"limits": {"memory": memory}}} for memory in ("128Mi", "0.5Gi", "1048576")]
+    kube = Kube({})
+    for containers, limit_mb in ((limited, 641), ([*limited, {"resources": {}}], None)):
+        pod = item() | {"spec": {"containers": containers}}
+        monkeypatch.setattr(kube, "get", lambda *_, pod=pod: {"items": [pod]})
+        assert kube.pods()[0].limit_mb == limit_mb
+
+
+def test_used_memory_is_told_by_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube = Kube({})
+    found = {"items": [{"metadata": {"name": "kafka-0"}, "containers": [{"usage": {"memory": "450560Ki"}}]}]}
+    answers = {"config": "iotlab", "get": json.dumps(found)}
+    monkeypatch.setattr(kube, "run", lambda verb, *_: answers[verb])
+    assert kube.memory_mb() == {"kafka-0": 440}
+
+
+def test_without_a_metrics_server_no_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_words: str) -> str:
+        raise LabError("the server could not find the requested resource")
+
+    kube = Kube({})
+    monkeypatch.setattr(kube, "run", refuse)
+    assert kube.memory_mb() == {}

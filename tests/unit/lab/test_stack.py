@@ -13,6 +13,7 @@ from infra.lab import stack as module
 from infra.lab.errors import LabError, UserError
 from infra.lab.paths import Paths
 from infra.lab.stack import Stack, config_of, settings_of
+from infra.settings import Settings
 
 
 @pytest.fixture
@@ -60,6 +61,21 @@ def test_the_private_copy_carries_salt_images_and_kubeconfig_and_the_passphrase_
     }
     assert (paths.pulumi / "passphrase").read_text() == first
     assert stat.S_IMODE((paths.pulumi / "passphrase").stat().st_mode) == 0o600
+
+
+def test_the_private_copy_says_where_boards_come_in_and_remembers_it_on_the_way(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkout / "Pulumi.local.yaml").write_text("config: {iotlab:deviceCidr: 192.168.1.0/24}")
+    made = Stack("local", Paths(tmp_path / "cache", tmp_path / "state"), {"PATH": ""}, tmp_path / "kubeconfig")
+    monkeypatch.setattr(made, "_init", lambda: made.private_file.write_text("encryptionsalt: v1:salt\n"))
+    away = UserError("this machine has no address there")
+    monkeypatch.setattr(module, "device_address", Mock(side_effect=[away, "192.168.1.4", away]))
+    for said in ("", "192.168.1.4", "192.168.1.4"):
+        made.prepare({})
+        config = yaml.safe_load(made.private_file.read_text())["config"]
+        assert config["iotlab:deviceAddress"] == said
+    assert Settings.parse(config).mqtt_hosts == ("192.168.1.4",)
 
 
 @pytest.fixture

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.lab import status, upstream, views
-from infra.lab.bundle import ImageRecord, Manifest
+from infra.lab import packing, status, upstream, views
+from infra.lab.bundle import ImageRecord, Manifest, handout
 from infra.lab.bundle.upstream import UPSTREAM, folder
 from infra.lab.errors import LabError, UserError
 from infra.lab.lab import Lab as RealLab
 from infra.lab.logs import show_logs
 from infra.lab.paths import Paths
 from infra.lab.stack import private_file, remembered_images
+from infra.registries import RegistryAddress
 from infra.settings import PROJECT, Settings
 
 GRAFANA = UPSTREAM[0]
@@ -43,6 +44,7 @@ class Lab:
         self.steps = SimpleNamespace(step=lambda _name: nullcontext())
         self.loaded: list[Path] = []
         self.cluster = SimpleNamespace(load_images=self.loaded.append)
+        self.registry: RegistryAddress | None = None
         nodes = {"items": [{"status": {"images": [{"names": names} for names in listed or []]}}]}
         self.kube = SimpleNamespace(get=lambda _what: nodes)
 
@@ -105,6 +107,43 @@ def test_a_given_cluster_is_told_the_digest_that_the_registry_tells(tmp_path: Pa
     monkeypatch.setattr(upstream, "reached", lambda _image: "session")
     monkeypatch.setattr(upstream, "resolved", lambda image, _session: image.exact(DIGEST))
     assert _bring(Lab(tmp_path, ["core", "observing"], embedded=False)) == {"grafana": GRAFANA.exact(DIGEST)}
+
+
+def test_what_a_bundle_brought_goes_to_the_registry_that_a_given_cluster_pulls_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "reached", lambda _image: pytest.fail("a publisher was asked"))
+    sent: list[tuple[Manifest, RegistryAddress]] = []
+    monkeypatch.setattr(upstream, "send", lambda _lab, manifest, address, _what: sent.append((manifest, address)))
+    lab = Lab(tmp_path, ["core", "observing"], embedded=False)
+    lab.registry = RegistryAddress.parse("registry.example/team")
+    made = _archive(lab)
+    assert _bring(lab) == {"grafana": f"registry.example/team/grafana@{DIGEST}"}
+    assert sent == [(made, lab.registry)]
+
+
+def test_a_given_cluster_without_a_registry_is_sent_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "send", lambda *_: pytest.fail("something was sent"))
+    lab = Lab(tmp_path, ["core", "observing"], embedded=False)
+    _archive(lab)
+    assert _bring(lab) == {}
+
+
+def test_the_archive_of_a_stack_carries_its_publishers_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[object] = []
+
+    def write(manifest: Manifest, file: Path, brought: object) -> int:
+        handed.extend([manifest, file, brought])
+        return 1
+
+    monkeypatch.setattr(handout, "write_images", write)
+    lab: Any = Lab(tmp_path, ["core", "observing"])
+    own = Manifest(tmp_path, ())
+    lab.bundle = SimpleNamespace(check=lambda: None, ensure=lambda: own, folder=tmp_path)
+    lab.toolchain = SimpleNamespace(ensure=lambda _part: None)
+    made = _archive(lab)
+    packing.write_images(lab, tmp_path / "images.tar")
+    assert handed == [own, tmp_path / "images.tar", [(GRAFANA, made)]]
 
 
 def test_a_fetch_that_fails_leaves_the_service_out_with_its_reason(

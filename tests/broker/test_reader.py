@@ -1,0 +1,90 @@
+"""The reader that every consumer shares, at a real Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from prometheus_client import CollectorRegistry
+from runtime.consuming import ConsumerMetrics
+from runtime.errors import UnavailableError
+from runtime.reader import Place, Reader, Source
+from runtime.status import Heartbeat
+
+from tests.support.brokers import Kafka
+from tests.support.processes import wait_until
+from tests.support.readings import Boards
+
+
+def _reader(kafka: Kafka, topic: str, place: Place | None = None) -> Reader:
+    metrics = ConsumerMetrics("test", CollectorRegistry())
+    source = Source(kafka.address, f"reader-{topic}", (topic,))
+    return Reader(source, Heartbeat(), metrics.waits, metrics.renewals, place=place)
+
+
+def _offsets(reader: Reader, found: list[int]) -> Callable[[], list[int]]:
+    def read() -> list[int]:
+        found.extend(record.offset for record in reader.read(100, 0.1))
+        return found
+
+    return read
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT)), UnavailableError("Kafka does not tell")],
+    ids=["client", "ours"],
+)
+def test_where_reading_begins_is_asked_until_it_is_known_and_nothing_is_read_before(kafka: Kafka, failure: Exception) -> None:
+    topic, tries = kafka.topic("broker", 1), []
+
+    def place(_consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        tries.append(reader.why)
+        if len(tries) < 3:
+            raise failure
+        return [TopicPartition(each.topic, each.partition, 7) for each in partitions]
+
+    Boards(kafka, topic).sensors(range(10))
+    reader = _reader(kafka, topic, place)
+    read = _offsets(reader, [])
+    try:
+        wait_until("it is placed and reads", lambda: bool(read()))
+        assert read() == [7, 8, 9]
+    finally:
+        reader.close()
+    assert len(tries) == 3
+    assert all(why for why in tries)
+
+
+def test_what_was_read_and_not_committed_comes_again_and_in_order(kafka: Kafka) -> None:
+    topic = kafka.topic("broker", 1)
+    Boards(kafka, topic).sensors(range(10))
+    reader = _reader(kafka, topic)
+    read = _offsets(reader, [])
+    try:
+        wait_until("ten are read", lambda: len(read()) == 10)
+        reader.commit_places([TopicPartition(topic, 0, 4)])
+        reader.again()
+        wait_until("six come again", lambda: len(read()) == 16)
+        assert read() == [*range(10), *range(4, 10)]
+    finally:
+        reader.close()
+
+
+def test_a_batch_waits_while_kafka_is_away_and_then_is_handed_out_once(kafka: Kafka) -> None:
+    topic = kafka.topic("broker", 1)
+    boards, reader = Boards(kafka, topic), _reader(kafka, topic)
+    read = _offsets(reader, [])
+    try:
+        boards.sensors(range(10))
+        wait_until("ten are read", lambda: len(read()) == 10)
+        kafka.kill()
+        assert read() == [*range(10)]
+        kafka.start()
+        boards.sensors(range(10, 20))
+        wait_until("the rest", lambda: len(read()) == 20, 60.0)
+        assert read() == [*range(20)]
+        assert reader.why is None
+    finally:
+        reader.close()
