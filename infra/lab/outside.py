@@ -135,7 +135,7 @@ def _carrier(lab: Lab) -> Check:
     try:
         flows = json.loads(lab.kube.run(*IN_NODE_RED, "cat", FLOWS))
     except (LabError, ValueError) as failed:
-        return Check(name, ok=False, why=f"its flows could not be read ({failed}); look at ./lab logs node-red")
+        return Check(name, ok=False, why=f"its flows could not be read ({failed}); look at ./lab node-red status")
     off = why_not_carrying(flows)
     return Check(name, ok=off is None, why=off and f"{off}; switch it on in the editor, or ./lab node-red reset")
 

@@ -139,9 +139,10 @@ def test_a_reader_of_the_old_palette_begins_where_it_says(mosquitto: Mosquitto, 
     Boards(kafka, own).publish([("iotkit/sensor", b"before")])
     added: list[Node] = []
     for begin in ("earliest", "latest"):
-        reader = {"id": begin, "type": "kafka in", "topics": own, "groupId": f"{begin}-{own}", "fromOffset": begin}
-        shown = {"id": f"said-{begin}", "type": "debug", "active": True, "console": True, "complete": "payload", "wires": []}
-        added += [{"z": "iotlab-iotkit", "wires": [[f"said-{begin}"]]} | reader, {"z": "iotlab-iotkit"} | shown]
+        place: Node = {"z": "iotlab-iotkit", "x": 100, "y": 300}
+        reader: Node = {"type": "kafka in", "topics": own, "groupId": f"{begin}-{own}", "fromOffset": begin}
+        shown: Node = {"type": "debug", "active": True, "console": True, "complete": "payload", "wires": []}
+        added += [place | reader | {"id": f"in-{begin}", "wires": [[f"said-{begin}"]]}, place | shown | {"id": f"said-{begin}"}]
     with running(flows):
         flows.deploy([*flows.flows(), *added])
         wait_until("the oldest is read", partial(_printed, flows, "[debug:said-earliest] before"))

@@ -112,7 +112,19 @@ def test_a_broken_flow_file_is_told_in_a_sentence_and_kept_aside(flows: NodeRed,
     flows.provision()
     (later,) = flows.report()["warnings"]
     assert later.startswith(sentence), "said until it is mended or removed"
+    mine: Node = {"id": "mine", "type": "tab", "label": "my own"}
+    _store(flows, {"mine": mine} | whole)  # mended, as docs/howto/an-old-flow.md says
     aside.unlink()
+    flows.provision()
+    assert _stored(flows) == {"mine": mine} | whole
+    assert flows.report() == {"kept": [], "warnings": []}
+
+
+def test_a_lost_flow_file_is_made_anew_and_nothing_counts_as_deleted(flows: NodeRed) -> None:
+    whole = _stored(flows)
+    (flows.data / "flows.json").unlink()
+    assert flows.provision().returncode == 0
+    assert _stored(flows) == whole
     assert flows.report() == {"kept": [], "warnings": []}
 
 

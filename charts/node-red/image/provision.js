@@ -76,7 +76,8 @@ function planned (lab, { reset, running }) {
   for (const { sentence } of unknownTopics(wanted, lab.topics)) throw new Error(sentence)
   const found = readFlows(FLOWS)
   for (const node of [...wanted, ...found.nodes]) if (node.id === lab.carrier.node) delete node.d // the setting's, no edit
-  const last = found.why ? {} : readOwn(RECORD, {}).provisioned ?? {} // an unreadable file is no deletion of what was in it
+  const whole = !found.why && !found.gone // else nobody deleted what is missing
+  const last = whole ? readOwn(RECORD, {}).provisioned ?? {} : {}
   const hidden = hiding([secret('users', lab.admin), secret('key', 'key'), ...lab.logins.map(password)])
   const { nodes, kept } = merge(wanted, found.nodes, last, reset, hidden)
   const warnings = [...setCarrier(nodes, lab.carrier), ...refuse(nodes, lab.topics, running)]

@@ -22,9 +22,9 @@ function placeOf (broken, text) {
 
 const isNode = node => ['id', 'type'].every(field => typeof node?.[field] === 'string' && node[field])
 
-// The nodes of a flow file, none if it is not there; or why it is none.
+// The nodes of a flow file; `gone` if there is none, `why` if it is none.
 function readFlows (file) {
-  if (!fs.existsSync(file)) return { nodes: [] }
+  if (!fs.existsSync(file)) return { nodes: [], gone: true }
   const text = fs.readFileSync(file, 'utf8')
   try {
     const nodes = JSON.parse(text)
@@ -47,8 +47,8 @@ function readOwn (file, otherwise) {
 // Out of the way, never overwritten, with the logins that belong to it.
 function putAside (file, logins) {
   const mark = ASIDE + new Date().toISOString().replace(/[:.]/g, '-')
-  fs.renameSync(file, file + mark)
   if (fs.existsSync(logins)) fs.copyFileSync(logins, logins + mark)
+  fs.renameSync(file, file + mark)
 }
 
 // A sentence for each flow file that was put aside and is still there.
