@@ -41,6 +41,20 @@ def test_the_doctor_has_a_hop_for_each_service_of_the_teaching_chain() -> None:
     assert all(hops[name]["ok"] and hops[name]["latency_ms"] < 10_000 for name in expected), found
 
 
+def test_a_bench_loses_nothing_and_tells_its_lanes_beside_their_goals() -> None:
+    found = lab_json("bench", "--seconds", "4", "--rate", "20", "--alert-rate", "2")
+    assert found["ok"], found
+    lanes = {lane["name"]: lane for lane in found["lanes"]}
+    assert {"bridge", *Lab().settings.canary_hops} - {"csv"} == set(lanes)
+    assert [lanes["bridge"][key] for key in ("sent", "lost", "twice")] == [80, 0, 0]
+    assert all(0 < lane["p50_ms"] <= lane["p99_ms"] <= lane["max_ms"] for lane in lanes.values())
+
+
+def test_a_services_memory_stands_beside_its_limit() -> None:
+    pods = lab_json("status")["services"]
+    assert all(0 < pod["memory_mb"] < pod["limit_mb"] for pod in pods), pods
+
+
 def test_a_second_up_changes_nothing_and_is_quick() -> None:
     objects = kubectl(
         "get", "deployments,statefulsets,services,configmaps,secrets", "-o", "jsonpath={..metadata.generation}{..uid}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def ask() -> Iterator[Any]:
     http = urllib3.PoolManager(timeout=30)
     token = http.request("POST", f"{EDITOR}/auth/token", fields=login, encode_multipart=False).json()
     headers = {"Authorization": f"Bearer {token['access_token']}"}
-    yield lambda method, path: http.request(method, EDITOR + path, headers=headers)
+    yield lambda method, path, **more: http.request(method, EDITOR + path, headers=headers, **more)
     http.request("POST", f"{EDITOR}/auth/revoke", headers=headers, fields={"token": token["access_token"]})
 
 
@@ -82,3 +83,18 @@ def test_an_old_flow_comes_in_with_the_labs_servers_and_a_wrong_one_is_refused(a
     assert done.returncode == 2
     assert "brokr" in done.stderr
     assert wiring.BROKER_MESSAGE.name in done.stderr
+
+
+def test_a_changed_flow_is_kept_and_told_with_its_difference_until_it_is_reset(ask: Any, ours: bool) -> None:
+    if not ours:
+        pytest.skip("an editor in which a person works is left alone: stop this lab (./lab down) to have it tried in another")
+    flows = ask("GET", "/flows").json()
+    (shown,) = [node for node in flows if node["id"] == "iotlab-iotkit-debug"]
+    was, shown["complete"] = shown["complete"], "true"
+    assert ask("POST", "/flows", json=flows).status == HTTPStatus.NO_CONTENT
+    try:
+        told = lab("up").stderr + lab("node-red", "status").stderr
+        assert told.count(f"complete: {was!r} -> 'true'") == 2, told
+    finally:
+        lab_ok("node-red", "reset")
+    assert "are as the lab made them" in lab("node-red", "status").stderr

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from infra.lab.cli import app
 from infra.lab.stack import settings_of
+from infra.scales import S
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -41,3 +42,10 @@ def test_every_command_that_the_readme_names_exists() -> None:
 def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_table_of_memory_has_every_service_with_its_limit() -> None:
+    page = (ROOT / "docs/memory.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\d+) \| (\d+) \|", page, re.MULTILINE)
+    said = {service: (int(request_mb), int(limit_mb)) for service, request_mb, limit_mb in rows}
+    assert said == {service: (budget.request_mb, budget.limit_mb) for service, budget in S.budgets.items()}
