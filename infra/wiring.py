@@ -89,6 +89,24 @@ def node_port(service: str, port: int | None = None) -> int:
     return next(exposed.node_port for exposed in EXPOSED if exposed.service == service and port in {None, exposed.port})
 
 
+NFS_PORT = 2049  # of a machine's /data; reached through its VPN alone
+
+
+def vpn_net(net: int) -> str:
+    """The network of the VPN number `net`."""
+    return f"192.168.{net}.0/24"
+
+
+def vpn_address(net: int, host: int) -> str:
+    """A host's address in it: .1 is the gateway, machines are .2 to .49, people's clients .50 to .99."""
+    return f"192.168.{net}.{host}"
+
+
+def vpn_port(net: int) -> int:
+    """The UDP port on which WireGuard serves that net."""
+    return 51820 + net
+
+
 REGISTRY_NAME = f"localhost:{node_port('registry')}"  # how images are named where they are pushed and where pods ask for them
 PULLED_WITH = "registry"  # in the lessons' namespace: what a pod names under imagePullSecrets
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Where a machine gets the bundle: s3://bucket/key (instance profile), https://… (an expiring address) or file:///… (a stick)."""
+    """Where a machine gets the bundle: s3://bucket/key (instance profile), https://… (it may expire) or file:///… (a stick)."""
 
     url: str
     sha256: str
