@@ -38,9 +38,8 @@ UNTAGGABLE = {
 
 def machines(*names: str, services: tuple[str, ...] = ("core", "teaching"), **cloud: object) -> Recording:
     """The program's run for these machines, with these keys of iotlab:cloud otherwise than usual."""
-    more = {"machines": list(names)} if names else {}
-    stack = {"cloud": CLOUD | cloud, "services": list(services), "images": {}, "kubeconfig": ""}
-    return run_program(stack | more)
+    stack: dict[str, object] = {"cloud": CLOUD | cloud, "services": list(services), "images": {}, "kubeconfig": ""}
+    return run_program(stack | ({"machines": list(names)} if names else {}))
 
 
 def user_data(recording: Recording, name: str = "lab") -> tuple[str, int]:

@@ -47,7 +47,7 @@ def test_a_stack_without_the_key_or_with_an_empty_one_makes_no_machines() -> Non
 )
 def test_what_cannot_work_is_refused_with_the_key_as_it_is_written(cloud: dict[str, object], sentence: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        settings(**cloud)
+        Settings.parse({"iotlab:cloud": CLOUD | cloud})
     assert sentence in str(refused.value)
 
 
