@@ -15,6 +15,7 @@ import typer
 from infra.lab import bringup, fleet, views
 from infra.lab.access import authority_hint, board_hint, given_hint, logins, with_authorities
 from infra.lab.bench import bench as benchmark
+from infra.lab.cloud_init import cloud_init_app
 from infra.lab.console import console
 from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
@@ -185,6 +186,15 @@ app.command(epilog="Examples: ./lab plan -s s  ·  ./lab plan -s s --page plan.h
 bundle_app = typer.Typer(help="One archive with toolchain, binaries and images.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(node_red_app, name="node-red")
+app.add_typer(cloud_init_app, name="cloud-init")
+
+
+@bundle_app.command("take", epilog="Example: ./lab bundle take lab.tar.zst, then ./lab up without the file")
+def bundle_take(source: Annotated[str, typer.Argument(help="The archive: a file or a URL.")], stack: StackName = LOCAL) -> None:
+    """Take Python packages, toolchain and images from an archive into the cache, and start nothing."""
+    lab = Lab(stack)
+    with lab.lock():
+        take_bundle(lab, source)
 
 
 @bundle_app.command("images", epilog="Example: ./lab bundle images images.tar && kind load image-archive images.tar")
