@@ -22,7 +22,7 @@ from tests.support.load import contents
 from tests.support.node_red import Node, NodeRed, running, topics_of_a_test
 from tests.support.processes import wait_until
 
-AWAY_S = 20.0
+AWAY_S = 60.0
 P99_S = 0.1  # the goal at 100 messages a second; 10 ms on a machine with nothing else to do, 2026-11
 
 
