@@ -91,6 +91,13 @@ def test_other_kinds_are_skipped_under_few_names_and_a_value_without_a_topic_is_
         kind_of(bare(b"\x00\xff"))
 
 
+@pytest.mark.parametrize("kind", ["button", "rfid", "encoder"])
+def test_a_binary_payload_of_a_kind_that_becomes_no_row_is_refused(kind: str) -> None:
+    with pytest.raises(PayloadError):
+        kind_of(record(b"\xff\xfe", f"iotkit/x/{kind}"))
+    assert kind_of(record(b"\xff\xfe", "iotkit/x/lamp")) == OTHER
+
+
 def test_rows_are_appended_and_the_next_start_knows_where(file: Path) -> None:
     first = opened(file)
     first.append(ROWS, {"t/0": 9})
