@@ -143,39 +143,52 @@ def test_a_flow_with_an_unknown_topic_is_not_provisioned(flows: NodeRed) -> None
     flows.write_config(change={CARRIER: {"topic": "sensors"}})
     done = flows.provision()
     assert done.returncode == 1
-    assert "flow 'IoTKit to Kafka', node 'to Kafka': there is no Kafka topic 'sensors'; topics are sensor-data" in done.stdout
+    assert "flow 'IoTKit to Kafka', node 'to Kafka': 'sensors' is not among the lab's topics: sensor-data" in done.stdout
     assert (flows.data / "flows.json").read_text() == before
 
 
 @pytest.mark.parametrize(
-    "named",
+    ("named", "follows"),
     [
-        {"type": "Kafka Producer", "topic": "sensors"},
-        {"type": "Kafka Consumer", "topics": "", "topic": "sensors"},
-        {"type": "kafka in", "topics": [{"topic": wiring.IOT.name}, {"topic": "sensors"}]},
+        ({"type": "Kafka Producer", "topic": "sensors"}, "its records go to the dead-letter topic"),
+        ({"type": "Kafka Consumer", "topics": "", "topic": "sensors"}, "it reads nothing"),
+        ({"type": "kafka in", "topics": [{"topic": wiring.IOT.name}, {"topic": "sensors"}]}, "it reads nothing"),
     ],
 )
-def test_a_node_that_people_drew_with_an_unknown_topic_is_disabled_and_told(flows: NodeRed, named: Node) -> None:
-    nodes = _stored(flows)
-    mine: Node = {"id": "mine", "type": "tab", "label": "my own"}
-    _store(flows, nodes | {"mine": mine, "out": {"id": "out", "z": "mine", "name": "out", "wires": []} | named})
-    sentence = "flow 'my own', node 'out': there is no Kafka topic 'sensors'; topics are sensor-data"
+@pytest.mark.parametrize("tab", ["mine", "iotlab-iotkit"])
+def test_a_topic_of_a_persons_own_is_told_of_and_their_node_left_as_it_is(
+    flows: NodeRed, named: Node, follows: str, tab: str
+) -> None:
+    before = _stored(flows) | {"mine": {"id": "mine", "type": "tab", "label": "my own"}}
+    before["out"] = {"id": "out", "z": tab, "name": "out", "wires": []} | named
+    _store(flows, before)
     (now,) = flows.report()["warnings"]
-    assert now.startswith(sentence)
-    assert now.endswith("; the next start disables it: name one of them")
-    for _ in range(2):
-        done = flows.provision()
-        assert done.returncode == 0, "one node of a person's does not keep Node-RED from starting"
-        assert f"provision: {sentence}" in done.stdout
-        assert _stored(flows)["out"] == {"id": "out", "z": "mine", "name": "out", "wires": [], "d": True} | named
-    (still,) = flows.report()["warnings"]
-    assert still.endswith("; it is disabled: name one of them and enable it")
+    assert now.startswith(f"flow '{before[tab]['label']}', node 'out': 'sensors' is not among the lab's topics: sensor-data")
+    assert now.endswith(f"; {follows} unless you have made it")
+    done = flows.provision()
+    assert done.returncode == 0, "one node of a person's does not keep Node-RED from starting"
+    assert f"provision: {now}" in done.stdout
+    assert _stored(flows) == before
+
+
+def test_a_topic_that_the_environment_fills_in_is_nobodys_to_judge(flows: NodeRed) -> None:
+    before = _stored(flows) | {"out": {"id": "out", "type": "Kafka Producer", "topic": "${MY_TOPIC}", "wires": []}}
+    _store(flows, before)
+    assert flows.report()["warnings"] == []
+    assert flows.provision().returncode == 0
+    assert _stored(flows) == before
 
 
 def test_a_lab_flow_that_people_edited_to_an_unknown_topic_is_refused_as_well(flows: NodeRed) -> None:
     nodes = _stored(flows)
-    nodes[CARRIER]["topic"] = "sensors"
+    edited = (CARRIER, "iotlab-doctor-kafka")
+    for node in edited:
+        nodes[node]["topic"] = "sensors"
     _store(flows, nodes)
+    now = flows.report()["warnings"]
+    assert [sentence.endswith("; the next start disables it: name one of them") for sentence in now] == [True, True]
     done = flows.provision()
-    assert "provision: flow 'IoTKit to Kafka', node 'to Kafka': there is no Kafka topic 'sensors'; topics are " in done.stdout
-    assert _stored(flows)[CARRIER]["d"] is True
+    assert "provision: flow 'IoTKit to Kafka', node 'to Kafka': 'sensors' is not among the lab's topics: " in done.stdout
+    assert [_stored(flows)[node]["d"] for node in edited] == [True, True]
+    still = flows.report()["warnings"][-1]
+    assert still.endswith("; it is disabled: name one of them and enable it")

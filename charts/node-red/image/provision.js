@@ -5,7 +5,7 @@
 // A unit is a tab with its nodes, or a node that all tabs share. A unit that nobody changed since it was laid there is
 // replaced by the new one; one that somebody changed or deleted is kept so and reported with its difference; tabs that people
 // made are theirs. Three things hold for changed units and people's tabs as well: the logins of the mounted Secrets, which
-// node carries MQTT to Kafka, for exactly one carrier may, and that a node which names an unknown topic is disabled.
+// node carries MQTT to Kafka, for exactly one carrier may, and that a node of the lab's own which names an unknown topic is off.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -61,9 +61,12 @@ function setCarrier (nodes, { node, enabled }) {
   return enabled && tab?.disabled ? [`nothing carries MQTT to Kafka: the tab '${tab.label}' is disabled`] : []
 }
 
-// What people drew cannot be refused as a whole, for then nothing would start: the node alone is.
-function refuse (nodes, topics, running) {
-  return unknownTopics(nodes, topics).map(({ node, sentence }) => {
+// A changed flow of the lab's cannot be refused as a whole, for then nothing would start: the node alone is. What people drew
+// is told of and left as it is: they may have made the topic.
+function refuse (nodes, wanted, topics, running) {
+  const own = new Set(wanted.map(({ id }) => id))
+  return unknownTopics(nodes, topics).map(({ node, sentence, follows }) => {
+    if (!own.has(node.id)) return `${sentence}; ${follows} unless you have made it`
     const done = running && !node.d ? 'the next start disables it: name one of them' : 'it is disabled: name one of them and enable it'
     node.d = true
     return `${sentence}; ${done}`
@@ -80,7 +83,7 @@ function planned (lab, { reset, running }) {
   const last = whole ? readOwn(RECORD, {}).provisioned ?? {} : {}
   const hidden = hiding([secret('users', lab.admin), secret('key', 'key'), ...lab.logins.map(password)])
   const { nodes, kept } = merge(wanted, found.nodes, last, reset, hidden)
-  const warnings = [...setCarrier(nodes, lab.carrier), ...refuse(nodes, lab.topics, running)]
+  const warnings = [...setCarrier(nodes, lab.carrier), ...refuse(nodes, wanted, lab.topics, running)]
   const provisioned = Object.fromEntries([...byUnit(wanted)].map(([unit, made]) => [unit, fingerprint(made)]))
   for (const { unit } of kept) provisioned[unit] = last[unit] ?? '' // still compared with what was laid there
   return { nodes, kept, warnings, provisioned, why: found.why }

@@ -122,8 +122,13 @@ def test_a_selection_without_its_tab_gets_one_named_after_the_file() -> None:
 
 def test_an_unknown_topic_is_refused() -> None:
     wrong = [*LESSON, {"id": "h", "z": "t1", "type": "kafka in", "name": "in", "topics": "broker_message,sensors", "wires": []}]
-    with pytest.raises(UserError, match=r"^flow 'Edge', node 'in': there is no Kafka topic 'sensors'; topics are "):
+    with pytest.raises(UserError, match=r"^flow 'Edge', node 'in': 'sensors' is not among the lab's topics: "):
         _fit(wrong)
+
+
+def test_a_topic_that_the_environment_fills_in_is_nobodys_to_judge() -> None:
+    more = [{"id": "h", "z": "t1", "type": "kafka in", "name": "in", "topics": "${MY_TOPIC}", "wires": []}]
+    assert _by_type(_fit([*LESSON, *more]), "kafka in")[-1]["topics"] == "${MY_TOPIC}"
 
 
 def test_an_unknown_node_type_is_refused() -> None:
