@@ -92,6 +92,21 @@ def test_what_becomes_the_labs_and_what_does_nothing_any_more_is_said() -> None:
     assert _by_type(made, "kafka")[-1]["topic"] == "iot"
 
 
+@pytest.mark.parametrize("kind", ["kafka", "Kafka Producer"])
+@pytest.mark.parametrize("field", ["topic", "topics"])
+def test_a_producer_keeps_the_one_topic_that_is_said_of_it(kind: str, field: str) -> None:
+    carried = wiring.BROKER_MESSAGE.name
+    place: dict[str, Any] = {"z": "t1", "type": kind, "wires": []}
+    more = [place | {"id": "p", field: f" iot, {carried}"}, place | {"id": "q", field: f" {carried} "}, place | {"id": "r"}]
+    made = _fit([*LESSON, *more])
+    several, blank, of_the_message = made.nodes[-3:]
+    assert (several["topic"], "d" in several) == ("iot", False)
+    assert (blank["topic"], blank["d"]) == (carried, True)
+    assert "topic" not in of_the_message, "it takes what the message says"
+    assert made.notes[-2].startswith("flow 'Edge', node 'p' writes to iot only: ")
+    assert made.notes[-1].startswith("flow 'Edge', node 'q' is disabled: ")
+
+
 def test_the_process_engine_is_the_labs_with_its_login() -> None:
     (asked,) = _by_type(_fit(LESSON), "http request")
     assert asked["url"] == f"{wiring.CAMUNDA_REST}/process-definition/key/RechnungStep3/start"
