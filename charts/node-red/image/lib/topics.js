@@ -5,6 +5,7 @@ const READERS = new Set(['Kafka Consumer', 'Kafka Consumer Group', 'kafka in'])
 const KAFKA = new Set(['Kafka Producer', 'kafka', ...READERS])
 const FILLED_IN = '${' // Node-RED puts a value of the environment there when it starts
 
+// Of a node, as the editor or an older palette wrote it.
 function topicsOf ({ topics, topic }) {
   const named = topics?.length ? topics : topic ?? ''
   const listed = Array.isArray(named) ? named.map(entry => entry?.topic ?? entry) : String(named).split(',')
@@ -25,4 +26,4 @@ function unknownTopics (nodes, known) {
   return found
 }
 
-module.exports = { unknownTopics }
+module.exports = { topicsOf, unknownTopics }
