@@ -52,7 +52,7 @@ def test_what_people_changed_survives_a_restart_and_is_reported(mosquitto: Mosqu
     assert kept["changes"][at : at + 2] == readable
     done = flows.provision()
     assert "provision: tab 'IoTKit to Kafka' is kept as people changed it\n" in done.stdout
-    assert "provision:   complete: 'payload' -> 'true'\n" in done.stdout
+    assert "provision: debug 'readings' differs in complete\n" in done.stdout
     flows.provision("--reset")
     assert flows.report()["kept"] == []
 

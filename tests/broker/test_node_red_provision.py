@@ -85,6 +85,41 @@ def test_no_secret_is_told_wherever_a_person_wrote_it(flows: NodeRed) -> None:
     assert "hunter2" not in done.stdout
 
 
+IN_A_FUNCTION = (
+    "const pw = 'hunter2'",
+    "let dbPass='hunter2'",
+    "const options = { user: 'me', pass: 'hunter2' }",
+    'msg.payload = {"pass": "hunter2"}',
+    r"""msg.payload = '{\"pass\": \"hunter2\"}'""",
+    "MQTT_PWD=hunter2",
+    "Kennwort: hunter2",
+    "client.setPass('hunter2')",
+    "const login = { auth: 'me:hunter2' }",
+    "msg.url = 'https://maps.example.org/?key=hunter2'",
+    "msg.url = 'https://maps.example.org/?at=1&key=hunter2'",
+    "msg.url = 'amqp://me:a/hunter2/b@broker'",
+    "msg.url = 'amqp://me:a@hunter2@broker'",
+    "msg.payload = '<password>hunter2</password>'",
+)
+
+
+def test_nothing_that_is_named_like_a_password_is_told_and_the_log_names_fields_only(flows: NodeRed) -> None:
+    nodes = _stored(flows)
+    nodes[FUNCTION]["func"] += "\n" + "\n".join([*IN_A_FUNCTION, "let passed = 'shown'"])
+    rules = [{"t": "set", "p": name, "pt": "msg", "to": "hunter2", "tot": "str"} for name in ("pass", "payload.pw", "auth")]
+    rules.append({"t": "change", "p": "pwd", "pt": "msg", "from": "hunter2", "fromt": "str", "to": "hunter2", "tot": "str"})
+    nodes["iotlab-alert-start"]["rules"] = rules
+    nodes["mine"] = {"id": "mine", "type": "debug", "z": nodes[FUNCTION]["z"], "name": "pass=hunter2", "wires": []}
+    _store(flows, nodes)
+    text = "\n".join(_changes(flows))
+    assert [line for line in text.splitlines() if "hunter2" in line] == []
+    assert "    +let passed = 'shown'" in text
+    said = flows.provision().stdout
+    assert "hunter2" not in said
+    assert "shown'" not in said
+    assert "provision: function 'incident' differs in func\n" in said
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

@@ -27,8 +27,8 @@ const say = text => process.stdout.write(`provision: ${text}\n`)
 const secret = (...names) => fs.readFileSync(path.join(secrets, ...names), 'utf8').trim()
 const password = login => secret(login.secret, 'password')
 
-// The nodes that Node-RED shall start with, and what of the lab's own was changed by people.
-function merge (wanted, there, last, reset, hidden) {
+// The nodes that Node-RED shall start with, and what of the lab's own was changed by people, as `tell` says it.
+function merge (wanted, there, last, reset, tell) {
   const [fresh, old] = [byUnit(wanted), byUnit(there)]
   const nodes = []
   const kept = []
@@ -38,7 +38,7 @@ function merge (wanted, there, last, reset, hidden) {
     else if (!reset && fingerprint(own) !== known && fingerprint(own) !== fingerprint(fresh.get(unit) ?? [])) {
       nodes.push(...own)
       const made = fresh.get(unit) ?? []
-      kept.push({ unit, label: labelOf(made.length ? made : own, unit), changes: difference(made, own, hidden) })
+      kept.push({ unit, label: labelOf(made.length ? made : own, unit), changes: tell(made, own) })
     }
   }
   const stays = new Set(kept.map(({ unit }) => unit))
@@ -82,7 +82,8 @@ function planned (lab, { reset, running }) {
   const whole = !found.why && !found.gone // else nobody deleted what is missing
   const last = whole ? readOwn(RECORD, {}).provisioned ?? {} : {}
   const hidden = hiding([secret('users', lab.admin), secret('key', 'key'), ...lab.logins.map(password)])
-  const { nodes, kept } = merge(wanted, found.nodes, last, reset, hidden)
+  const tell = (made, own) => difference(made, own, { hidden, values: running }) // a log is read by more than who asks
+  const { nodes, kept } = merge(wanted, found.nodes, last, reset, tell)
   const warnings = [...setCarrier(nodes, lab.carrier), ...refuse(nodes, wanted, lab.topics, running)]
   const provisioned = Object.fromEntries([...byUnit(wanted)].map(([unit, made]) => [unit, fingerprint(made)]))
   for (const { unit } of kept) provisioned[unit] = last[unit] ?? '' // still compared with what was laid there
