@@ -178,7 +178,9 @@ def test_a_flow_with_an_unknown_topic_is_not_provisioned(flows: NodeRed) -> None
     flows.write_config(change={CARRIER: {"topic": "sensors"}})
     done = flows.provision()
     assert done.returncode == 1
-    assert "flow 'IoTKit to Kafka', node 'to Kafka': 'sensors' is not among the lab's topics: sensor-data" in done.stdout
+    assert "flow 'IoTKit to Kafka', node 'to Kafka': 'sensors' is not among the lab's topics: sensor-data" in done.stderr
+    asked = flows.provision("--report")
+    assert (asked.returncode, asked.stdout, asked.stderr) == (1, "", done.stderr), "kubectl's caller looks for it there"
     assert (flows.data / "flows.json").read_text() == before
 
 

@@ -113,6 +113,6 @@ try {
   const lab = JSON.parse(fs.readFileSync(path.join(config, 'lab.json'), 'utf8'))
   process.argv.includes('--report') ? report(lab) : provision(lab, process.argv.includes('--reset'))
 } catch (failed) {
-  say(failed.message)
+  process.stderr.write(`provision: ${failed.message}\n`) // where kubectl exec's caller looks for a reason
   process.exitCode = 1
 }
