@@ -101,7 +101,7 @@ def access(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show addresses and generated logins."""
     lab = Lab(stack)
     lab.need_up()
-    entries = with_authorities(lab, logins(lab))
+    entries = with_authorities(lab, logins(lab, tokens=True))
     _print_json(entries) if json_ else views.show_access(
         entries, [board_hint(lab, entries), given_hint(lab), authority_hint(entries)]
     )
