@@ -14,6 +14,39 @@ class Budget:
     cpu_request_m: int
 
 
+@dataclass(frozen=True, slots=True)
+class MachineType:
+    """A machine of the cloud, as its maker describes it; prices stand in infra/cloud/prices.yaml.
+
+    A `burstable` one works at a fraction of its cores for long; it is told to slow down then, and never to charge for more.
+    """
+
+    name: str
+    vcpus: int
+    memory_gb: int
+    burstable: bool = False
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory in the unit of the budgets."""
+        return self.memory_gb * 1024
+
+
+# The default has whole cores at a price that never changes. A burstable type costs a sixth less and is slow while it first
+# boots: it begins without credits, at a fifth (t3.medium) to two fifths (t3.xlarge) of its cores.
+MACHINE_TYPES = {
+    one.name: one
+    for one in (
+        MachineType("t3.medium", 2, 4, burstable=True),
+        MachineType("t3.large", 2, 8, burstable=True),
+        MachineType("t3.xlarge", 4, 16, burstable=True),
+        MachineType("m6i.large", 2, 8),
+        MachineType("m6i.xlarge", 4, 16),
+        MachineType("m6i.2xlarge", 8, 32),
+    )
+}
+MACHINE_DISK_GB = 14  # system and microk8s 6 (estimated), images 8 (as on a laptop: infra/lab/preflight.py); volumes come on top
+
 VOLUMES_GB = {  # of services that need the same at every scale
     "camunda": 2,  # processes and their history
     "node-red": 1,  # flows, and the outbox of what Kafka has not taken yet
@@ -40,6 +73,7 @@ class Scale:
     influx_volume_gb: int
     influx_max_values_per_tag: int
     budgets: dict[str, Budget]
+    machine_type: str
 
     @property
     def fleet(self) -> dict[str, int]:
@@ -83,8 +117,8 @@ _SMALL = {
     "headlamp": Budget(64, 128, 10),  # not measured, as with Grafana; its publisher's chart sets no limit
 }
 
-S = Scale("S", 25, 5.0, 3, 1, 1, 3, 5, 1, 5, 100_000, _SMALL)
-M = Scale("M", 1_000, 10.0, 20, 1, 1, 6, 20, 1, 10, 100_000, _SMALL)
+S = Scale("S", 25, 5.0, 3, 1, 1, 3, 5, 1, 5, 100_000, _SMALL, "m6i.large")
+M = Scale("M", 1_000, 10.0, 20, 1, 1, 6, 20, 1, 10, 100_000, _SMALL, "m6i.xlarge")
 SCALES = {scale.name: scale for scale in (S, M)}
 CLUSTER_MB = 1_200  # the embedded cluster's own parts, measured 2026-11 at rest: 0.8 GB
 CLUSTER_CPU_M = 400  # the same, thousandths of a core: 0.2 at rest, twice that while pods start

@@ -8,10 +8,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from infra.cloud_settings import CloudPart, CloudSettings, unfit
+from infra.refusals import alias_of, sentence
 from infra.registries import RegistryAddress
-from infra.scales import SCALES, Scale
+from infra.scales import MACHINE_TYPES, SCALES, MachineType, Scale
 from infra.wiring import CANARY_HOPS, IOTKIT_ROUTE, ROUTES, Route
 
 PROJECT = "iotlab"
@@ -47,6 +49,7 @@ SETS: dict[str, tuple[str, ...]] = {
 }
 MOST_DEVICES = {"car": 15_000, "iotkit": 1_000, "fan": 1_000}  # as in apps/fleet/settings.py
 SHARE_DATA = frozenset({"iot-kafka-consumer", "jupyter"})  # they mount the shared volume
+CARRIED = frozenset({"scale_name", "services", "cloud", "machines", "images"})  # keys that a stack of machines can have
 HOST = re.compile(r"[a-z0-9]([a-z0-9.:-]{0,251}[a-z0-9])?")
 UPSTREAM = frozenset({"grafana", "headlamp"})  # run an image that only its publisher makes: left out where nobody brings it
 
@@ -60,7 +63,7 @@ class SettingsError(ValueError):
     """The configuration cannot work; the message is one sentence for the user."""
 
 
-class Settings(BaseModel):
+class Settings(CloudPart):
     """What a stack may decide. Everything else is the same everywhere."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,23 +75,21 @@ class Settings(BaseModel):
     registry: Annotated[
         str, Field(description="registry that the cluster pulls the images from, host:port/prefix; `lab up` pushes them there")
     ] = ""
-    images: Annotated[dict[str, str], Field(description="image references by name, written by `lab` from the bundle")] = {}
+    images: Annotated[dict[str, str], Field(default_factory=dict, description="image references by name, written by `lab`")]
     rotation: Annotated[int, Field(ge=1, description="raise it to replace every generated password")] = 1
     devices: Annotated[
         dict[Literal["car", "iotkit", "fan"], Annotated[int, Field(ge=0)]],
-        Field(description="simulated devices by kind (car, iotkit, fan) where they are not as many as the scale says"),
-    ] = {}
+        Field(default_factory=dict, description="simulated devices by kind where they are not as many as the scale says"),
+    ]
     device_cidr: Annotated[
         str, Field(alias="deviceCidr", description="private network whose boards may reach MQTT; nobody if empty")
     ] = ""
-    device_address: Annotated[
-        str, Field(alias="deviceAddress", description="this machine's address in that network, written by `lab`")
-    ] = ""
+    device_address: Annotated[str, Field(alias="deviceAddress", description="this machine's in that network, by `lab`")] = ""
     hosts: Annotated[
         tuple[str, ...], Field(description="further names and addresses of this lab, for which its certificates vouch, too")
     ] = ()
     iotkit_ingest: Annotated[
-        Literal["bridge", "node-red"], Field(alias="iotkitIngest", description="which of the two carries iotkit/# to Kafka")
+        Literal["bridge", "node-red"], Field(alias="iotkitIngest", description="who carries iotkit/# to Kafka")
     ] = "bridge"
 
     @field_validator("scale_name")
@@ -136,10 +137,9 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _needs_are_met(self) -> Settings:
-        for service in sorted(self.asked):
-            for need in NEEDS[service]:
-                if need not in self.asked:
-                    raise ValueError(f"the service '{service}' needs '{need}'; add it to iotlab:services")
+        for service, need in ((one, need) for one in sorted(self.asked) for need in NEEDS[one]):
+            if need not in self.asked:
+                raise ValueError(f"the service '{service}' needs '{need}'; add it to iotlab:services")
         if self.iotkit_ingest not in self.chosen and self.iotkit_ingest != "bridge":
             raise ValueError(
                 f"iotlab:iotkitIngest names '{self.iotkit_ingest}', which is not among iotlab:services; add it, or name bridge"
@@ -150,6 +150,8 @@ class Settings(BaseModel):
                 f"nothing carries boards' messages to '{reads[0]}': add bridge to iotlab:services, or node-red and set "
                 "iotlab:iotkitIngest to node-red"
             )
+        if self.cloud and (why := unfit(self.cloud, self.machine_type, self.services_mb, self.volumes_gb)):
+            raise ValueError(why)
         return self
 
     def refuse_illegal_pairs(self) -> None:
@@ -158,16 +160,19 @@ class Settings(BaseModel):
         Raises:
             SettingsError: the two keys, and which to remove.
         """
+        if self.cloud and (lost := sorted(self.model_fields_set - CARRIED)):
+            raise SettingsError(
+                f"iotlab:{alias_of(Settings, lost[0])} does not reach the machines of iotlab:cloud yet: remove it."
+            )
         if self.kubeconfig and self.device_cidr:
             raise SettingsError(
                 "iotlab:deviceCidr opens a port of the embedded cluster and does nothing for the cluster of iotlab:kubeconfig: "
                 "remove it; ./lab access says how a board reaches MQTT there."
             )
-        reasons = {
-            "registry": "the embedded cluster takes its images from this machine",
-            "context": "it names a context of that file",
-        }
-        for key, reason in reasons.items():
+        for key, reason in (
+            ("registry", "the embedded cluster takes its images from this machine"),
+            ("context", "it names a context of that file"),
+        ):
             if getattr(self, key) and not self.kubeconfig:
                 raise SettingsError(f"iotlab:{key} needs iotlab:kubeconfig: {reason}; remove it, or name the kubeconfig.")
 
@@ -190,6 +195,11 @@ class Settings(BaseModel):
     def scale(self) -> Scale:
         """The size as data."""
         return SCALES[self.scale_name]
+
+    @property
+    def machine_type(self) -> MachineType:
+        """What each machine of `cloud` is."""
+        return MACHINE_TYPES[(self.cloud and self.cloud.machine_type) or self.scale.machine_type]
 
     @property
     def fleet(self) -> dict[str, int]:
@@ -271,7 +281,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(own)
         except ValidationError as wrong:
-            raise SettingsError(_sentence(wrong)) from wrong
+            raise SettingsError(sentence(wrong, PROJECT, cls, {"cloud": CloudSettings})) from wrong
 
     @classmethod
     def load(cls) -> Settings:
@@ -287,14 +297,3 @@ def _plain(value: str) -> object:
     except ValueError:
         return value
     return loaded if isinstance(loaded, (dict, list, int)) else value
-
-
-def _sentence(wrong: ValidationError) -> str:
-    """The first error as one sentence."""
-    first = wrong.errors()[0]
-    keys = [field.alias or name for name, field in Settings.model_fields.items()]
-    where = str(first["loc"][0]) if first["loc"] else ""
-    if first["type"] == "extra_forbidden":
-        return f"the configuration key iotlab:{where} is not known; keys are {', '.join(sorted(keys))}."
-    said = first["msg"].removeprefix("Value error, ")
-    return f"iotlab:{where}: {said}." if where else f"{said}."

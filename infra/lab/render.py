@@ -20,6 +20,7 @@ import pulumi
 import yaml
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
 
+from infra.lab import pretended
 from infra.lab.errors import LabError
 from infra.lab.paths import ROOT
 from infra.lab.plugins.kubernetes.helm import helm_sentence
@@ -42,23 +43,30 @@ class _Asked(Mocks):
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         """Note one resource: type, name, inputs."""
         self.resources.append((args.typ, args.name, dict(args.inputs)))
-        return f"{args.name}-id", GENERATED | dict(args.inputs)
+        ident, outputs = pretended.made(args.typ, args.name, args.inputs)
+        return ident, GENERATED | outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        """Refuse: the program calls no functions.
+        """Answer a function of the cloud.
 
         Raises:
-            LabError: it does.
+            LabError: nobody knows what it would say.
         """
-        raise LabError(f"the program calls {args.token}, which ./lab render can't answer.")
+        if args.token not in pretended.ANSWERS:
+            raise LabError(f"the program calls {args.token}, which ./lab render can't answer.")
+        return dict(pretended.ANSWERS[args.token]), []
 
 
-def asked(settings: Mapping[str, object]) -> list[tuple[str, str, dict[str, Any]]]:
-    """What the program asks for with these settings (`iotlab:` left out), in its order."""
+def asked(settings: Mapping[str, object], stack: str = "render") -> list[tuple[str, str, dict[str, Any]]]:
+    """What the program asks for with these settings (`iotlab:` left out), in its order.
+
+    Raises:
+        LabError: the settings can't be carried out; the message is the program's own.
+    """
     raw = {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
     noted = _Asked()
     asyncio.set_event_loop(asyncio.new_event_loop())  # the SDK wants one that waits for it
-    pulumi.runtime.set_mocks(noted, project=PROJECT, stack="render", preview=False)
+    pulumi.runtime.set_mocks(noted, project=PROJECT, stack=stack, preview=False)
     before = os.environ.get("PULUMI_CONFIG")
     os.environ["PULUMI_CONFIG"] = json.dumps(raw)
     try:

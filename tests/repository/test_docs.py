@@ -25,6 +25,8 @@ def test_the_table_of_stacks_is_current() -> None:
         settings = settings_of(name)
         cars = f"{settings.scale.cars}, every {settings.scale.interval_s:g} s"
         cluster = settings.kubeconfig or "embedded"
+        if settings.cloud:
+            cluster = f"{settings.cloud.kubernetes} on {len(settings.machines)} {settings.machine_type.name}"
         rows.append(f"| `{name}` | {settings.scale_name} | {cars} | {', '.join(settings.services)} | {cluster} |")
     assert "\n".join(rows) in README, "\n".join(rows)
 

@@ -20,7 +20,7 @@ BIN = Path(sys.executable).parent
         ("ruff", "format", "--no-cache", "--check", "."),
         ("mypy", "--cache-dir", "/dev/null"),
         ("lint-imports", "--no-cache"),
-        ("yamllint", "--strict", "-c", ".yamllint.yaml", "Pulumi.yaml", "Pulumi.local.yaml", "charts", "infra"),
+        ("yamllint", "--strict", "-c", ".yamllint.yaml", "Pulumi.yaml", "Pulumi.local.yaml", "Pulumi.s.yaml", "charts", "infra"),
     ],
     ids=lambda words: "-".join(words[:2]),
 )

@@ -14,9 +14,10 @@ from unittest import mock
 
 import pulumi
 from google.protobuf.json_format import MessageToDict
-from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks
+from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 from pulumi.runtime.proto.source_pb2 import StackTrace
 
+from infra.lab import pretended
 from infra.lab.bundle.upstream import UPSTREAM
 from infra.settings import SETS
 
@@ -46,6 +47,8 @@ class Asked:
     inputs: dict[str, Any]
     dependencies: tuple[str, ...]
     retained: bool = False
+    protected: bool = False
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class Recording:
     """All resources of one run."""
 
     asked: list[Asked] = field(default_factory=list)
+    calls: list[tuple[str, dict[Any, Any]]] = field(default_factory=list)
 
     def of(self, kind: str) -> dict[str, Asked]:
         """Name -> resource of this type."""
@@ -73,19 +77,25 @@ def whole(value: Any) -> Any:
 
 
 class _Answers(Mocks):
-    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        outputs = {PASSWORD: ("value",), CERTIFICATE: ("certificate", "key", "ca")}.get(args.typ, ())
-        more = {output: generated(args.name, output) for output in outputs}
-        return f"{args.name}-id", dict(args.inputs) | more
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[Any, Any]]] = []
 
-    def call(self, args: object) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        raise AssertionError(f"the program must not call functions: {args}")
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        secret = {PASSWORD: ("value",), CERTIFICATE: ("certificate", "key", "ca")}.get(args.typ, ())
+        ident, outputs = pretended.made(args.typ, args.name, args.inputs)
+        return ident, outputs | {output: generated(args.name, output) for output in secret}
+
+    def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        assert args.token in pretended.ANSWERS, f"the program must not call functions: {args.token}"
+        self.calls.append((args.token, dict(args.args)))
+        return dict(pretended.ANSWERS[args.token]), []
 
 
 class _Recorder(MockMonitor):
     def __init__(self) -> None:
-        super().__init__(_Answers())
-        self.recording = Recording()
+        answers = _Answers()
+        super().__init__(answers)
+        self.recording = Recording(calls=answers.calls)
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's interface
         answer = _register(self, request)
@@ -99,6 +109,8 @@ class _Recorder(MockMonitor):
                 inputs,
                 tuple(request.dependencies),
                 request.retainOnDelete,
+                request.protect,
+                tuple(request.ignoreChanges),
             )
         )
         return answer

@@ -1,0 +1,104 @@
+"""One machine: a VM that makes itself a lab from the bundle, with an address that stays.
+
+What it is told stands in its user data and is not secret; what changes later reaches it over SSH, so neither a newer Ubuntu nor
+other user data ever replaces a machine that people work on.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.cloud import facts
+from infra.cloud.facts import MachineFacts
+from infra.cloud.tags import Tags
+from infra.cloud.user_data import cloud_config, packed
+from infra.scales import MachineType
+from infra.settings import Settings
+
+LATER = ["ami", "keyName", "userDataBase64"]  # changes of these replace or restart a machine, and cloud-init would not run again
+
+
+def facts_of(settings: Settings, stack: str, name: str, bundle: facts.Bundle) -> MachineFacts:
+    """What the machine `name` is told about itself."""
+    cloud = settings.cloud
+    if cloud is None or cloud.expires is None:
+        raise ValueError("a stack without iotlab:cloud or its expires has no machines")
+    course = cloud.course_repository
+    return MachineFacts(
+        name=name,
+        stack=stack,
+        owner=cloud.owner,
+        expires=cloud.expires.isoformat(),
+        ssh_keys=cloud.ssh_keys,
+        bundle=bundle,
+        kubernetes=cloud.kubernetes,
+        microk8s_channel=cloud.microk8s_channel,
+        services=settings.services,
+        scale=settings.scale_name,
+        course=facts.Course(course.repository, course.commit) if course else None,
+        knative=cloud.knative,
+        vpn=None,
+    )
+
+
+def user_data(told: MachineFacts) -> str:
+    """The machine's user data as the cloud takes it."""
+    return base64.b64encode(packed(cloud_config(told))).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What all machines of a stack share: where they stand, from which image they start, who may log in and read what."""
+
+    subnet: pulumi.Output[str]
+    group: pulumi.Output[str]
+    image: pulumi.Output[str]
+    key: pulumi.Output[str]
+    profile: pulumi.Output[str]
+    needs: tuple[pulumi.Resource, ...]
+    tags: Tags
+
+
+@dataclass(frozen=True, slots=True)
+class MachineArgs:
+    """What can differ: what it is told, its size."""
+
+    told: pulumi.Output[MachineFacts]
+    machine_type: MachineType
+    disk_gb: int
+
+
+class Machine(pulumi.ComponentResource):
+    """The instance and its address."""
+
+    def __init__(self, name: str, args: MachineArgs, place: Place, opts: pulumi.ResourceOptions | None = None) -> None:
+        """`name` is the host's name."""
+        super().__init__("iotlab:cloud:Machine", name, None, opts)
+        tags = place.tags.named(name)
+        disk = {"volume_type": "gp3", "volume_size": args.disk_gb, "encrypted": True, "delete_on_termination": True, "tags": tags}
+        # version 2 alone; one hop, so that no pod gets at the machine's rights
+        asked = {"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1}
+        instance = aws.ec2.Instance(
+            name,
+            ami=place.image,
+            instance_type=args.machine_type.name,
+            subnet_id=place.subnet,
+            vpc_security_group_ids=[place.group],
+            key_name=place.key,
+            iam_instance_profile=place.profile,
+            root_block_device=disk,
+            metadata_options=asked,
+            credit_specification={"cpu_credits": "standard"} if args.machine_type.burstable else None,
+            instance_initiated_shutdown_behavior="stop",
+            user_data_base64=args.told.apply(user_data),
+            tags=tags,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(place.needs), ignore_changes=LATER),
+        )
+        opts = pulumi.ResourceOptions(parent=self, depends_on=list(place.needs))
+        self.address = aws.ec2.Eip(name, domain="vpc", instance=instance.id, tags=tags, opts=opts).public_ip
+        self.id, self.arn = instance.id, instance.arn
+        self.register_outputs({"address": self.address})

@@ -1,0 +1,76 @@
+"""All that a stack with `iotlab:cloud` makes: a network, the bundle's store, one machine for each name, and what stops them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import versions
+from infra.cloud.bundle_store import BundleStore, BundleStoreArgs, StoredBundle
+from infra.cloud.expiry import Expiry, ExpiryArgs
+from infra.cloud.facts import Bundle, MachineFacts
+from infra.cloud.firewall import rules
+from infra.cloud.machine import Machine, MachineArgs, Place, facts_of
+from infra.cloud.network import Network, NetworkArgs
+from infra.cloud.prices import keep_limit
+from infra.cloud.tags import Tags
+from infra.cloud_settings import CloudSettings
+from infra.settings import Settings, SettingsError
+
+CANONICAL = "099720109477"  # Ubuntu's publisher, by its account: a name alone can be anybody's
+IMAGES = f"ubuntu/images/hvm-ssd-gp3/ubuntu-{versions.UBUNTU}-amd64-server-*"
+
+
+def ready(settings: Settings) -> CloudSettings:
+    """The cloud's settings, if machines may be made of them.
+
+    Raises:
+        SettingsError: what a person has not filled in yet, or that the stack has expired or costs more than its limit.
+    """
+    if settings.cloud is None:
+        raise SettingsError("the stack has no iotlab:cloud, so there are no machines to make.")
+    if why := settings.cloud.unready(datetime.now(UTC).date()):
+        raise SettingsError(why)
+    keep_limit(settings)
+    return settings.cloud
+
+
+def ubuntu(parent: pulumi.Resource) -> pulumi.Output[str]:
+    """The newest image of the LTS; a machine keeps the one that it started from."""
+    filters = [{"name": "name", "values": [IMAGES]}, {"name": "virtualization-type", "values": ["hvm"]}]
+    found = aws.ec2.get_ami_output(
+        most_recent=True, owners=[CANONICAL], filters=filters, opts=pulumi.InvokeOptions(parent=parent)
+    )
+    image: pulumi.Output[str] = found.id
+    return image
+
+
+class Machines(pulumi.ComponentResource):
+    """The machines of one stack: one or a class of them."""
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        """`name` is the component's; each machine has its own from `iotlab:machines`."""
+        cloud, stack = ready(settings), pulumi.get_stack()
+        account = aws.Provider("cloud", region=cloud.region)
+        super().__init__("iotlab:cloud:Machines", name, None, pulumi.ResourceOptions(providers=[account]))
+        inside, tags = pulumi.ResourceOptions(parent=self), Tags(stack, cloud.owner, f"{cloud.expires}")
+        network = Network("network", NetworkArgs(rules(cloud, settings.asked), tags), inside)
+        bundle = StoredBundle.of(cloud.bundle)
+        store = BundleStore("bundle", BundleStoreArgs(bundle, tags), inside)
+        key = aws.ec2.KeyPair("owner", public_key=cloud.ssh_keys[0], tags=tags.named("owner"), opts=inside).key_name
+        needs = (network.way_out, *store.stored)
+        place = Place(network.subnet, network.group, ubuntu(self), key, store.profile, needs, tags)
+
+        def told(machine: str) -> pulumi.Output[MachineFacts]:
+            told: pulumi.Output[MachineFacts] = store.url.apply(
+                lambda url: facts_of(settings, stack, machine, Bundle(url, bundle.sha256))
+            )
+            return told
+
+        sizes = (settings.machine_type, cloud.disk_gb)
+        machines = {host: Machine(host, MachineArgs(told(host), *sizes), place, inside) for host in settings.machines}
+        Expiry("expiry", ExpiryArgs(list(machines.values()), tags), inside)
+        self.register_outputs({"addresses": {host: machine.address for host, machine in machines.items()}})
+        pulumi.export("addresses", {host: machine.address for host, machine in machines.items()})

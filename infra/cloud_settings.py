@@ -1,0 +1,182 @@
+"""What a stack with `iotlab:cloud` decides about its machines; its other keys are those of the lab that each machine runs.
+
+What a person has to say (who owns the stack, from where it is reached, until when it runs) has no default: a plan shows the
+stack without it, and whatever makes something refuses (`unready`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.alias_generators import to_camel
+
+from infra import versions
+from infra.scales import CLUSTER_MB, MACHINE_DISK_GB, MACHINE_TYPES, MachineType
+from infra.wiring import PRIVATE_NETWORKS
+
+NARROWEST_OPEN = 16  # prefix: a school has at most so many addresses; whoever opens to more says why
+MOST_MACHINES = 48  # hosts .2 to .49 of a class's WireGuard net
+SSH_KEY = re.compile(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]{40,}( [^\n]*)?")
+TAG = re.compile(r"[\w .:/=+@-]{1,64}")  # what AWS takes as a tag's value
+RULE_TEXT = re.compile(r"[A-Za-z0-9 ._:/()#,@+=&;{}!$*\[\]-]{1,120}")  # what AWS takes as a rule's description
+HOST_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+TO_FILL = {  # what no default can know, and what to write there
+    "ownerCidr": "the address that you come from, as in 203.0.113.7/32",
+    "owner": "who answers for it, as in ada@example.org",
+    "expires": "the day on which the machines stop, as in 2030-01-31",
+    "sshKeys": "the lines of your public keys, as in ~/.ssh/id_ed25519.pub",
+    "bundle": "the archive that ./lab bundle export wrote",
+}
+
+
+class Course(BaseModel):
+    """A course repository at exactly one commit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repository: Annotated[str, Field(pattern=r"^https://[^\s@]+$")]
+    commit: Annotated[str, Field(pattern=COMMIT.pattern)]
+
+
+class CloudSettings(BaseModel):
+    """The machines of a stack: where, whose, until when, of which size, reached by whom."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    provider: Annotated[Literal["aws"], Field(description="whose cloud")] = "aws"
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="where in it")] = "eu-central-1"
+    owner_cidr: Annotated[str, Field(description="the only network that reaches the machines' ports")] = ""
+    open_reason: Annotated[str, Field(description="why ownerCidr is wider than a school's network; stands in every rule")] = ""
+    owner: Annotated[str, Field(description="who answers for the stack; a tag of everything in it")] = ""
+    expires: Annotated[date | None, Field(description="the day (UTC) on which the machines stop")] = None
+    disk_gb: Annotated[int, Field(ge=32, le=1024, description="each machine's disk")] = 40
+    machine_type: Annotated[str, Field(description="a type of infra/scales.py; the scale's if empty")] = ""
+    ssh_keys: Annotated[tuple[str, ...], Field(description="public keys that may log in as ubuntu")] = ()
+    monthly_limit: Annotated[float | None, Field(gt=0, description="USD; a stack that costs more a month is refused")] = None
+    microk8s_channel: Annotated[str, Field(alias="microk8sChannel", pattern=r"^\d+\.\d+(-strict)?/(stable|candidate)$")] = (
+        versions.MICROK8S
+    )
+    kubernetes: Annotated[Literal["microk8s", "embedded"], Field(description="what the lab of a machine runs on")] = "microk8s"
+    course_repository: Annotated[Course | None, Field(description="checked out on each machine")] = None
+    knative: Annotated[bool, Field(description="microk8s' add-on, on top")] = False
+    bundle: Annotated[str, Field(description="a bundle's file here, or the SHA-256 of one that is in the store already")] = ""
+    ready_within_min: Annotated[int, Field(ge=5, le=240, description="how long a machine may take")] = 60
+
+    @field_validator("expires", mode="before")
+    @classmethod
+    def _not_yet_a_date(cls, given: object) -> object:
+        return given or None
+
+    @field_validator("owner_cidr")
+    @classmethod
+    def _comes_from_the_internet(cls, cidr: str) -> str:
+        if not cidr:
+            return cidr
+        try:
+            network = ipaddress.IPv4Network(cidr)
+        except ValueError as wrong:
+            raise ValueError(f"'{cidr}' is no network ({wrong}); write {TO_FILL['ownerCidr']}") from wrong
+        if any(network.subnet_of(ipaddress.IPv4Network(private)) for private in PRIVATE_NETWORKS):
+            raise ValueError(f"{cidr} is a private network, which the cloud never sees; write {TO_FILL['ownerCidr']}")
+        return cidr
+
+    @field_validator("owner")
+    @classmethod
+    def _can_be_a_tag(cls, owner: str) -> str:
+        if owner and not TAG.fullmatch(owner):
+            raise ValueError(f"'{owner}' can't be a tag: take letters, digits, spaces and . : / = + @ -, at most 64")
+        return owner
+
+    @field_validator("open_reason")
+    @classmethod
+    def _can_stand_in_a_rule(cls, reason: str) -> str:
+        if reason and not RULE_TEXT.fullmatch(reason):
+            raise ValueError("it can't stand in a rule: take plain letters without accents or quotes, at most 120")
+        return reason
+
+    @field_validator("machine_type")
+    @classmethod
+    def _type_is_known(cls, name: str) -> str:
+        if name and name not in MACHINE_TYPES:
+            raise ValueError(f"there is no machine type '{name}' in infra/scales.py; choose one of {', '.join(MACHINE_TYPES)}")
+        return name
+
+    @field_validator("ssh_keys")
+    @classmethod
+    def _keys_are_public(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            if "PRIVATE" in key:
+                raise ValueError("this is a private key: it stays with you; write the one line of the file that ends in .pub")
+            if not SSH_KEY.fullmatch(key.strip()):
+                raise ValueError(f"'{key[:20]}…' is no public key; write {TO_FILL['sshKeys']}")
+        return tuple(key.strip() for key in keys)
+
+    @model_validator(mode="after")
+    def _the_world_needs_a_reason(self) -> CloudSettings:
+        if self.owner_cidr and ipaddress.IPv4Network(self.owner_cidr).prefixlen < NARROWEST_OPEN and not self.open_reason:
+            raise ValueError(
+                f"ownerCidr {self.owner_cidr} opens the machines to strangers: write {TO_FILL['ownerCidr']}, "
+                "or say in openReason why it has to be"
+            )
+        return self
+
+    @property
+    def unfilled(self) -> tuple[str, ...]:
+        """The keys that only a person can fill in and nobody has yet."""
+        values = (self.owner_cidr, self.owner, self.expires, self.ssh_keys, self.bundle)
+        return tuple(key for key, value in zip(TO_FILL, values, strict=True) if not value)
+
+    def unready(self, today: date) -> str:
+        """Why nothing may be made of this yet, as one sentence; empty if it may."""
+        if self.unfilled:
+            return f"fill in under iotlab:cloud: {'; '.join(f'{key}: {TO_FILL[key]}' for key in self.unfilled)}."
+        if self.expires and self.expires <= today:
+            return f"iotlab:cloud.expires: {self.expires} has come, so the machines would stop at once; write a later day."
+        return ""
+
+
+def unfit(cloud: CloudSettings, machine: MachineType, services_mb: int, volumes_gb: int) -> str:
+    """Why the services can't run on such a machine; empty if they can."""
+    need_mb = services_mb + CLUSTER_MB
+    if need_mb > machine.memory_mb:
+        fitting = [name for name, one in MACHINE_TYPES.items() if one.memory_mb >= need_mb]
+        return (
+            f"the services need {need_mb} MB of memory, a {machine.name} has {machine.memory_mb}: take a larger "
+            f"iotlab:cloud.machineType ({', '.join(fitting) or 'none is large enough'}), or fewer of iotlab:services"
+        )
+    need_gb = MACHINE_DISK_GB + volumes_gb
+    if need_gb > cloud.disk_gb:
+        return f"the services may fill a disk of {need_gb} GB, iotlab:cloud.diskGb is {cloud.disk_gb}: raise it"
+    return ""
+
+
+def _named_well(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or len(names) > MOST_MACHINES or len(set(names)) < len(names):
+        raise ValueError(f"name each machine once, one to {MOST_MACHINES} of them")
+    for name in names:
+        if not HOST_NAME.fullmatch(name):
+            raise ValueError(f"'{name}' is no host name: small letters, digits and -, as in modtec-07-st17a")
+    return names
+
+
+def _none_if_empty(given: object) -> object:
+    return given or None
+
+
+class CloudPart(BaseModel):
+    """The two keys of a stack that makes machines."""
+
+    cloud: Annotated[
+        CloudSettings | None,
+        BeforeValidator(_none_if_empty),
+        Field(description="makes machines, each with a lab of its own, instead of filling a cluster"),
+    ] = None
+    machines: Annotated[
+        tuple[str, ...], AfterValidator(_named_well), Field(description="host names of the machines of iotlab:cloud")
+    ] = ("lab",)

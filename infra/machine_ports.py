@@ -1,0 +1,44 @@
+"""The ports of a machine in the cloud: its own, and those of its lab that people and boards reach it by.
+
+Each has an owner, a login and a reason; the source is always the stack's ownerCidr. NFS stays inside the VPN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from infra import wiring
+
+SSH_PORT = 22
+API_PORT = 16443  # microk8s' Kubernetes API
+
+
+@dataclass(frozen=True, slots=True)
+class MachinePort:
+    """A port of a machine that may be opened."""
+
+    service: str
+    port: int
+    protocol: str
+    login: str
+    reason: str
+    encrypted: bool
+
+
+SSH = MachinePort(
+    "ssh", SSH_PORT, "tcp", "public key, user ubuntu", "administration; forwards to what has no port here", encrypted=True
+)
+API = MachinePort("kubernetes", API_PORT, "tcp", "client certificate", "kubectl and Pulumi from outside", encrypted=True)
+
+
+def machine_ports(chosen: Collection[str], kubernetes: str) -> tuple[MachinePort, ...]:
+    """The ports of a machine with the services `chosen`; an embedded cluster serves loopback alone, so SSH is the way in."""
+    if kubernetes == "embedded":
+        return (SSH,)
+    lab = (
+        MachinePort(row.service, row.node_port, "tcp", row.login, row.reason, row.encrypted)
+        for row in wiring.EXPOSED
+        if row.service in chosen and row.leaves_machine
+    )
+    return (SSH, API, *lab)
