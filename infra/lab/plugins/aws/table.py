@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 import jmespath
 import yaml
+from jmespath.parser import ParsedResult
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from infra.lab.errors import UserError
@@ -22,17 +23,17 @@ from infra.lab.plugins.values import Json, Properties
 FOLDER: Final = Path(__file__).with_name("types")
 
 
-Expression = Annotated[Any, BeforeValidator(jmespath.compile)]  # the library's class is private
+Expression = Annotated[ParsedResult, BeforeValidator(jmespath.compile)]
 _NOTHING: Final = jmespath.compile("`{}`")
 
 
-def value_of(expression: Any, document: Properties) -> Json:
+def value_of(expression: ParsedResult, document: Properties) -> Json:
     """What the expression says of the document."""
     return expression.search(document, OPTIONS)
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 class Call(_Row):
