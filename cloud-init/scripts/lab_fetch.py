@@ -92,9 +92,12 @@ def transfer(url: str, file: Path) -> None:
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             goes_on = answer.status == http.client.PARTIAL_CONTENT
+            left = int(answer.headers.get("Content-Length") or 0)
             with file.open("ab" if goes_on else "wb") as target:
                 while block := answer.read(BLOCK):
-                    target.write(block)
+                    left -= target.write(block)
+        if left > 0:  # Python says nothing of an answer that ends too early, if it is read in blocks
+            raise ConnectionError(f"{left} bytes are missing")
     except urllib.error.HTTPError as refused:
         if refused.code != RANGE_IS_BEYOND:
             raise

@@ -12,37 +12,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.cloud import facts
 from infra.cloud.facts import MachineFacts
 from infra.cloud.tags import Tags
 from infra.cloud.user_data import cloud_config, packed
 from infra.scales import MachineType
-from infra.settings import Settings
 
 LATER = ["ami", "keyName", "userDataBase64"]  # changes of these replace or restart a machine, and cloud-init would not run again
-
-
-def facts_of(settings: Settings, stack: str, name: str, bundle: facts.Bundle) -> MachineFacts:
-    """What the machine `name` is told about itself."""
-    cloud = settings.cloud
-    if cloud is None or cloud.expires is None:
-        raise ValueError("a stack without iotlab:cloud or its expires has no machines")
-    course = cloud.course_repository
-    return MachineFacts(
-        name=name,
-        stack=stack,
-        owner=cloud.owner,
-        expires=cloud.expires.isoformat(),
-        ssh_keys=cloud.ssh_keys,
-        bundle=bundle,
-        kubernetes=cloud.kubernetes,
-        microk8s_channel=cloud.microk8s_channel,
-        services=settings.services,
-        scale=settings.scale_name,
-        course=facts.Course(course.repository, course.commit) if course else None,
-        knative=cloud.knative,
-        vpn=None,
-    )
 
 
 def user_data(told: MachineFacts) -> str:

@@ -12,10 +12,11 @@ from infra.cloud.bundle_store import BundleStore, BundleStoreArgs, StoredBundle
 from infra.cloud.expiry import Expiry, ExpiryArgs
 from infra.cloud.facts import Bundle, MachineFacts
 from infra.cloud.firewall import rules
-from infra.cloud.machine import Machine, MachineArgs, Place, facts_of
+from infra.cloud.machine import Machine, MachineArgs, Place
 from infra.cloud.network import Network, NetworkArgs
 from infra.cloud.prices import keep_limit
 from infra.cloud.tags import Tags
+from infra.cloud.told import facts_of
 from infra.cloud_settings import CloudSettings
 from infra.settings import Settings, SettingsError
 

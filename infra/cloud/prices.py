@@ -89,9 +89,9 @@ def keep_limit(settings: Settings) -> None:
     Raises:
         SettingsError: the price, the limit and what to change.
     """
-    limit = settings.cloud and settings.cloud.monthly_limit
-    if not settings.cloud or limit is None:
+    if settings.cloud is None or settings.cloud.monthly_limit is None:
         return
+    limit = settings.cloud.monthly_limit
     found = lines(settings)
     if not found:
         known = ", ".join(table().regions)

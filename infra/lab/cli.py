@@ -15,6 +15,7 @@ import typer
 from infra.lab import bringup, fleet, views
 from infra.lab.access import authority_hint, board_hint, given_hint, logins, with_authorities
 from infra.lab.bench import bench as benchmark
+from infra.lab.cloud_init import cloud_init_app
 from infra.lab.console import console
 from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
@@ -23,6 +24,7 @@ from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
 from infra.lab.node_red import node_red_app
 from infra.lab.packing import export_bundle, take_bundle, write_images
+from infra.lab.plan.command import plan
 from infra.lab.render import rendered, write
 from infra.lab.stack import FOREIGN, config_of
 from infra.lab.status import status_of
@@ -43,13 +45,20 @@ StackName = Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<sta
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
+def _lab_here(stack: str) -> Lab:
+    """The lab of a stack that fills a cluster from this machine."""
+    lab = Lab(stack)
+    lab.need_cluster()
+    return lab
+
+
 @app.command(epilog="Examples: ./lab up  ·  ./lab up --bundle lab.tar.zst  ·  IOTLAB_SEALED=1 ./lab up")
 def up(
     stack: StackName = LOCAL,
     bundle: Annotated[str | None, typer.Option(help="Take toolchain and images from this archive: a file or a URL.")] = None,
 ) -> None:
     """Bring the lab up, or to what this checkout says; repeat it as often as you like."""
-    lab = Lab(stack)
+    lab = _lab_here(stack)
     with lab.lock():
         if bundle:
             bringup.check(lab, warm=True)
@@ -71,7 +80,7 @@ def down(
     purge: Annotated[bool, typer.Option("--purge", help="Also remove cluster data and its stack state, together.")] = False,
 ) -> None:
     """Stop the lab and check that nothing of it is left; data and caches stay."""
-    lab = Lab(stack)
+    lab = _lab_here(stack)
     with lab.lock():
         bringup.down(lab, purge=purge)
 
@@ -79,7 +88,7 @@ def down(
 @app.command()
 def status(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show what runs: the cluster's parts and the services' pods."""
-    lab = Lab(stack)
+    lab = _lab_here(stack)
     found = status_of(lab)
     _print_json(found.as_json()) if json_ else views.show_status(found)
     if not found.ok:
@@ -89,7 +98,7 @@ def status(stack: StackName = LOCAL, json_: AsJson = False) -> None:
 @app.command(epilog="Example: ./lab doctor --json | jq '.hops[] | {name, latency_ms}'")
 def doctor(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Follow a reading through every hop and ask every service; exit code 0 only if all is green."""
-    lab = Lab(stack)
+    lab = _lab_here(stack)
     diagnosis = diagnose(lab)
     _print_json(diagnosis.as_json()) if json_ else views.show_diagnosis(diagnosis)
     if not diagnosis.ok:
@@ -99,7 +108,7 @@ def doctor(stack: StackName = LOCAL, json_: AsJson = False) -> None:
 @app.command(epilog="Example: ./lab access --json | jq -r .mosquitto.password")
 def access(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show addresses and generated logins."""
-    lab = Lab(stack)
+    lab = _lab_here(stack)
     lab.need_up()
     entries = with_authorities(lab, logins(lab))
     _print_json(entries) if json_ else views.show_access(
@@ -115,7 +124,7 @@ def logs(
     tail: Annotated[int, typer.Option(help="How many last lines.")] = 100,
 ) -> None:
     """Show a service's last log lines."""
-    lab = Lab(stack)
+    lab = _lab_here(stack)
     show_logs(lab, service, follow=follow, tail=tail)
 
 
@@ -125,7 +134,7 @@ def watch(
     seconds: Annotated[float, typer.Option(help="Stop after so long; 0 goes on until Ctrl-C.")] = 0,
 ) -> None:
     """Show live readings: rate and last value at every hop."""
-    lab = Lab(stack)
+    lab = _lab_here(stack)
     lab.need_up()
     run_watch(lab, seconds)
 
@@ -139,7 +148,7 @@ def bench(
     json_: AsJson = False,
 ) -> None:
     """Measure the running lab: time to Kafka by the bridge and by Node-RED, an alert's to its process; nothing is left."""
-    lab = Lab(stack)
+    lab = _lab_here(stack)
     with console.status(f"Messages run for {seconds:g} s"):
         found = benchmark(lab, rate, alert_rate, seconds)
     _print_json(found.as_json()) if json_ else views.show_bench(found)
@@ -150,7 +159,7 @@ def bench(
 @app.command(epilog='Example: eval "$(./lab env)" && pulumi preview -s local && kubectl get pods')
 def env(stack: StackName = LOCAL) -> None:
     """Print what puts pulumi, kubectl, helm and the kubeconfig on a shell's path."""
-    lab = Lab(stack)
+    lab = _lab_here(stack)
     lab.need_tools()
     lab.refresh_private_file()
     for name, value in sorted(lab.stack.env().items()):
@@ -164,7 +173,7 @@ def render(
     stack: StackName = LOCAL,
 ) -> None:
     """Write every object of the stack as plain YAML, one file a service; of Secrets the names alone."""
-    lab = Lab(stack)
+    lab = _lab_here(stack)
     lab.need_tools()
     config = fleet.laid_over(config_of(stack), lab.paths, stack) | {f"{PROJECT}:images": lab.references(lab.bundle.manifest())}
     files = rendered({key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}, lab.stack.process_env())
@@ -172,9 +181,20 @@ def render(
     console.print(f"{len(files)} files in {views.plain(str(folder))}", soft_wrap=True)
 
 
+app.command(epilog="Examples: ./lab plan -s s  ·  ./lab plan -s s --page plan.html  ·  ./lab plan --diff local s")(plan)
+
 bundle_app = typer.Typer(help="One archive with toolchain, binaries and images.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(node_red_app, name="node-red")
+app.add_typer(cloud_init_app, name="cloud-init")
+
+
+@bundle_app.command("take", epilog="Example: ./lab bundle take lab.tar.zst, then ./lab up without the file")
+def bundle_take(source: Annotated[str, typer.Argument(help="The archive: a file or a URL.")], stack: StackName = LOCAL) -> None:
+    """Take Python packages, toolchain and images from an archive into the cache, and start nothing."""
+    lab = Lab(stack)
+    with lab.lock():
+        take_bundle(lab, source)
 
 
 @bundle_app.command("images", epilog="Example: ./lab bundle images images.tar && kind load image-archive images.tar")
@@ -202,7 +222,7 @@ Count = Annotated[int, typer.Argument(min=1, help="How many.")]
 @fleet_app.command("list")
 def fleet_list(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show how many devices of each kind there are."""
-    devices = Lab(stack).settings.fleet
+    devices = _lab_here(stack).settings.fleet
     if json_:
         _print_json(devices)
         return
@@ -223,7 +243,7 @@ def fleet_remove(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
 
 
 def _change_fleet(stack: str, kind: str, by: int) -> None:
-    lab = Lab(stack)
+    lab = _lab_here(stack)
     with lab.lock():
         fleet.keep(lab.paths, stack, fleet.change(lab.settings, config_of(stack), kind, by))
         changed = Lab(stack)

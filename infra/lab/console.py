@@ -18,7 +18,7 @@ from rich.markup import escape
 from infra.lab.errors import LabError, last_line
 from infra.lab.paths import Paths
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, emoji=False)  # iotlab:cloud is a key, no picture
 WORTH_TELLING_S = 2.0
 
 

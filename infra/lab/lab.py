@@ -42,6 +42,18 @@ class Lab:
         images = remembered_images(self.paths, self.stack_name)
         return settings_of(self.stack_name, self.paths).with_images({name: images[name] for name in images if name in UPSTREAM})
 
+    def need_cluster(self) -> None:
+        """Refuse to act on a stack that makes machines: only its plan is here yet.
+
+        Raises:
+            UserError: with the command that shows it.
+        """
+        if self.settings.cloud:
+            raise UserError(
+                f"the stack '{self.stack_name}' makes machines in the cloud: ./lab plan -s {self.stack_name} shows them, who "
+                "reaches them and what they cost; making, asking and ending them from here comes next, and nothing was made."
+            )
+
     @property
     def embedded(self) -> bool:
         """Whether the lab runs its own Kubernetes."""

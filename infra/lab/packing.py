@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from infra.lab import upstream
-from infra.lab.bundle import Manifest, export_archive, handout, import_archive
+from infra.lab.bundle import Manifest, checkout, export_archive, handout, import_archive
 from infra.lab.bundle.upstream import UPSTREAM, Upstream
-from infra.lab.bundle.wheels import wheels
+from infra.lab.bundle.wheels import FOLDER, wheels
 from infra.lab.console import console
 from infra.lab.errors import UserError
 from infra.lab.lab import Lab
@@ -24,7 +24,7 @@ def _check_place(file: Path) -> None:
 
 
 def take_bundle(lab: Lab, source: str) -> None:
-    """Take toolchain and images from an archive, a file or a URL."""
+    """Take toolchain and images from an archive, a file or a URL, into the cache."""
     import_archive(source, lab.toolchain, lab.paths, lab.steps)
 
 
@@ -41,7 +41,9 @@ def export_bundle(lab: Lab, file: Path) -> None:
     lab.toolchain.ensure()
     manifest = lab.whole_bundle.ensure()
     brought = [found for _, found in _brought(lab)]
-    written = export_archive(lab.toolchain, manifest, wheels(lab.paths, lab.steps), lab.steps, file, brought)
+    packages = wheels(lab.paths, lab.steps)
+    first = {f"{FOLDER}/{packages.name}": packages, checkout.FOLDER: checkout.copied(lab.paths)}  # the door takes the packages
+    written = export_archive(lab.toolchain, manifest, first, lab.steps, file, brought)
     console.print(f"{written.file} has {written.size / 1e6:.0f} MB. On another machine:", soft_wrap=True)
     console.print(f"  ./lab up --bundle {written.file.name}#sha256={written.sha256}", soft_wrap=True)
 

@@ -11,7 +11,8 @@ import json
 import os
 import runpy
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ REFERENCE = ("v1", "Secret")
 MARK = "4dabf18193072939515e22adb298388d"  # how the engine's wire marks a secret value; the value is beside it
 GENERATED = {"value": "generated", "certificate": "generated", "key": "generated", "ca": "generated"}
 NOTE = "# Written by ./lab render from what `./lab up` would make; a change here changes nothing.\n"
+Resource = tuple[str, str, dict[str, Any]]  # type, name, inputs
 _to_the_end: Callable[[Callable[[], object]], Callable[[], None]] = pulumi.runtime.test  # the SDK has no type for it
 
 
@@ -38,7 +40,7 @@ _to_the_end: Callable[[Callable[[], object]], Callable[[], None]] = pulumi.runti
 class _Asked(Mocks):
     """Notes what the program asks the engine for, and answers as if all of it were made."""
 
-    resources: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    resources: list[Resource] = field(default_factory=list)
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         """Note one resource: type, name, inputs."""
@@ -57,7 +59,7 @@ class _Asked(Mocks):
         return dict(pretended.ANSWERS[args.token]), []
 
 
-def asked(settings: Mapping[str, object], stack: str = "render") -> list[tuple[str, str, dict[str, Any]]]:
+def asked(settings: Mapping[str, object], stack: str = "render") -> list[Resource]:
     """What the program asks for with these settings (`iotlab:` left out), in its order.
 
     Raises:
@@ -78,20 +80,20 @@ def asked(settings: Mapping[str, object], stack: str = "render") -> list[tuple[s
     return noted.resources
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """Without the wire's marks of secrets; and JSON's numbers come as floats, where helm's schemas want integers back."""
     if isinstance(value, dict):
         if MARK in value:
-            return _whole(value["value"])
-        return {key: _whole(inner) for key, inner in value.items()}
+            return whole(value["value"])
+        return {key: whole(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_whole(inner) for inner in value]
+        return [whole(inner) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _helm(name: str, inputs: Mapping[str, Any], env: Mapping[str, str]) -> str:
     words = ["helm", "template", name, str(inputs["chart"]), "--namespace", str(inputs["namespace"]), "--no-hooks", "-f", "-"]
-    values = yaml.safe_dump(_whole(inputs["values"]))
+    values = yaml.safe_dump(whole(inputs["values"]))
     try:
         done = subprocess.run(words, input=values, env=dict(env), capture_output=True, text=True, check=False)
     except FileNotFoundError as missing:
@@ -107,7 +109,7 @@ def _is_secret(inputs: Mapping[str, Any]) -> bool:
 
 def _plain(inputs: Mapping[str, Any]) -> str:
     """One object of the program's own as YAML; of a Secret the keys, each with its name for a value."""
-    shown: dict[str, Any] = {key: _whole(value) for key, value in sorted(inputs.items()) if value is not None}
+    shown: dict[str, Any] = {key: whole(value) for key, value in sorted(inputs.items()) if value is not None}
     if not _is_secret(shown):
         return f"---\n{yaml.safe_dump(shown, sort_keys=False)}"
     name, space = shown["metadata"]["name"], shown["metadata"]["namespace"]
@@ -122,12 +124,17 @@ def rendered(settings: Mapping[str, object], env: Mapping[str, str]) -> dict[str
     Raises:
         LabError: helm is missing or refuses; the message says which chart and why.
     """
-    files: dict[str, str] = {}
+    return manifests(asked(settings), env)
+
+
+def manifests(resources: Sequence[Resource], env: Mapping[str, str]) -> dict[str, str]:
+    """The same, of what the program asked for."""
+    charts = [(name, inputs) for kind, name, inputs in resources if kind == CHART]
+    with ThreadPoolExecutor(os.cpu_count()) as at_once:
+        files = dict(at_once.map(lambda chart: (f"{chart[0]}.yaml", NOTE + _helm(chart[0], chart[1], env)), charts))
     own: dict[str, list[str]] = {"lab": [], "secrets": []}
-    for kind, name, inputs in asked(settings):
-        if kind == CHART:
-            files[f"{name}.yaml"] = NOTE + _helm(name, inputs, env)
-        elif kind.startswith("kubernetes:") and "kind" in inputs:
+    for kind, _, inputs in resources:
+        if kind.startswith("kubernetes:") and "kind" in inputs:
             own["secrets" if _is_secret(inputs) else "lab"].append(_plain(inputs))
     return {f"{name}.yaml": NOTE + "".join(texts) for name, texts in own.items() if texts} | files
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from infra.lab.doctor import Diagnosis
     from infra.lab.status import LabStatus
 
-out = Console(highlight=False)
+out = Console(highlight=False, emoji=False)  # iotlab:cloud is a key, no picture
 
 
 def plain(text: str) -> str:

@@ -92,7 +92,13 @@ def exported(tmp_path: Path, folder: Path) -> Exported:
     wheels = here.cache / "wheels/0123"
     wheels.mkdir(parents=True)
     steps = Steps(here)
-    return export_archive(Toolchain(here, steps, known=()), Manifest(made, (RECORD,)), wheels, steps, folder / "lab.tar.gz")
+    return export_archive(
+        Toolchain(here, steps, known=()),
+        Manifest(made, (RECORD,)),
+        {f"wheels/{wheels.name}": wheels},
+        steps,
+        folder / "lab.tar.gz",
+    )
 
 
 def take(tmp_path: Path, source: str) -> Manifest:

@@ -26,12 +26,15 @@ def program(name: str) -> Path:
     return found
 
 
-def unpacked(package: str, path: str) -> Path:
-    """A server of Debian's, unpacked into a cache of the tests: the lab itself doesn't run it on the host."""
+def unpacked(package: str, path: str, settings: str = "") -> Path:
+    """A program of Debian's, unpacked into a cache of the tests: the lab itself doesn't run it on the host.
+
+    `settings` are lines of shell before its start.
+    """
     paths = Paths.from_environment()
     ours = Paths(paths.cache / "tests" / package, paths.state)  # of its own: a toolchain takes away links that aren't its own
     name = Path(path).name
-    packages = DebianPackages((package,), {name: Wrapped(path)}, {})
+    packages = DebianPackages((package,), {name: Wrapped(path, settings)}, {})
     part = Part(name=package, version=versions.DEBIAN, lane="download", disk_gb=0.1, recipes=(packages,), checks={})
     Toolchain(ours, Steps(ours), known=(part,)).ensure()
     return ours.bin / name
@@ -40,6 +43,11 @@ def unpacked(package: str, path: str) -> Path:
 def influxd() -> Path:
     """InfluxDB's server."""
     return unpacked("influxdb", "usr/bin/influxd")
+
+
+def cloud_init() -> Path:
+    """The program that reads user data on a machine."""
+    return unpacked("cloud-init", "usr/bin/cloud-init", 'export PYTHONPATH="$root/usr/lib/python3/dist-packages"\n')
 
 
 def docker_registry() -> Path:

@@ -11,7 +11,7 @@ import json
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -66,9 +66,14 @@ def _writing(file: Path) -> Iterator[IO[bytes]]:
 
 
 def export_archive(
-    toolchain: Toolchain, manifest: Manifest, wheels: Path, steps: Steps, file: Path, upstream: Sequence[Manifest] = ()
+    toolchain: Toolchain,
+    manifest: Manifest,
+    first: Mapping[str, Path],
+    steps: Steps,
+    file: Path,
+    upstream: Sequence[Manifest] = (),
 ) -> Exported:
-    """Write Python packages, toolchain and images into `file`; the door reads the first of them, so they come first.
+    """Write toolchain and images into `file`, after the folders `first` (place -> folder), which are read before the lab runs.
 
     `upstream` are the images that the lab doesn't build, an archive each.
 
@@ -78,7 +83,7 @@ def export_archive(
     """
     if not file.parent.is_dir():
         raise UserError(f"there is no folder {file.parent} to write {file.name} into.")
-    folders = {f"{WHEELS}/{wheels.name}": wheels}
+    folders = dict(first)
     folders |= {f"parts/{folder.name}": folder for folder in toolchain.folders()}
     folders[f"images/{manifest.folder.name}"] = manifest.folder
     folders |= {f"{UPSTREAM}/{one.folder.name}": one.folder for one in upstream}
@@ -90,9 +95,9 @@ def export_archive(
     scratch = file.with_name(f".{file.name}.new{file.suffix}")
     try:
         with steps.step("Bundle"), _writing(scratch) as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
-            first = tarfile.TarInfo(TABLE)
-            first.size = len(table)
-            tar.addfile(first, BytesIO(table))
+            head = tarfile.TarInfo(TABLE)
+            head.size = len(table)
+            tar.addfile(head, BytesIO(table))
             for place, folder in folders.items():
                 tar.add(folder, place)
         scratch.replace(file)

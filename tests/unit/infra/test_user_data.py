@@ -88,10 +88,8 @@ def test_every_part_belongs_to_some_machine_and_every_script_to_some_part() -> N
 def test_every_program_has_its_hash_beside_it() -> None:
     entries = document(FULL)["write_files"]
     lines = [line.split("  ") for line in files(FULL)["/usr/local/lib/iotlab/SHA256SUMS"].splitlines()]
-    programs = {file["path"]: file["content"].encode() for file in entries if file["permissions"] == "0755"}
-    assert {path: found for found, path in lines} == {
-        path: hashlib.sha256(content).hexdigest() for path, content in programs.items()
-    }
+    programs = [(file["content"].encode(), file["path"]) for file in entries if file["permissions"] == "0755"]
+    assert lines == [[hashlib.sha256(content).hexdigest(), path] for content, path in programs]
     assert len({file["path"] for file in entries}) == len(entries)
 
 

@@ -60,7 +60,7 @@ def _export(lab: Lab, file: Path, key: str = "") -> Exported:
     upstream.folder.mkdir(parents=True, exist_ok=True)
     upstream.archive.write_bytes(b"a publisher's image")
     upstream.write()
-    return export_archive(lab.toolchain, manifest, wheels, lab.steps, file, [upstream])
+    return export_archive(lab.toolchain, manifest, {"wheels/0123": wheels}, lab.steps, file, [upstream])
 
 
 @pytest.mark.parametrize("name", ["lab.tar.gz", "lab.tar.zst"])

@@ -1,0 +1,1 @@
+"""`./lab plan`: all that a stack would make, who reaches it and what it costs, without an account and without making anything."""

