@@ -17,6 +17,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 CHANNEL = re.compile(r"\d+\.\d+(-strict)?/(stable|candidate|beta|edge)")
 BUNDLE_URL = re.compile(r"(s3://[a-z0-9.-]+/\S+|https?://[^/@\s]+/\S+|file:///\S+)")
 REPOSITORY = re.compile(r"https://[^/@\s]+/\S+")
+END_POINT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 WIREGUARD_KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
 MACHINES = range(2, 50)  # host numbers in a VPN's net; .50 and above are people's
 
@@ -61,6 +62,8 @@ def _vpn_faults(facts: MachineFacts) -> Iterator[str]:
         yield f"host number {facts.vpn.host} is no machine's: those are {MACHINES.start} to {MACHINES.stop - 1}"
     if facts.vpn.gateway_public_key and not WIREGUARD_KEY.fullmatch(facts.vpn.gateway_public_key):
         yield "the VPN gateway's public key is no WireGuard key"
+    if facts.vpn.gateway_public_key and not END_POINT.fullmatch(facts.vpn.gateway):
+        yield f"'{facts.vpn.gateway}' is no name or address of a VPN gateway"
 
 
 def refuse(facts: MachineFacts) -> None:

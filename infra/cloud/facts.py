@@ -32,7 +32,7 @@ class Vpn:
     net: int
     host: int
     gateway: str  # name or address of the gateway's end point, without port: the port follows from the net
-    gateway_public_key: str  # "": not known yet, the peer is added later by `lab-vpn peer`
+    gateway_public_key: str  # "": not known yet, so there is no peer yet; new facts bring it
 
 
 @dataclass(frozen=True, slots=True)

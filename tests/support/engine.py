@@ -8,11 +8,13 @@ import secrets
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 
 from infra.lab.paths import ROOT
 from tests.support.apiserver import tool
@@ -52,13 +54,25 @@ class Stack:
     @classmethod
     def make(cls, folder: Path) -> Stack:
         """Make an empty project in an empty folder; the plugins are those of this checkout."""
-        for name in ("state", "home", "program"):
-            (folder / name).mkdir()
+        (folder / "program").mkdir()
         (folder / "Pulumi.yaml").write_text(
             "name: test\nruntime: python\nmain: program\n"
             f"plugins: {{providers: [{{name: iotlab, path: {ROOT}/infra/lab/plugins/iotlab}}]}}\n"
         )
-        path = [Path(sys.executable).parent, ROOT / "infra/lab/plugins/kubernetes", tool("pulumi").parent, "/usr/bin", "/bin"]
+        return cls._initialised(folder, "kubernetes", {})
+
+    @classmethod
+    def of_the_lab(cls, folder: Path, plugin: str, env: Mapping[str, str]) -> Stack:
+        """Make an empty stack of the lab's own program, as it stands, with one of its stand-ins."""
+        for name in ("Pulumi.yaml", "infra"):
+            (folder / name).symlink_to(ROOT / name)
+        return cls._initialised(folder, plugin, env)
+
+    @classmethod
+    def _initialised(cls, folder: Path, plugin: str, more: Mapping[str, str]) -> Stack:
+        for name in ("state", "home"):
+            (folder / name).mkdir()
+        path = [Path(sys.executable).parent, ROOT / "infra/lab/plugins" / plugin, tool("pulumi").parent, "/usr/bin", "/bin"]
         env = {
             "PATH": ":".join(map(str, path)),
             "HOME": os.environ["HOME"],
@@ -69,15 +83,21 @@ class Stack:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        stack = cls(folder, env)
+        stack = cls(folder, env | dict(more))
         stack.ok("stack", "init", "test")
         return stack
 
     def copy(self, folder: Path) -> Stack:
         """The same project, still empty, in another folder: half a second less than making it."""
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
         own = {"PULUMI_STACK": "test", "PULUMI_HOME": str(folder / "home"), "PULUMI_BACKEND_URL": f"file://{folder}/state"}
         return Stack(folder, self.env | own)
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Set the stack's configuration of `iotlab:`, all of it."""
+        file = self.folder / "Pulumi.test.yaml"
+        kept = yaml.safe_load(file.read_text()) | {"config": {f"iotlab:{key}": value for key, value in settings.items()}}
+        file.write_text(yaml.safe_dump(kept))
 
     def program(self, text: str) -> None:
         """Set the program; `pulumi` and the checkout are imported already."""

@@ -83,8 +83,7 @@ def export_archive(
     """
     if not file.parent.is_dir():
         raise UserError(f"there is no folder {file.parent} to write {file.name} into.")
-    folders = dict(first)
-    folders |= {f"parts/{folder.name}": folder for folder in toolchain.folders()}
+    folders = dict(first) | {f"parts/{folder.name}": folder for folder in toolchain.folders()}
     folders[f"images/{manifest.folder.name}"] = manifest.folder
     folders |= {f"{UPSTREAM}/{one.folder.name}": one.folder for one in upstream}
     with steps.step("Hashes of the bundle"):

@@ -177,6 +177,7 @@ def test_keys_and_owners_with_odd_characters_stay_what_they_are() -> None:
         ({"vpn": Vpn(300, 7, "x", "")}, "no VPN net 192.168.300.0/24"),
         ({"vpn": Vpn(17, 50, "x", "")}, "host number 50 is no machine's"),
         ({"vpn": Vpn(17, 7, "x", "key")}, "no WireGuard key"),
+        ({"vpn": Vpn(17, 7, "", "A" * 43 + "=")}, "'' is no name or address of a VPN gateway"),
         ({"vpn": Vpn(17, 7, "x\nPostUp = id", "")}, "one line of plain text"),
     ],
 )

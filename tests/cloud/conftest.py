@@ -1,0 +1,40 @@
+"""One emulated account for the tier. A module has it to itself, with a stack of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cloud_stack import CloudStack
+from tests.support.emulator import Emulator, emulator
+
+
+@pytest.fixture(scope="session")
+def account() -> Iterator[Emulator]:
+    """AWS on loopback."""
+    with emulator() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What stands for a bundle: nothing in this tier unpacks it."""
+    file = tmp_path_factory.mktemp("bundle") / "lab.tar.zst"
+    file.write_bytes(b"a bundle")
+    return file
+
+
+@pytest.fixture(scope="module")
+def stack(account: Emulator, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> CloudStack:
+    """A stack that is filled in but not up, in an empty account."""
+    account.reset()
+    return CloudStack(tmp_path_factory.mktemp("stack"), account, bundle)
+
+
+@pytest.fixture(scope="module")
+def lab(stack: CloudStack) -> CloudStack:
+    """A stack that is up."""
+    stack.up()
+    return stack

@@ -1,0 +1,136 @@
+"""A stack's life: the unmodified program, Pulumi's real engine, AWS emulated."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+from pathlib import Path
+
+import yaml
+
+from tests.support.cloud_stack import OTHER_KEY, CloudStack
+from tests.support.emulator import NEWEST
+
+QUIET = {"unchanged"}
+
+
+def test_a_machine_starts_from_canonicals_newest_image_and_not_from_a_newer_one_of_somebody_else(lab: CloudStack) -> None:
+    assert lab.machine()["ImageId"] == NEWEST
+
+
+def test_a_machine_has_an_encrypted_disk_version_2_metadata_and_an_address_that_stays(lab: CloudStack) -> None:
+    machine, ec2 = lab.machine(), lab.account.client("ec2")
+    (disk,) = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [machine["InstanceId"]]}])["Volumes"]
+    assert (disk["VolumeType"], disk["Encrypted"], disk["Size"] >= 32) == ("gp3", True, True)
+    assert machine["MetadataOptions"]["HttpTokens"] == "required"
+    assert machine["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
+    (address,) = ec2.describe_addresses()["Addresses"]
+    assert address["InstanceId"] == machine["InstanceId"]
+
+
+def test_a_machine_is_told_the_bundle_by_name_and_hash_and_may_read_that_and_nothing_else(lab: CloudStack, bundle: Path) -> None:
+    machine, digest = lab.machine(), hashlib.sha256(bundle.read_bytes()).hexdigest()
+    told = lab.account.client("ec2").describe_instance_attribute(InstanceId=machine["InstanceId"], Attribute="userData")
+    text = gzip.decompress(base64.b64decode(told["UserData"]["Value"])).decode()
+    key = f"bundles/{digest}.tar.zst"
+    assert text.startswith("#cloud-config\n")
+    assert yaml.safe_load(text)["hostname"] == "lab"
+    assert f"s3://{lab.bucket()}/{key}" in text
+    stored = lab.account.client("s3").get_object(Bucket=lab.bucket(), Key=key)
+    assert stored["Body"].read() == bundle.read_bytes()
+    iam = lab.account.client("iam")
+    (profile,) = iam.list_instance_profiles()["InstanceProfiles"]
+    role = profile["Roles"][0]["RoleName"]
+    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    (allowed,) = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]["Statement"]
+    assert (allowed["Action"], allowed["Resource"]) == ("s3:GetObject", [f"arn:aws:s3:::{lab.bucket()}/{key}"])
+    assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
+
+
+def test_ports_are_open_to_the_owner_alone_and_every_rule_says_why(lab: CloudStack) -> None:
+    rules = lab.rules()
+    comes_in = {rule["FromPort"]: rule for rule in rules if not rule["IsEgress"]}
+    assert 22 in comes_in
+    assert {rule["CidrIpv4"] for rule in comes_in.values()} == {"203.0.113.7/32"}
+    assert all(rule["Description"] for rule in rules)
+    assert len([rule for rule in rules if rule["IsEgress"]]) == 1  # the one that is written down, not AWS's own
+
+
+def test_the_bundles_store_is_closed(lab: CloudStack) -> None:
+    s3, bucket = lab.account.client("s3"), lab.bucket()
+    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+    assert "aws:SecureTransport" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+
+
+def test_an_expired_stack_is_stopped_by_a_schedule_for_this_machine(lab: CloudStack) -> None:
+    scheduler = lab.account.client("scheduler")
+    (listed,) = scheduler.list_schedules()["Schedules"]
+    schedule = scheduler.get_schedule(Name=listed["Name"])
+    assert f"{schedule['StartDate']:%Y-%m-%d}" == lab.cloud["expires"]
+    assert lab.machine()["InstanceId"] in schedule["Target"]["Input"]
+
+
+def test_a_second_up_changes_nothing(lab: CloudStack) -> None:
+    lab.account.changes.clear()
+    assert set(lab.up()) == QUIET
+    assert lab.account.changes == []
+
+
+def test_a_change_is_made_in_place(lab: CloudStack) -> None:
+    before = lab.machine()
+    lab.configure(owner="grace@example.org", ownerCidr="203.0.113.8/32", machineType="m6i.xlarge", diskGb=50)
+    done = lab.up()
+    assert set(done) == {"updated", "unchanged"}
+    after = lab.machine()
+    assert (after["InstanceId"], after["InstanceType"], after["State"]["Name"]) == (before["InstanceId"], "m6i.xlarge", "running")
+    assert {tag["Key"]: tag["Value"] for tag in after["Tags"]}["owner"] == "grace@example.org"
+    assert {rule["CidrIpv4"] for rule in lab.rules() if not rule["IsEgress"]} == {"203.0.113.8/32"}
+    filters = [{"Name": "attachment.instance-id", "Values": [after["InstanceId"]]}]
+    assert lab.account.client("ec2").describe_volumes(Filters=filters)["Volumes"][0]["Size"] == 50
+    assert set(lab.up()) == QUIET
+
+
+def test_another_key_and_another_bundle_are_replaced_and_the_machine_stays(lab: CloudStack, tmp_path: Path) -> None:
+    machine, ec2 = lab.machine()["InstanceId"], lab.account.client("ec2")
+    (old_key,) = ec2.describe_key_pairs()["KeyPairs"]
+    newer = tmp_path / "newer.tar.zst"
+    newer.write_bytes(b"a newer bundle")
+    lab.configure(sshKeys=[OTHER_KEY], bundle=str(newer))
+    assert lab.up()["replaced"] == 2
+    (new_key,) = ec2.describe_key_pairs()["KeyPairs"]
+    assert new_key["KeyPairId"] != old_key["KeyPairId"]
+    stored = lab.account.client("s3").list_objects_v2(Bucket=lab.bucket())["Contents"]
+    assert len(stored) == 2  # the older bundle is what the machine runs until it has the newer
+    assert lab.machine()["InstanceId"] == machine
+    assert set(lab.up()) == QUIET
+
+
+def test_refresh_finds_what_was_changed_behind_its_back_and_up_puts_it_right(lab: CloudStack) -> None:
+    ec2, s3 = lab.account.client("ec2"), lab.account.client("s3")
+    ssh = next(rule for rule in lab.rules() if rule.get("FromPort") == 22)
+    opened = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIpv4": "0.0.0.0/0"}
+    ec2.modify_security_group_rules(
+        GroupId=ssh["GroupId"],
+        SecurityGroupRules=[{"SecurityGroupRuleId": ssh["SecurityGroupRuleId"], "SecurityGroupRule": opened}],
+    )
+    s3.put_bucket_versioning(Bucket=lab.bucket(), VersioningConfiguration={"Status": "Suspended"})
+    ec2.create_tags(Resources=[lab.machine()["InstanceId"]], Tags=[{"Key": "expires", "Value": "2099-12-31"}])
+    assert lab.refresh()["updated"] == 3
+    assert lab.up()["updated"] == 3
+    assert {rule["CidrIpv4"] for rule in lab.rules() if not rule["IsEgress"]} == {lab.cloud["ownerCidr"]}
+    assert s3.get_bucket_versioning(Bucket=lab.bucket())["Status"] == "Enabled"
+    assert {tag["Key"]: tag["Value"] for tag in lab.machine()["Tags"]}["expires"] == lab.cloud["expires"]
+
+
+def test_a_machine_that_was_terminated_is_made_anew_with_its_old_address(lab: CloudStack) -> None:
+    ec2, lost = lab.account.client("ec2"), lab.machine()["InstanceId"]
+    (before,) = ec2.describe_addresses()["Addresses"]
+    ec2.terminate_instances(InstanceIds=[lost])
+    assert lab.refresh()["deleted"] == 1
+    lab.up()
+    (after,) = ec2.describe_addresses()["Addresses"]
+    assert after["PublicIp"] == before["PublicIp"]
+    assert after["InstanceId"] == lab.machine()["InstanceId"] != lost

@@ -1,0 +1,127 @@
+"""AWS on loopback: moto's server in this process, with a gate in front that can refuse what would change something."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+from unittest import mock
+from urllib.parse import parse_qs
+
+import boto3
+from moto.ec2.models.amis import AMIS
+from moto.iam.access_control import PermissionResult
+from moto.moto_api._internal.models import moto_api_backend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import FakeBucket
+from werkzeug.serving import make_server
+
+REGION = "eu-central-1"
+ANYONE = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+CANONICAL = "099720109477"
+UBUNTU = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server"
+NEWEST = "ami-0a00000000000002b"
+_READS = ("Describe", "Get", "List", "Head")
+_Environ = dict[str, Any]
+_App = Callable[[_Environ, Callable[..., Any]], Iterable[bytes]]
+
+# moto knows Ubuntu up to 16.04 only. The last one is newer, but somebody else's with Canonical's name.
+AMIS.extend(
+    {
+        "ami_id": image,
+        "name": f"{UBUNTU}-{day:%Y%m%d}",
+        "description": "Canonical, Ubuntu, 24.04",
+        "owner_id": owner,
+        "creation_date": f"{day:%Y-%m-%d}T00:00:00.000Z",
+        "virtualization_type": "hvm",
+        "architecture": "x86_64",
+        "root_device_type": "ebs",
+        "public": True,
+    }
+    for image, day, owner in (
+        ("ami-0a00000000000001a", date(2026, 3, 1), CANONICAL),
+        (NEWEST, date(2026, 10, 1), CANONICAL),
+        ("ami-0a00000000000003c", date(2026, 11, 1), "666666666666"),
+    )
+)
+
+
+def _asked(environ: _Environ) -> str:
+    """What a request wants: an action of AWS's query protocol, or a verb and a path. Its body can be read again."""
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    if b"Action=" in body[:4096] and environ["PATH_INFO"] == "/":
+        return parse_qs(body.decode())["Action"][0]
+    verb = str(environ["REQUEST_METHOD"])
+    query = environ.get("QUERY_STRING")
+    return f"{'Get' if verb in {'GET', 'HEAD'} else verb} {environ['PATH_INFO']}{'?' + query if query else ''}"
+
+
+class Emulator:
+    """One account with one region's Ubuntu image; `changes` is what was asked of it that is no question."""
+
+    def __init__(self) -> None:
+        """Nothing is refused."""
+        self.changes: list[str] = []
+        self._left: int | None = None
+        self._lock = threading.Lock()
+        self._moto: _App = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+
+    def reset(self) -> None:
+        """Empty the account, but for what AWS itself has in it."""
+        moto_api_backend.reset()
+        self.changes.clear()
+        self.accept()
+
+    def accept(self, changes: int | None = None) -> None:
+        """Let this many further changes through and refuse all after them; None is no limit."""
+        self._left = changes
+
+    def client(self, service: str) -> Any:
+        """boto3's client, to look and to change things behind the program's back."""
+        return boto3.client(
+            service, endpoint_url=self.address, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
+        )
+
+    def serve(self) -> None:
+        """Answer until `stop`."""
+        self._server.serve_forever()
+
+    def stop(self) -> None:
+        """End."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, environ: _Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+        asked = _asked(environ)
+        if not asked.startswith(_READS):
+            with self._lock:
+                if self._left == 0:
+                    start("503 Service Unavailable", [("Content-Length", "0")])
+                    return []
+                self._left = self._left and self._left - 1
+                self.changes.append(asked)
+        return self._moto(environ, start)
+
+
+@contextmanager
+def emulator() -> Iterator[Emulator]:
+    """Run one for the time of the body."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    running = Emulator()
+    running.reset()
+    thread = threading.Thread(target=running.serve, daemon=True)
+    thread.start()
+    try:
+        # moto reads no conditions, so a policy that refuses what comes without TLS would refuse everything
+        with mock.patch.object(FakeBucket, "get_permission", return_value=PermissionResult.NEUTRAL):
+            yield running
+    finally:
+        running.stop()
+        thread.join()
