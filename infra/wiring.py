@@ -67,7 +67,7 @@ class ExposedPort:
 
 EXPOSED = (
     ExposedPort("mosquitto", MOSQUITTO.port, 31883, "device", "user and password, ACL", "boards and lessons publish here"),
-    ExposedPort("mosquitto", MOSQUITTO_TLS.port, 31884, "device", "as above, by TLS", "the same where others listen", True),
+    ExposedPort("mosquitto", MOSQUITTO_TLS.port, 31884, "device", "as above, by TLS", "the same on shared networks", True),
     ExposedPort("camunda", CAMUNDA.port, 30880, "loopback", "generated login, REST too", "tasklist, cockpit and REST"),
     ExposedPort("ingress", INGRESS.port, 30443, "loopback", "as the service behind it", "web pages, by TLS only", True),
     ExposedPort(
@@ -77,7 +77,7 @@ EXPOSED = (
     ExposedPort("grafana", GRAFANA.port, 30300, "loopback", "user and password", "dashboards"),
     # without TLS: docker and kind's nodes speak plain HTTP to `localhost` (buildah and skopeo by a flag), so nobody needs an
     # authority to trust; what is sent never leaves the machine
-    ExposedPort("registry", REGISTRY.port, 30500, "loopback", "user and password", "images of students", False, False),
+    ExposedPort("registry", REGISTRY.port, 30500, "loopback", "user and password", "students' images", False, False),
     ExposedPort(
         "headlamp", HEADLAMP.port, 30466, "loopback", "token of the exercises' account", "cluster's objects", False, False
     ),

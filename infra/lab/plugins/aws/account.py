@@ -84,7 +84,7 @@ class Account:
         answer.pop("ResponseMetadata", None)
         return answer
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401
+    def _client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._session.client(service, endpoint_url=_endpoint(), config=_QUICKLY)
