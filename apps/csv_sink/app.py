@@ -16,6 +16,7 @@ from telemetry.errors import PayloadError
 from telemetry.record import BadRecord, Record, next_offsets
 
 from csv_sink import canary
+from csv_sink.places import journaled, placed
 from csv_sink.rows import kind_of, row
 from csv_sink.settings import CsvSinkSettings
 from csv_sink.table import Table
@@ -54,18 +55,10 @@ class CsvSink:
         return True
 
     def _journaled(self, partition: int) -> str:
-        """Offsets of a topic that was made anew begin anew, so the journal names a topic by its id."""
-        return f"{self._reader.topic_ids[self._settings.topic]}/{partition}"
+        return journaled(self._reader.topic_ids[self._settings.topic], partition)
 
-    def _place(self, _consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """The journal knows best what is in the file: it is written before the group's offset is committed."""
-        for place in partitions:
-            offset = self._table.next_of(self._journaled(place.partition))
-            if offset is not None:
-                place.offset = offset
-            elif self._table.knows_any:
-                place.offset = 0  # nothing of this partition is in the file, whatever was committed for an older topic
-        return partitions
+    def _place(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        return placed(self._table, self._reader.topic_ids[self._settings.topic], consumer, partitions)
 
     def _fresh(self, records: Sequence[Record]) -> list[Record]:
         """Without what is in the file already: partitions may be assigned anew while a batch waits for the volume."""

@@ -6,7 +6,7 @@ from telemetry import iotkit
 from telemetry.record import Record
 from telemetry.text import text
 
-SKIPPED = ("alert", "button", "rfid", "encoder", iotkit.COMMAND)
+SKIPPED = ("alert", *iotkit.UNUSED, iotkit.COMMAND)
 OTHER = "other"  # whatever a lesson publishes: one word, so that nobody makes a thousand counters
 
 
@@ -24,7 +24,8 @@ def kind_of(record: Record) -> str:
     """`sensor`, or the word under which it is skipped.
 
     Raises:
-        PayloadError: neither topic nor shape say what it is.
+        PayloadError: neither topic nor shape say what it is, or it is no button's, tag's or encoder's.
     """
     kind = iotkit.kind_of(record)
+    iotkit.refuse_malformed(kind, record.value)
     return kind if kind == "sensor" or kind in SKIPPED else OTHER

@@ -116,9 +116,9 @@ class Table:
         return self._offsets.get(place)
 
     @property
-    def knows_any(self) -> bool:
-        """Whether the journal knows any place."""
-        return bool(self._offsets)
+    def topics(self) -> set[str]:
+        """The ids of the topics of which the journal knows any place."""
+        return {place.rpartition("/")[0] for place in self._offsets}
 
     def append(self, rows: Sequence[str], offsets: Mapping[str, int]) -> None:
         """Append `rows`, or none; `offsets` are then in the file. After an error the same call is repeated and doubles nothing.

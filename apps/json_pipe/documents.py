@@ -30,9 +30,10 @@ def document(record: Record) -> tuple[str, bytes] | None:
     """Key (the device) and document of a reading; None for what is none.
 
     Raises:
-        PayloadError: a sensor's line that cannot be read.
+        PayloadError: it is none of its kind.
     """
-    if iotkit.kind_of(record) != "sensor":
+    if (kind := iotkit.kind_of(record)) != "sensor":
+        iotkit.refuse_malformed(kind, record.value)
         return None
     origin, reading = iotkit.origin_of(record), iotkit.sensor(record.value)
     made = Document(HumTemp(reading.temperature, reading.humidity), origin.device, header(record.headers, EDGE))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -97,26 +97,19 @@ def _repeated(call: Callable[[], object]) -> None:
 
 
 def _within(limit_s: float, call: Callable[[], object]) -> None:
-    """Call, in a thread that is left behind if it is stuck; the process ends soon after.
+    """Call, in a thread that is left behind if it is stuck; the process ends itself soon after.
 
     Raises:
         TimeoutError: it did not come back.
+        BaseException: whatever else `call` raises.
     """
-    failures: list[Exception] = []
-
-    def run() -> None:
-        try:
-            call()
-        except KafkaException as failed:
-            failures.append(failed)
-
-    thread = threading.Thread(target=run, name="transaction", daemon=True)
-    thread.start()
-    thread.join(limit_s)
-    if thread.is_alive():
-        raise TimeoutError(f"no answer within {limit_s:.0f} s")
-    if failures:
-        raise failures[0]
+    thread = ThreadPoolExecutor(1, "transaction")
+    try:
+        thread.submit(call).result(limit_s)
+    except TimeoutError:
+        raise TimeoutError(f"no answer within {limit_s:.0f} s") from None
+    finally:
+        thread.shutdown(wait=False)
 
 
 def _error(failed: KafkaException) -> KafkaError:

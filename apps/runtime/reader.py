@@ -103,6 +103,7 @@ class Reader:
         self._early: list[KafkaMessage] = []  # read, and not handed out yet
         self._unplaced: list[TopicPartition] | None = None  # assigned, and not read yet
         self._anew: set[str] = set()  # topics whose beginnings are not committed yet
+        self._committed: set[str] = set()  # topics of commits since the last look
         self._reads = False
         self._subscribed = False
         self._next_look_s = 0.0
@@ -143,16 +144,24 @@ class Reader:
             self.consumer.assign(self._place(self.consumer, places) if self._place else places)
         except KafkaException as failed:
             raise UnavailableError(f"Kafka does not tell where to begin: {failed}") from failed
-        self._anew -= {each.topic for each in places}
+        if places:  # nothing is given while a topic is away for a moment; of another that is not given, others took care
+            self._anew.clear()
         self._unplaced, self._reads = None, True
         log.info("reads %d partitions", len(places))
 
     def _is_current(self) -> bool:
-        """Whether the topics are those that were read; if not, reading begins at their beginnings."""
+        """Whether the topics are those that were read; if not, reading begins at their beginnings.
+
+        The beginnings are committed only by who has partitions of the topic, or may have committed an offset of the old one:
+        whoever is given some much later would undo what others of the group have committed.
+        """
+        own = {each.topic for each in self._unplaced or self.consumer.assignment()} | self._committed
         for name in self._topics.look():
             log.warning("the topic %s was made anew: it is read from its first record on", name)
             self._renewals.inc()
-            self._anew.add(name)
+            if name in own:
+                self._anew.add(name)
+        self._committed.clear()
         self._next_look_s = time.monotonic() + LOOK_EVERY_S
         if self._unplaced is None and any(each.topic in self._anew for each in self.consumer.assignment()):
             self.again()
@@ -228,6 +237,7 @@ class Reader:
 
     def commit_places(self, places: list[TopicPartition]) -> bool:
         """Commit these offsets; False if Kafka did not take them."""
+        self._committed |= {each.topic for each in places}
         try:
             done = self.consumer.commit(offsets=places, asynchronous=False)
         except KafkaException as failed:

@@ -34,7 +34,8 @@ def _car_line(series: Series, record: Record) -> bytes:
 
 
 def _iotkit_line(series: Series, record: Record) -> bytes | None:
-    if iotkit.kind_of(record) != "sensor":
+    if (kind := iotkit.kind_of(record)) != "sensor":
+        iotkit.refuse_malformed(kind, record.value)
         return None
     origin, reading = iotkit.origin_of(record), iotkit.sensor(record.value)
     tags = {"device": origin.device, "sensor": f"0x{reading.sensor:02X}"}

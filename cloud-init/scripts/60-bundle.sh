@@ -7,7 +7,7 @@ set -euo pipefail
 
 install -d -m 0755 /opt/iotlab /var/lib/iotlab/bundle
 bundle=$(lab-fetch "/var/lib/iotlab/bundle/${BUNDLE_SHA256:?}")
-for old in /var/lib/iotlab/bundle/*; do
+for old in /var/lib/iotlab/bundle/* /var/lib/iotlab/bundle/.*.part; do
     [ "$old" = "$bundle" ] || rm -f "$old"
 done
 place=/opt/iotlab/${BUNDLE_SHA256:0:16}

@@ -151,15 +151,23 @@ def _sums(files: list[dict[str, str]]) -> dict[str, str]:
     return {"path": f"{LIBRARY}/SHA256SUMS", "permissions": "0644", "content": "".join(lines)}
 
 
-def cloud_config(facts: MachineFacts) -> str:
-    """The machine's whole user data, not packed.
+def document(facts: MachineFacts) -> dict[str, Any]:
+    """The machine's whole user data. Its `write_files` is what another bundle or configuration has to lay down there later.
 
     Raises:
         SettingsError: the facts can't become a machine.
     """
     whole = merged(parts(facts))
-    whole["write_files"] = [*whole["write_files"], _sums(whole["write_files"])]
-    return "#cloud-config\n" + yaml.dump(whole, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    return whole | {"write_files": [*whole["write_files"], _sums(whole["write_files"])]}
+
+
+def cloud_config(facts: MachineFacts) -> str:
+    """The same as cloud-init reads it, not packed.
+
+    Raises:
+        SettingsError: the facts can't become a machine.
+    """
+    return "#cloud-config\n" + yaml.dump(document(facts), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
 
 
 def packed(text: str) -> bytes:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CANARY = wiring.CANARY_STATUS.host
 BRIDGE = "bridge"  # the peer of whatever carries MQTT to Kafka
 LATE_S = 60  # beyond the seconds asked for: Python's start, what is late, and a slow machine
-MOST_SECONDS, MOST_RATE = 600, 1000
+MOST_MESSAGES = 30_000  # in all: the canary remembers each until it has come, 40 MB of its limit; measured 2026-11
 GOALS_MS = {"node-red": 100.0, "alert": 1000.0}  # of the 99th percentile: at 100 messages and at 5 alerts a second
 GOAL_MEMORY_MB = 6_500  # everything fits a VM of 8 GB
 
@@ -42,7 +42,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """One run; the memory is the embedded lab's while the load ran, None where the cluster isn't ours."""
+    """One run; the memory is the embedded lab's right after it, None where the cluster isn't ours."""
 
     seconds: float
     lanes: tuple[Lane, ...]
@@ -51,7 +51,7 @@ class Bench:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was lost; figures have goals, not verdicts: they are the machine's, too."""
+        """Whether nothing was lost; twice is allowed by at-least-once, and times have goals, not verdicts."""
         return all(lane.sent and not lane.lost for lane in self.lanes)
 
     def as_json(self) -> dict[str, Any]:
@@ -77,8 +77,12 @@ def bench(lab: Lab, rate_s: float, alert_rate_s: float, seconds: float) -> Bench
         UserError: a rate or time that this isn't made for, or a stack without a canary.
         LabError: the canary gave no answer.
     """
-    if not (0 < seconds <= MOST_SECONDS and 0 < rate_s <= MOST_RATE and 0 < alert_rate_s <= MOST_RATE):
-        raise UserError(f"a bench takes up to {MOST_SECONDS} seconds and {MOST_RATE} messages a second, all of them above 0.")
+    messages = seconds * (2 * rate_s + alert_rate_s)
+    if min(seconds, rate_s, alert_rate_s) <= 0 or messages > MOST_MESSAGES:
+        raise UserError(
+            f"a bench needs a time and rates above 0 and sends up to {MOST_MESSAGES} messages, both ways to Kafka and alerts "
+            f"together; this would be {messages:.0f}."
+        )
     if not lab.settings.has(CANARY):
         raise UserError("this stack has no canary, and the canary is who sends; add it to iotlab:services and run ./lab up.")
     lab.need_up()

@@ -67,10 +67,10 @@ def up(
     with lab.steps.step("Doctor"):
         diagnosis = settle(lab)
     views.show_diagnosis(diagnosis)
-    if not diagnosis.ok:
-        raise LabError("the lab is up but not healthy; the red lines above say what to run next.")
     for line in kept(lab):
         console.print(views.plain(line), soft_wrap=True)
+    if not diagnosis.ok:
+        raise LabError("the lab is up but not healthy; the red lines above say what to run next.")
     console.print("The lab is up. Look at it: ./lab watch   Logins: ./lab access   Stop it: ./lab down", soft_wrap=True)
 
 
@@ -110,7 +110,7 @@ def access(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show addresses and generated logins."""
     lab = _lab_here(stack)
     lab.need_up()
-    entries = with_authorities(lab, logins(lab))
+    entries = with_authorities(lab, logins(lab, tokens=True))
     _print_json(entries) if json_ else views.show_access(
         entries, [board_hint(lab, entries), given_hint(lab), authority_hint(entries)]
     )

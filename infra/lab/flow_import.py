@@ -173,7 +173,8 @@ def _adapt_kafka(node: Node, where: str, made: Imported) -> None:
 
 def _adapt_producer(node: Node, where: str, made: Imported) -> None:
     named, carried = topics_of(node), wiring.IOTKIT_ROUTE.kafka.name
-    if node.pop("topics", None) and named:  # the older palette's producer may list several
+    node.pop("topics", None)  # the older palette's producer may list several, in either field
+    if named:
         node["topic"] = named[0]
     if len(named) > 1:
         made.notes.append(f"{where} writes to {named[0]} only: a producer has one topic, so copy it for {', '.join(named[1:])}.")

@@ -48,7 +48,9 @@ def forwarded(lab: Lab, endpoint: Endpoint) -> Iterator[int]:
 
 @contextmanager
 def outside_port(lab: Lab, service: str, port: int | None = None) -> Iterator[int]:
-    """Give the port of loopback on which this machine reaches a service that is open to the outside; `port` is of several one.
+    """Give the port of loopback on which this machine reaches a service that is open to the outside.
+
+    `port` is the service's own and says which one, where several are open; without it, it is the first.
 
     Raises:
         LabError: it could not be forwarded.

@@ -59,13 +59,13 @@ def flow_report(lab: Lab) -> dict[str, Any]:
 
 
 def kept_flows(lab: Lab) -> dict[str, Any]:
-    """The same for `up`: nothing where there is no Node-RED or it gives no answer."""
+    """The same for `up`: nothing where there is no Node-RED, a warning where it gives no answer."""
     if not lab.settings.has("node-red"):
         return {}
     try:
         return flow_report(lab)
-    except LabError:
-        return {}
+    except LabError as failed:
+        return {"warnings": [f"what people changed in its flows could not be asked: {failed}"]}
 
 
 def told_of_flows(report: dict[str, Any], most_lines: int | None = MOST_LINES) -> list[str]:

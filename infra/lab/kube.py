@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from infra.lab.errors import LabError, last_line
 SERVICE_LABEL = "app.kubernetes.io/name"
 TOKEN_H = 12
 Object = dict[str, Any]
+_ENDED = re.compile(r"^command terminated with exit code \d+$", re.MULTILINE)  # said last by `kubectl exec`, after the reason
 _UNITS = {"": 1, "m": 0.001, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS |= {f"{unit}i": 2 ** (10 * (power + 1)) for power, unit in enumerate("KMGT")}
 
@@ -42,7 +44,7 @@ class Kube:
         """Run kubectl and return what it prints.
 
         Raises:
-            LabError: kubectl's own last sentence.
+            LabError: the last sentence of kubectl, or of the program that it ran in a pod.
         """
         try:
             done = subprocess.run(
@@ -52,7 +54,8 @@ class Kube:
         except subprocess.TimeoutExpired as late:
             raise LabError(f"the cluster gave no answer within {timeout_s:.0f} s (kubectl {words[0]}).") from late
         if done.returncode:
-            raise LabError(f"kubectl {' '.join(words[:3])}: {last_line(done.stderr, 'failed')}")
+            reason = last_line(_ENDED.sub("", done.stderr), last_line(done.stderr, "failed"))
+            raise LabError(f"kubectl {' '.join(words[:3])}: {reason}")
         return done.stdout
 
     def get(self, *words: str) -> Object:

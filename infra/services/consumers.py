@@ -16,8 +16,8 @@ from infra.services._access import Access
 from infra.services.apps import App, AppArgs
 from infra.services.shared_data import Volume
 
-# Three services read sensors' lines and would each find the same one malformed. The first of these that a stack has buries
-# it, the others count it: one record, one dead letter (ADR 6). An alert is iot-kafka-alert's alone.
+# Three services read what boards publish and would each find the same message malformed. The first of these that a stack has
+# buries it, the others count it: one record, one dead letter (ADR 6). An alert is iot-kafka-alert's alone.
 BURIES = ("timeseries", "iot-kafka-consumer", "iot-kafka-pipe")
 
 

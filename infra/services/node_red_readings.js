@@ -3,6 +3,7 @@ const KEPT = 20 // as many as a text variable of Camunda's holds
 const MOST_DEVICES = 1000 // the one silent for longest goes first
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
 const levels = msg.mqtt.topic.split('/')
+if (levels[1] === 'actors') return null // a command to a board
 const device = levels.length === 3 ? levels[1] : '{{ edge }}'
 const cells = msg.payload.replace(/[\0 \r\n\t]+$/, '').split(',').map(cell => cell.trim())
 const [sensor, temp, hum, condition] = cells

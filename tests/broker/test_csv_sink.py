@@ -98,3 +98,20 @@ def test_a_topic_made_anew_begins_anew_though_the_journal_knows_its_name(kafka: 
         Boards(kafka, topic).sensors(range(100, 140))
         app.start()
         wait_until("forty more", lambda: len(_lines(file)) == 70, 60.0)
+
+
+def test_a_removed_journal_doubles_no_row_of_a_partition_that_stays_quiet(kafka: Kafka, fixture_folder: Path) -> None:
+    topic, dead, file = kafka.topic("broker", 2), kafka.topic("dead-letter", 1), fixture_folder / "ml-data.csv"
+    with running(csv_sink(fixture_folder, kafka, topic, dead, file)) as app:
+        Boards(kafka, topic).sensors(range(100))
+        wait_until("all are committed", lambda: committed(kafka, wiring.CSV_GROUP, topic, 2) == 100)
+        app.terminate()
+        file.with_name(f"{file.name}.journal").unlink()
+        for _ in range(3):
+            app.start()
+            Boards(kafka, topic).sensors([100])  # of one board, so of one partition
+            wait_until("its row is there", lambda: _lines(file)[-1] == sensor(100).decode())
+            Boards(kafka, topic).sensors([110])
+            wait_until("it is the last", lambda: _lines(file)[-1] == sensor(110).decode())
+            app.terminate()
+    assert Counter(_lines(file)) == Counter(sensor(number).decode() for number in [*range(100), *[100, 110] * 3])

@@ -20,6 +20,9 @@ BAD = [
     ("iotkit/hall-3/alert", b"\xff\xfe"),
     ("iotkit/hall-3/alert", b""),
     ("iotkit/a/b/alert", b"alert: hall"),
+    ("iotkit/x/rfid", b"\xff\x00"),
+    ("iotkit/button", b"x" * 65),
+    ("iotkit/x/encoder", b"seven"),
 ]
 COMMANDS = [("iotkit/actors/servo2", b"0.5"), ("iotkit/actors/hall/servo2", b"0.5"), ("iotkit/actors/sensor", b"\xff")]
 GROUPS = (wiring.CSV_GROUP, wiring.PIPE_GROUP, wiring.ALERT_GROUP, wiring.TIMESERIES_GROUP)
@@ -41,8 +44,9 @@ def test_one_record_is_one_dead_letter_and_a_command_is_none(kafka: Kafka, influ
         Boards(kafka, topic).publish([*BAD, *COMMANDS])
         for group in GROUPS:
             wait_until(f"{group} has read all", partial(_has_read_all, kafka, group, topic))
-        assert rows.metric("csv_sink_records_skipped_total") == pipe.metric("json_pipe_records_skipped_total") == 9
-        assert writer.metric("timeseries_dead_lettered_total") == alerts.metric("alert_process_dead_lettered_total") == 3
+        assert rows.metric("csv_sink_records_skipped_total") == pipe.metric("json_pipe_records_skipped_total") == 12
+        assert writer.metric("timeseries_dead_lettered_total") == 6
+        assert alerts.metric("alert_process_dead_lettered_total") == 3
     letters = contents(kafka, dead)
     assert sorted(value for _, value, _ in letters) == sorted(payload for _, payload in BAD)
     assert all(headers["reason"] for _, _, headers in letters)

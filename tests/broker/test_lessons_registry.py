@@ -67,7 +67,7 @@ class Pod:
     def login(self) -> Login:
         return Login(accounts.REGISTRY_USER, self.password)
 
-    def start(self) -> None:
+    def start(self) -> str:
         found = [tools.unpacked("apache2-utils", "usr/bin/htpasswd").parent, tools.docker_registry().parent]
         env = os.environ | {
             "PATH": os.pathsep.join([*map(str, found), os.environ["PATH"]]),
@@ -79,10 +79,11 @@ class Pod:
         assert done.returncode == 0, done.stdout + done.stderr
         self.server.start()
         self.server.wait_for_port(self.port)
+        return done.stderr
 
-    def restart(self) -> None:
+    def restart(self) -> str:
         self.server.terminate()
-        self.start()
+        return self.start()
 
     def ask(self, method: str, path: str, login: Login | None = None) -> urllib3.BaseHTTPResponse:
         headers = urllib3.make_headers(basic_auth=f"{login.user}:{login.password}") if login else {}
@@ -154,6 +155,23 @@ def test_what_was_deleted_is_freed_at_the_next_start(pod: Pod, images: Manifest)
     assert pod.ask("GET", _manifest(images), pod.login).status == 404
     pod.restart()
     assert pod.disk() == 0
+
+
+def test_an_upload_that_was_cut_off_before_any_image_was_whole_does_not_stop_the_registry(pod: Pod, images: Manifest) -> None:
+    assert pod.ask("POST", "/v2/hello/blobs/uploads/", pod.login).status == 202
+    pod.restart()
+    pod.push(images, pod.login)
+    assert pod.ask("GET", _manifest(images), pod.login).status == 200
+
+
+def test_what_a_power_cut_left_empty_is_said_and_does_not_stop_the_registry(pod: Pod, images: Manifest, tmp_path: Path) -> None:
+    pod.push(images, pod.login)
+    (link,) = (pod.folder / "data").glob("docker/registry/v2/repositories/hello/_manifests/revisions/sha256/*/link")
+    link.write_text("")
+    assert "registry-prepare: deleted images still take their place" in pod.restart()
+    other = make_images(tmp_path / "more", {"other": [layer("other")]})
+    pod.push(other, pod.login)
+    assert pod.ask("GET", f"/v2/other/manifests/{other.image('other').digest}", pod.login).status == 200
 
 
 def test_a_node_pulls_by_the_name_that_people_push_to_and_with_the_login_of_the_pods_secret(

@@ -52,7 +52,7 @@ def test_what_people_changed_survives_a_restart_and_is_reported(mosquitto: Mosqu
     assert kept["changes"][at : at + 2] == readable
     done = flows.provision()
     assert "provision: tab 'IoTKit to Kafka' is kept as people changed it\n" in done.stdout
-    assert "provision:   complete: 'payload' -> 'true'\n" in done.stdout
+    assert "provision: debug 'readings' differs in complete\n" in done.stdout
     flows.provision("--reset")
     assert flows.report()["kept"] == []
 
@@ -138,9 +138,9 @@ def test_a_reader_of_the_old_palette_begins_where_it_says(mosquitto: Mosquitto, 
     flows = NodeRed(tmp_path / "node-red", mosquitto, kafka, topics)
     Boards(kafka, own).publish([("iotkit/sensor", b"before")])
     added: list[Node] = []
-    for begin in ("earliest", "latest"):
+    for begin, named in (("earliest", {"topics": own}), ("latest", {"topics": "", "topic": own})):  # the palettes differ
         place: Node = {"z": "iotlab-iotkit", "x": 100, "y": 300}
-        reader: Node = {"type": "kafka in", "topics": own, "groupId": f"{begin}-{own}", "fromOffset": begin}
+        reader: Node = named | {"type": "kafka in", "groupId": f"{begin}-{own}", "fromOffset": begin}
         shown: Node = {"type": "debug", "active": True, "console": True, "complete": "payload", "wires": []}
         added += [place | reader | {"id": f"in-{begin}", "wires": [[f"said-{begin}"]]}, place | shown | {"id": f"said-{begin}"}]
     with running(flows):

@@ -11,6 +11,7 @@ from runtime.consuming import ConsumerMetrics
 from runtime.errors import UnavailableError
 from runtime.reader import Place, Reader, Source
 from runtime.status import Heartbeat
+from runtime.topics import Topics
 
 from tests.support.brokers import Kafka
 from tests.support.processes import wait_until
@@ -72,7 +73,38 @@ def test_what_was_read_and_not_committed_comes_again_and_in_order(kafka: Kafka) 
         reader.close()
 
 
-def test_a_batch_waits_while_kafka_is_away_and_then_is_handed_out_once(kafka: Kafka) -> None:
+def test_a_batch_in_hand_waits_while_kafka_is_away_and_then_is_handed_out_once(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = kafka.topic("broker", 1)
+    boards, reader = Boards(kafka, topic), _reader(kafka, topic)
+    read, look, away = _offsets(reader, []), Topics.look, list[int]()
+
+    def away_with_a_batch_in_hand(topics: Topics) -> set[str]:
+        at = reader.consumer.position([TopicPartition(topic, 0)])[0].offset
+        if at > 10 and len(away) < 2:
+            away.append(at)
+            raise UnavailableError("Kafka is away")
+        return look(topics)
+
+    try:
+        boards.sensors(range(10))
+        wait_until("ten are read", lambda: len(read()) == 10)
+        monkeypatch.setattr(Topics, "look", away_with_a_batch_in_hand)
+        boards.sensors(range(10, 20))
+        wait_until("a batch was in hand, and waits", lambda: bool(read() and away))
+        assert read() == [*range(10)]
+        assert reader.why == "Kafka is away"
+        wait_until("the rest", lambda: len(read()) == 20)
+        boards.sensors(range(20, 25))
+        wait_until("five more", lambda: len(read()) == 25)
+        assert read() == [*range(25)]
+        assert reader.why is None
+    finally:
+        reader.close()
+
+
+def test_a_kafka_that_is_killed_and_comes_back_costs_no_record_and_doubles_none(kafka: Kafka) -> None:
     topic = kafka.topic("broker", 1)
     boards, reader = Boards(kafka, topic), _reader(kafka, topic)
     read = _offsets(reader, [])

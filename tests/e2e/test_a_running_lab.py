@@ -14,6 +14,7 @@ import urllib3
 
 from infra import wiring
 from infra.lab import probes
+from infra.lab.bench import GOAL_MEMORY_MB
 from infra.lab.influx import reader
 from infra.lab.lab import Lab
 from tests.support.lab import ROOT, kubectl, lab, lab_env, lab_json, lab_ok, records, until
@@ -50,9 +51,10 @@ def test_a_bench_loses_nothing_and_tells_its_lanes_beside_their_goals() -> None:
     assert all(0 < lane["p50_ms"] <= lane["p99_ms"] <= lane["max_ms"] for lane in lanes.values())
 
 
-def test_a_services_memory_stands_beside_its_limit() -> None:
-    pods = lab_json("status")["services"]
-    assert all(0 < pod["memory_mb"] < pod["limit_mb"] for pod in pods), pods
+def test_a_services_memory_stands_beside_its_limit_and_the_whole_lab_fits_a_small_machine() -> None:
+    found = lab_json("status")
+    assert all(0 < pod["memory_mb"] < pod["limit_mb"] for pod in found["services"]), found["services"]
+    assert 500 < found["memory_mb"] < GOAL_MEMORY_MB
 
 
 def test_a_second_up_changes_nothing_and_is_quick() -> None:

@@ -50,6 +50,11 @@ def cloud_init() -> Path:
     return unpacked("cloud-init", "usr/bin/cloud-init", 'export PYTHONPATH="$root/usr/lib/python3/dist-packages"\n')
 
 
+def systemd_analyze() -> Path:
+    """The program that checks units."""
+    return unpacked("systemd", "usr/bin/systemd-analyze")
+
+
 def docker_registry() -> Path:
     """A container registry."""
     return unpacked("docker-registry", "usr/bin/docker-registry")

@@ -5,7 +5,7 @@
 // A unit is a tab with its nodes, or a node that all tabs share. A unit that nobody changed since it was laid there is
 // replaced by the new one; one that somebody changed or deleted is kept so and reported with its difference; tabs that people
 // made are theirs. Three things hold for changed units and people's tabs as well: the logins of the mounted Secrets, which
-// node carries MQTT to Kafka, for exactly one carrier may, and that a node which names an unknown topic is disabled.
+// node carries MQTT to Kafka, for exactly one carrier may, and that a node of the lab's own which names an unknown topic is off.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -27,8 +27,8 @@ const say = text => process.stdout.write(`provision: ${text}\n`)
 const secret = (...names) => fs.readFileSync(path.join(secrets, ...names), 'utf8').trim()
 const password = login => secret(login.secret, 'password')
 
-// The nodes that Node-RED shall start with, and what of the lab's own was changed by people.
-function merge (wanted, there, last, reset, hidden) {
+// The nodes that Node-RED shall start with, and what of the lab's own was changed by people, as `tell` says it.
+function merge (wanted, there, last, reset, tell) {
   const [fresh, old] = [byUnit(wanted), byUnit(there)]
   const nodes = []
   const kept = []
@@ -38,7 +38,7 @@ function merge (wanted, there, last, reset, hidden) {
     else if (!reset && fingerprint(own) !== known && fingerprint(own) !== fingerprint(fresh.get(unit) ?? [])) {
       nodes.push(...own)
       const made = fresh.get(unit) ?? []
-      kept.push({ unit, label: labelOf(made.length ? made : own, unit), changes: difference(made, own, hidden) })
+      kept.push({ unit, label: labelOf(made.length ? made : own, unit), changes: tell(made, own) })
     }
   }
   const stays = new Set(kept.map(({ unit }) => unit))
@@ -61,9 +61,12 @@ function setCarrier (nodes, { node, enabled }) {
   return enabled && tab?.disabled ? [`nothing carries MQTT to Kafka: the tab '${tab.label}' is disabled`] : []
 }
 
-// What people drew cannot be refused as a whole, for then nothing would start: the node alone is.
-function refuse (nodes, topics, running) {
-  return unknownTopics(nodes, topics).map(({ node, sentence }) => {
+// A changed flow of the lab's cannot be refused as a whole, for then nothing would start: the node alone is. What people drew
+// is told of and left as it is: they may have made the topic.
+function refuse (nodes, wanted, topics, running) {
+  const own = new Set(wanted.map(({ id }) => id))
+  return unknownTopics(nodes, topics).map(({ node, sentence, follows }) => {
+    if (!own.has(node.id)) return `${sentence}; ${follows} unless you have made it`
     const done = running && !node.d ? 'the next start disables it: name one of them' : 'it is disabled: name one of them and enable it'
     node.d = true
     return `${sentence}; ${done}`
@@ -79,8 +82,9 @@ function planned (lab, { reset, running }) {
   const whole = !found.why && !found.gone // else nobody deleted what is missing
   const last = whole ? readOwn(RECORD, {}).provisioned ?? {} : {}
   const hidden = hiding([secret('users', lab.admin), secret('key', 'key'), ...lab.logins.map(password)])
-  const { nodes, kept } = merge(wanted, found.nodes, last, reset, hidden)
-  const warnings = [...setCarrier(nodes, lab.carrier), ...refuse(nodes, lab.topics, running)]
+  const tell = (made, own) => difference(made, own, { hidden, values: running }) // a log is read by more than who asks
+  const { nodes, kept } = merge(wanted, found.nodes, last, reset, tell)
+  const warnings = [...setCarrier(nodes, lab.carrier), ...refuse(nodes, wanted, lab.topics, running)]
   const provisioned = Object.fromEntries([...byUnit(wanted)].map(([unit, made]) => [unit, fingerprint(made)]))
   for (const { unit } of kept) provisioned[unit] = last[unit] ?? '' // still compared with what was laid there
   return { nodes, kept, warnings, provisioned, why: found.why }
@@ -109,6 +113,6 @@ try {
   const lab = JSON.parse(fs.readFileSync(path.join(config, 'lab.json'), 'utf8'))
   process.argv.includes('--report') ? report(lab) : provision(lab, process.argv.includes('--reset'))
 } catch (failed) {
-  say(failed.message)
+  process.stderr.write(`provision: ${failed.message}\n`) // where kubectl exec's caller looks for a reason
   process.exitCode = 1
 }

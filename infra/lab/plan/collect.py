@@ -16,8 +16,8 @@ from infra import wiring
 from infra.cloud import firewall, prices
 from infra.cloud.bundle_store import StoredBundle
 from infra.cloud.facts import Bundle
-from infra.cloud.machine import facts_of
 from infra.cloud.quotas import Quota, quotas
+from infra.cloud.told import facts_of
 from infra.cloud.user_data import stack_file
 from infra.lab import fleet
 from infra.lab.bundle.manifest import REPOSITORY
@@ -26,7 +26,7 @@ from infra.lab.lab import Lab
 from infra.lab.render import Resource, asked, manifests, whole
 from infra.lab.stack import config_of
 from infra.lab.toolchain import host, parts
-from infra.settings import PROJECT, Settings, SettingsError
+from infra.settings import PROJECT, UPSTREAM, Settings, SettingsError
 
 INSTANCE = "aws:ec2/instance:Instance"
 LIMIT = "monthlyLimit"
@@ -67,7 +67,7 @@ class Plan:
     resources: tuple[Resource, ...]
     ports: tuple[Port, ...]
     manifests: dict[str, str]
-    no_manifests: str
+    not_shown: str
     price_note: str
     price: tuple[prices.Line, ...] = ()
     quotas: tuple[Quota, ...] = ()
@@ -156,7 +156,7 @@ def _of_machines(lab: Lab, stack: str, config: Mapping[str, object]) -> Plan:
         resources=resources,
         ports=tuple(Port(r.service, r.port, r.protocol, r.source, r.login, r.reason, r.encrypted) for r in rules),
         manifests=made,
-        no_manifests=why,
+        not_shown=why,
         price_note=prices.table().note if price else "No price: infra/cloud/prices.yaml does not know this region.",
         price=price,
         quotas=quotas(settings),
@@ -217,10 +217,12 @@ def _images(lab: Lab) -> dict[str, str]:
 
 
 def _manifests(lab: Lab, resources: Sequence[Resource]) -> tuple[dict[str, str], str]:
-    """Every manifest of a lab, or why they can't be shown."""
+    """Every manifest of a lab, and why some or all can't be shown."""
     if host.fits() and lab.toolchain.missing(parts.KUBECTL_HELM.name):
         return {}, "No manifests: helm is not there yet; ./lab up makes it."
     try:
-        return dict(sorted(manifests(resources, os.environ | lab.toolchain.env()).items())), ""
+        made = dict(sorted(manifests(resources, os.environ | lab.toolchain.env()).items()))
     except LabError as failed:
         return {}, f"No manifests: {failed}"
+    left_out = sorted(service for service in lab.settings.asked & UPSTREAM if f"{service}.yaml" not in made)
+    return made, f"Without {', '.join(left_out)}: nobody has brought the publisher's image." if left_out else ""

@@ -51,8 +51,8 @@ def show_plan(plan: Plan) -> None:
         kinds = Counter(name.partition("/")[0] for name in objects(text))
         counted = ", ".join(f"{kind} {count}" if count > 1 else kind for kind, count in kinds.items())
         out.print(f"{plain(file)}: {counted}", soft_wrap=True)
-    if plan.no_manifests:
-        out.print(plain(plan.no_manifests), soft_wrap=True)
+    if plan.not_shown:
+        out.print(plain(plan.not_shown), soft_wrap=True)
     if plan.quotas:
         _heading("The account has to allow")
         rows = ((q.name, q.code, str(q.needed), f"{q.usual}{'' if q.enough else '  ask for more'}") for q in plan.quotas)

@@ -2,9 +2,14 @@ from __future__ import annotations
 
 import json
 import resource
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, TopicPartition
+from csv_sink.places import placed
 from csv_sink.rows import OTHER, kind_of, row
 from csv_sink.table import Table
 from hypothesis import given
@@ -86,6 +91,13 @@ def test_other_kinds_are_skipped_under_few_names_and_a_value_without_a_topic_is_
         kind_of(bare(b"\x00\xff"))
 
 
+@pytest.mark.parametrize("kind", ["button", "rfid", "encoder"])
+def test_a_binary_payload_of_a_kind_that_becomes_no_row_is_refused(kind: str) -> None:
+    with pytest.raises(PayloadError):
+        kind_of(record(b"\xff\xfe", f"iotkit/x/{kind}"))
+    assert kind_of(record(b"\xff\xfe", "iotkit/x/lamp")) == OTHER
+
+
 def test_rows_are_appended_and_the_next_start_knows_where(file: Path) -> None:
     first = opened(file)
     first.append(ROWS, {"t/0": 9})
@@ -138,13 +150,61 @@ def test_rows_that_stand_elsewhere_after_such_a_change_are_not_doubled(file: Pat
 def test_what_was_read_without_a_row_is_journaled_and_leaves_the_file_alone(file: Path) -> None:
     file.write_text("somebody's line without its end")
     table = opened(file)
-    assert not table.knows_any
+    assert not table.topics
     table.append([], {"t/0": 9})
     table.close()
     again = opened(file)
-    assert again.knows_any
+    assert again.topics == {"t"}
     assert again.next_of("t/0") == 9
     assert file.read_text() == "somebody's line without its end"
+
+
+@dataclass
+class Group:
+    """Stands for the client: what it answers for the partitions 0, 1, …; its own class cannot be made with an error."""
+
+    offsets: list[int]
+    error: KafkaError | None = None
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[Any]:
+        assert timeout > 0
+        asked = [(each.partition, self.offsets[each.partition]) for each in partitions]
+        return [SimpleNamespace(topic="b", partition=number, offset=offset, error=self.error) for number, offset in asked]
+
+
+def begins(table: Table, topic_id: str, group: Any) -> list[int]:
+    partitions = [TopicPartition("b", number) for number in range(len(group.offsets))]
+    return [place.offset for place in placed(table, topic_id, group, partitions)]
+
+
+def test_a_lost_journal_goes_on_where_the_group_is_also_at_the_start_after_the_next(file: Path) -> None:
+    group, table = Group([700, 500, -1001]), opened(file)
+    assert begins(table, "t", group) == [700, 500, 0]
+    table.append(ROWS, {"t/0": 701})
+    table.close()
+    assert begins(opened(file), "t", group) == [701, 500, 0]
+
+
+def test_a_topic_made_anew_begins_at_0_wherever_the_group_is_also_at_the_start_after_the_next(file: Path) -> None:
+    group, table = Group([700, 500]), opened(file)
+    table.append(ROWS, {"old/0": 700, "old/1": 500})
+    assert begins(table, "new", group) == [0, 0]
+    table.append(ROWS, {"new/0": 9})
+    table.close()
+    assert begins(opened(file), "new", group) == [9, 0]
+
+
+def test_a_partition_that_is_added_begins_at_0(file: Path) -> None:
+    table = opened(file)
+    table.append(ROWS, {"t/0": 9})
+    assert begins(table, "t", Group([3, -1001])) == [9, 0]
+
+
+def test_an_offset_that_kafka_does_not_tell_is_asked_again_and_not_journaled(file: Path) -> None:
+    table = opened(file)
+    with pytest.raises(UnavailableError, match="b/0"):
+        begins(table, "t", Group([-1001], KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT)))
+    assert not table.topics
 
 
 def test_a_removed_file_is_made_anew(file: Path) -> None:

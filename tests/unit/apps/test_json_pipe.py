@@ -26,9 +26,16 @@ def test_a_reading_is_one_document_with_device_and_edge_keyed_by_device(topic: s
     assert json.loads(text) == {"humtemp": {"temp": 22.9, "hum": 36.9}, "device": device, "edge": "edge-1"}
 
 
-@pytest.mark.parametrize("kind", ["alert", "button", "rfid", "encoder", "actors/servo2", "actors/hall/servo2", "actors/sensor"])
+@pytest.mark.parametrize("kind", ["alert", "button", "lamp", "actors/servo2", "actors/hall/servo2", "actors/sensor"])
 def test_other_messages_make_no_document(kind: str) -> None:
     assert document(record(b"x", f"iotkit/{kind}")) is None
+
+
+@pytest.mark.parametrize(("kind", "value"), [("rfid", b"04:A1"), ("encoder", b"7")])
+def test_tags_and_encoders_make_no_document_and_are_refused_if_malformed(kind: str, value: bytes) -> None:
+    assert document(record(value, f"iotkit/{kind}")) is None
+    with pytest.raises(PayloadError):
+        document(record(b"x", f"iotkit/{kind}"))
 
 
 @given(st.binary(max_size=60))

@@ -51,12 +51,19 @@ def test_a_board_s_reading_is_a_point_of_its_device(topic: str, device: str) -> 
 @pytest.mark.parametrize(
     ("kind", "payload"),
     [
-        *[("alert", b"alert: hall"), ("alert", b""), ("a/b/alert", b"alert: hall"), ("button", b"ON"), ("encoder", b"x")],
+        *[("alert", b"alert: hall"), ("alert", b""), ("a/b/alert", b"alert: hall"), ("button", b"ON"), ("encoder", b"7")],
+        *[("rfid", b"04:A1:3F"), ("hall-3/lamp", b"\xff")],
         *[("actors/servo2", b"0.5"), ("actors/hall/servo2", b"0.5"), ("actors/sensor", b""), ("actors", b"\xff")],
     ],
 )
 def test_other_messages_of_a_board_have_no_series_and_are_no_dead_letters(kind: str, payload: bytes) -> None:
     assert line(BOARDS, record(payload, topic=f"iotkit/{kind}")) is None
+
+
+@pytest.mark.parametrize("kind", ["button", "rfid", "hall-3/encoder"])
+def test_a_malformed_message_of_a_kind_without_a_series_is_a_dead_letter(kind: str) -> None:
+    with pytest.raises(PayloadError):
+        line(BOARDS, record(b"\xff", topic=f"iotkit/{kind}"))
 
 
 @pytest.mark.parametrize("digits", [16, 400, 4301])

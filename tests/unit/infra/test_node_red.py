@@ -74,7 +74,7 @@ def test_an_unknown_topic_is_refused_with_flow_node_and_the_topics_that_there_ar
     node = {"id": "n1", "z": "t1", "type": kind, "name": "out", "topic": "sensor", "topics": [{"topic": "sensor"}]}
     with pytest.raises(FlowError) as refused:
         refuse_unknown_topics([{"id": "t1", "type": "tab", "label": "Lesson 3"}, node], KNOWN)
-    assert str(refused.value) == (f"flow 'Lesson 3', node 'out': there is no Kafka topic 'sensor'; topics are {', '.join(KNOWN)}")
+    assert str(refused.value) == (f"flow 'Lesson 3', node 'out': 'sensor' is not among the lab's topics: {', '.join(KNOWN)}")
 
 
 def test_the_alert_flow_speaks_of_processes_by_their_names() -> None:

@@ -49,7 +49,7 @@ def test_what_is_no_answer_is_said_with_the_next_command() -> None:
         bench(stand_in("Killed"), 100, 5, 10)
 
 
-@pytest.mark.parametrize("asked", [(0, 5, 10), (100, 5, 0), (5000, 5, 10), (100, 5, 100_000)])
+@pytest.mark.parametrize("asked", [(0, 5, 10), (100, 5, 0), (-1, 5, 10), (5000, 5, 10), (100, 5, 200)])
 def test_a_rate_or_time_beyond_reason_is_the_users_to_change(asked: tuple[float, float, float]) -> None:
     with pytest.raises(UserError, match="above 0"):
         bench(stand_in("{}"), *asked)

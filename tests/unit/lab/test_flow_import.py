@@ -92,6 +92,21 @@ def test_what_becomes_the_labs_and_what_does_nothing_any_more_is_said() -> None:
     assert _by_type(made, "kafka")[-1]["topic"] == "iot"
 
 
+@pytest.mark.parametrize("kind", ["kafka", "Kafka Producer"])
+@pytest.mark.parametrize("field", ["topic", "topics"])
+def test_a_producer_keeps_the_one_topic_that_is_said_of_it(kind: str, field: str) -> None:
+    carried = wiring.BROKER_MESSAGE.name
+    place: dict[str, Any] = {"z": "t1", "type": kind, "wires": []}
+    more = [place | {"id": "p", field: f" iot, {carried}"}, place | {"id": "q", field: f" {carried} "}, place | {"id": "r"}]
+    made = _fit([*LESSON, *more])
+    several, blank, of_the_message = made.nodes[-3:]
+    assert (several["topic"], "d" in several) == ("iot", False)
+    assert (blank["topic"], blank["d"]) == (carried, True)
+    assert "topic" not in of_the_message, "it takes what the message says"
+    assert made.notes[-2].startswith("flow 'Edge', node 'p' writes to iot only: ")
+    assert made.notes[-1].startswith("flow 'Edge', node 'q' is disabled: ")
+
+
 def test_the_process_engine_is_the_labs_with_its_login() -> None:
     (asked,) = _by_type(_fit(LESSON), "http request")
     assert asked["url"] == f"{wiring.CAMUNDA_REST}/process-definition/key/RechnungStep3/start"
@@ -122,8 +137,13 @@ def test_a_selection_without_its_tab_gets_one_named_after_the_file() -> None:
 
 def test_an_unknown_topic_is_refused() -> None:
     wrong = [*LESSON, {"id": "h", "z": "t1", "type": "kafka in", "name": "in", "topics": "broker_message,sensors", "wires": []}]
-    with pytest.raises(UserError, match=r"^flow 'Edge', node 'in': there is no Kafka topic 'sensors'; topics are "):
+    with pytest.raises(UserError, match=r"^flow 'Edge', node 'in': 'sensors' is not among the lab's topics: "):
         _fit(wrong)
+
+
+def test_a_topic_that_the_environment_fills_in_is_nobodys_to_judge() -> None:
+    more = [{"id": "h", "z": "t1", "type": "kafka in", "name": "in", "topics": "${MY_TOPIC}", "wires": []}]
+    assert _by_type(_fit([*LESSON, *more]), "kafka in")[-1]["topics"] == "${MY_TOPIC}"
 
 
 def test_an_unknown_node_type_is_refused() -> None:

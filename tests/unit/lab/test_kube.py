@@ -1,6 +1,7 @@
 """Pods as a person wants to know them: the reason is the first thing that is wrong."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,6 +57,25 @@ def test_restarts_are_summed_and_a_ready_pod_has_no_reason(monkeypatch: pytest.M
     assert (pod.ready, pod.restarts, pod.why) == (True, 3, None)
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("provision: no such file\ncommand terminated with exit code 1\n", "provision: no such file"),
+        ("command terminated with exit code 137\n", "command terminated with exit code 137"),
+        ("error: gone\n", "error: gone"),
+        ("", "failed"),
+    ],
+)
+def test_a_failure_is_told_with_the_reason_of_what_failed_also_in_a_pod(tmp_path: Path, said: str, reason: str) -> None:
+    (tmp_path / "said").write_text(said)
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f"#!/bin/sh\ncat {tmp_path}/said >&2\nexit 1\n")
+    kubectl.chmod(0o755)
+    with pytest.raises(LabError) as failed:
+        Kube({"PATH": f"{tmp_path}:/usr/bin:/bin"}).run("exec", "node-red-0", "--", "node")
+    assert str(failed.value) == f"kubectl exec node-red-0 --: {reason}"
+
+
 def test_access_to_a_page_without_a_secret_is_a_token_made_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     kube = Kube({})
     asked: list[tuple[str, ...]] = []
@@ -67,7 +87,9 @@ def test_access_to_a_page_without_a_secret_is_a_token_made_for_it(monkeypatch: p
     monkeypatch.setattr(kube, "run", run)
     settings = SimpleNamespace(has=lambda service: service == "headlamp")
     lab: Any = SimpleNamespace(settings=settings, kube=kube, embedded=True)
-    (found,) = access.logins(lab).values()
+    assert access.logins(lab) == {}
+    assert asked == [], "only for a person who asks, not for each question of the doctor's"
+    (found,) = access.logins(lab, tokens=True).values()
     assert found["password"] == "a-token"
     assert asked == [("create", "token", "jupyter", "--duration=12h")]
 

@@ -185,7 +185,7 @@ def test_without_helm_the_rest_is_shown(monkeypatch: pytest.MonkeyPatch, folder:
     monkeypatch.setattr("infra.lab.render.subprocess.run", missing)
     plan = plan_of(stack(folder, "core", ["core"]))
     assert plan.manifests == {}
-    assert plan.no_manifests == "No manifests: the program helm is missing; ./lab up makes the toolchain."
+    assert plan.not_shown == "No manifests: the program helm is missing; ./lab up makes the toolchain."
     assert plan.resources
 
 

@@ -59,21 +59,23 @@ function fieldDiffers (field, before, after, hidden) {
   return [`  ${field}:`, ...unified(linesOf(old ?? ''), linesOf(now ?? '')).map(line => `    ${line}`)]
 }
 
-// What `now` has otherwise than `made`; `hidden` takes secrets out of a value.
-function difference (made, now, hidden) {
+// What `now` has otherwise than `made`; `hidden` takes secrets out of a value. Without `values` fields are only named.
+function difference (made, now, { hidden, values }) {
+  const called = node => hidden(nameOf(node))
   const [before, after] = [made, now].map(nodes => new Map(nodes.map(node => [node.id, meaning(node)])))
   const told = []
   for (const [id, node] of after) {
     const old = before.get(id)
-    if (!old) told.push(`${nameOf(node)} was added`)
+    if (!old) told.push(`${called(node)} was added`)
     else {
       const fields = [...new Set([...Object.keys(old), ...Object.keys(node)])]
       const changed = fields.filter(field => JSON.stringify(old[field]) !== JSON.stringify(node[field]))
-      if (changed.length) told.push(`${nameOf(old)} differs:`)
-      for (const field of changed) told.push(...fieldDiffers(field, old[field], node[field], hidden))
+      if (!changed.length) continue
+      told.push(`${called(old)} differs${values ? ':' : ` in ${changed.join(', ')}`}`)
+      for (const field of values ? changed : []) told.push(...fieldDiffers(field, old[field], node[field], hidden))
     }
   }
-  for (const [id, node] of before) if (!after.has(id)) told.push(`${nameOf(node)} was deleted`)
+  for (const [id, node] of before) if (!after.has(id)) told.push(`${called(node)} was deleted`)
   return told
 }
 

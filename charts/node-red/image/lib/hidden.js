@@ -1,15 +1,16 @@
 'use strict'
-// What a report may not show: the lab's own passwords wherever they stand, and whatever a name or a text says is one.
+// What a report may not show: the lab's own passwords wherever they stand, and whatever is named like a password.
 
 const NOT_SHOWN = '(not shown)'
 const SHORTEST = 4 // a shorter word would be found in everything
-const WORD = 'passw\\w*|passphrase|secret|token|credential|api[-_]?key|authorization|private[-_]?key'
+const SHORT_ONES = ['pass', 'pw', 'auth'].map(word => `${word}(?![a-z])`).join('|') // `dbPass` and `PASS_1`, but not `passed`
+const WORD = `passw\\w*|passphrase|pwd|kennwort|secret|token|credential|api[-_]?key|authorization|private[-_]?key|[?&]key|${SHORT_ONES}`
 const NAME = new RegExp(WORD, 'i')
-const ASSIGNED = new RegExp(`((?:${WORD})\\w*["'\`\\]]*\\s*[:=,]\\s*)\\S.*`, 'gi') // to the end of the line: better too much
-const IN_URL = /(\w:\/\/)[^\s/@]+@/g
+const ASSIGNED = new RegExp(`((?:${WORD})\\w*["'\`\\]\\\\]*\\s*[:=,(>]\\s*)\\S.*`, 'gi') // to the end of the line: better too much
+const IN_URL = /(\w:\/\/)\S+@/g // a password may have `/` and `@` in it
 const IN_HEADER = /\b(Bearer|Basic)\s+[\w+/=.~-]{6,}/g
 const NAMES = ['name', 'key', 'keyValue', 'p', 'property'] // fields of entries that say what another field is
-const VALUES = ['value', 'valueValue', 'to', 'v']
+const VALUES = ['value', 'valueValue', 'from', 'to', 'v']
 
 // A function that gives a value of a node without secrets; `known` are the lab's own.
 function hiding (known) {

@@ -4,6 +4,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
+const { topicsOf } = require('../lib/topics.js')
 const { Courier } = require('./lib/courier.js')
 const { Outbox } = require('./lib/outbox.js')
 const { Reader } = require('./lib/reader.js')
@@ -100,11 +101,6 @@ module.exports = function (RED) {
       const last = !broker && shared.listeners.size === 0
       last ? shared.close().finally(done) : done()
     })
-  }
-
-  function topicsOf (config) {
-    const listed = Array.isArray(config.topics) ? config.topics : String(config.topics ?? config.topic ?? '').split(',')
-    return listed.map(entry => (typeof entry === 'object' ? entry.topic : entry).trim()).filter(Boolean)
   }
 
   function KafkaReader (config) {
