@@ -36,5 +36,6 @@ def stack(account: Emulator, bundle: Path, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def lab(stack: CloudStack) -> CloudStack:
     """A stack that is up."""
+    stack.account.refuse(None)
     stack.up()
     return stack

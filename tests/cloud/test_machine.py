@@ -134,3 +134,13 @@ def test_a_machine_that_was_terminated_is_made_anew_with_its_old_address(lab: Cl
     (after,) = ec2.describe_addresses()["Addresses"]
     assert after["PublicIp"] == before["PublicIp"]
     assert after["InstanceId"] == lab.machine()["InstanceId"] != lost
+
+
+def test_destroy_leaves_the_bundles_store_alone_and_says_so(lab: CloudStack) -> None:
+    said = lab.engine.fails("destroy", "--yes", "--skip-preview")
+    assert "aws:s3/bucket:Bucket::bundle" in said
+    assert "protected" in said
+    assert {kind for kind, number in lab.made().items() if number} == {"aws:s3/bucket:Bucket"}
+    assert lab.account.client("s3").get_public_access_block(Bucket=lab.bucket())  # what stays is still closed
+    lab.engine.ok("destroy", "--yes", "--skip-preview", "--exclude-protected")
+    assert all(resource["protect"] for resource in lab.engine.resources().values() if resource["type"].startswith("aws:"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,29 +72,35 @@ class CloudStack:
         (one,) = self.account.client("s3").list_buckets()["Buckets"]
         return str(one["Name"])
 
-    def inventory(self) -> dict[str, int]:
-        """How many there are of everything that a stack makes, without what AWS gives every account."""
+    def made(self) -> dict[str, int]:
+        """How many the account has of what a stack makes, by Pulumi's types; without what AWS puts there itself."""
         ec2, iam = self.account.client("ec2"), self.account.client("iam")
-        ours = [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]]
-        inside = [{"Name": "vpc-id", "Values": ours or ["none"]}]
+        vpcs = [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]]
+        inside = [{"Name": "vpc-id", "Values": vpcs or ["vpc-00000000"]}]
         groups = [one for one in ec2.describe_security_groups(Filters=inside)["SecurityGroups"] if one["GroupName"] != "default"]
-        mine = [{"Name": "group-id", "Values": [group["GroupId"] for group in groups] or ["none"]}]
+        ours = [{"Name": "group-id", "Values": [group["GroupId"] for group in groups] or ["sg-00000000"]}]
+        rules = ec2.describe_security_group_rules(Filters=ours)["SecurityGroupRules"]
         found = {
-            "vpcs": ours,
-            "subnets": ec2.describe_subnets(Filters=inside)["Subnets"],
-            "gateways": ec2.describe_internet_gateways()["InternetGateways"],
-            "groups": groups,
-            "rules": ec2.describe_security_group_rules(Filters=mine)["SecurityGroupRules"],
-            "instances": self.instances(),
-            "disks": ec2.describe_volumes(Filters=[{"Name": "status", "Values": ["in-use"]}])["Volumes"],
-            "addresses": ec2.describe_addresses()["Addresses"],
-            "keys": ec2.describe_key_pairs()["KeyPairs"],
-            "buckets": self.account.client("s3").list_buckets()["Buckets"],
-            "roles": iam.list_roles()["Roles"],
-            "profiles": iam.list_instance_profiles()["InstanceProfiles"],
-            "schedules": self.account.client("scheduler").list_schedules()["Schedules"],
+            "aws:ec2/vpc:Vpc": vpcs,
+            "aws:ec2/subnet:Subnet": ec2.describe_subnets(Filters=inside)["Subnets"],
+            "aws:ec2/internetGateway:InternetGateway": ec2.describe_internet_gateways()["InternetGateways"],
+            "aws:ec2/securityGroup:SecurityGroup": groups,
+            "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": [rule for rule in rules if not rule["IsEgress"]],
+            "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": [rule for rule in rules if rule["IsEgress"]],
+            "aws:ec2/instance:Instance": self.instances(),
+            "aws:ec2/eip:Eip": ec2.describe_addresses()["Addresses"],
+            "aws:ec2/keyPair:KeyPair": ec2.describe_key_pairs()["KeyPairs"],
+            "aws:s3/bucket:Bucket": self.account.client("s3").list_buckets()["Buckets"],
+            "aws:iam/role:Role": iam.list_roles()["Roles"],
+            "aws:iam/instanceProfile:InstanceProfile": iam.list_instance_profiles()["InstanceProfiles"],
+            "aws:scheduler/schedule:Schedule": self.account.client("scheduler").list_schedules()["Schedules"],
         }
         return {kind: len(things) for kind, things in found.items()}
+
+    def recorded(self) -> dict[str, int]:
+        """How many of these the state has."""
+        kinds = Counter(str(resource["type"]) for resource in self.engine.resources().values())
+        return {kind: kinds[kind] for kind in self.made()}
 
 
 def done(said: str) -> dict[str, int]:

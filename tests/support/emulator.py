@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ ANYONE = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 CANONICAL = "099720109477"
 UBUNTU = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server"
 NEWEST = "ami-0a00000000000002b"
+_RANDOM = re.compile(r"-[0-9a-f]{7}\b|clientToken\W+[\w-]+", re.IGNORECASE)
 _READS = ("Describe", "Get", "List", "Head")
 _Environ = dict[str, Any]
 _App = Callable[[_Environ, Callable[..., Any]], Iterable[bytes]]
@@ -50,15 +52,20 @@ AMIS.extend(
 )
 
 
-def _asked(environ: _Environ) -> str:
-    """What a request wants: an action of AWS's query protocol, or a verb and a path. Its body can be read again."""
+def _asked(environ: _Environ) -> tuple[str, str]:
+    """What a request wants - an action of AWS's query protocol, or a verb and a path - and by what it is known again.
+
+    Names get random digits until they are in the state, and a request a token of its own: both don't count.
+    """
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"] = io.BytesIO(body)
-    if b"Action=" in body[:4096] and environ["PATH_INFO"] == "/":
-        return parse_qs(body.decode())["Action"][0]
-    verb = str(environ["REQUEST_METHOD"])
-    query = environ.get("QUERY_STRING")
-    return f"{'Get' if verb in {'GET', 'HEAD'} else verb} {environ['PATH_INFO']}{'?' + query if query else ''}"
+    environ["wsgi.input"] = io.BytesIO(body)  # to be read again
+    text = body.decode(errors="replace")
+    if "Action=" in text and environ["PATH_INFO"] == "/":
+        asked = parse_qs(text)["Action"][0]
+    else:
+        verb, query = str(environ["REQUEST_METHOD"]), environ.get("QUERY_STRING")
+        asked = f"{'Get' if verb in {'GET', 'HEAD'} else verb} {environ['PATH_INFO']}{'?' + query if query else ''}"
+    return asked, _RANDOM.sub("", f"{asked} {text}")
 
 
 class Emulator:
@@ -67,7 +74,8 @@ class Emulator:
     def __init__(self) -> None:
         """Nothing is refused."""
         self.changes: list[str] = []
-        self._left: int | None = None
+        self.refused: set[str] = set()
+        self._refuses: re.Pattern[str] | None = None
         self._lock = threading.Lock()
         self._moto: _App = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
@@ -77,11 +85,12 @@ class Emulator:
         """Empty the account, but for what AWS itself has in it."""
         moto_api_backend.reset()
         self.changes.clear()
-        self.accept()
+        self.refuse(None)
 
-    def accept(self, changes: int | None = None) -> None:
-        """Let this many further changes through and refuse all after them; None is no limit."""
-        self._left = changes
+    def refuse(self, pattern: str | None) -> None:
+        """From now on refuse every change that matches, the first time that it is asked for; None refuses nothing."""
+        self._refuses = re.compile(pattern) if pattern is not None else None
+        self.refused.clear()
 
     def client(self, service: str) -> Any:
         """boto3's client, to look and to change things behind the program's back."""
@@ -99,13 +108,13 @@ class Emulator:
         self._server.server_close()
 
     def _answer(self, environ: _Environ, start: Callable[..., Any]) -> Iterable[bytes]:
-        asked = _asked(environ)
+        asked, identity = _asked(environ)
         if not asked.startswith(_READS):
             with self._lock:
-                if self._left == 0:
+                if self._refuses and self._refuses.match(asked) and identity not in self.refused:
+                    self.refused.add(identity)
                     start("503 Service Unavailable", [("Content-Length", "0")])
                     return []
-                self._left = self._left and self._left - 1
                 self.changes.append(asked)
         return self._moto(environ, start)
 

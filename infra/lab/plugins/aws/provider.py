@@ -60,7 +60,7 @@ class Aws(Plugin):
         row, inputs, old = table.type_of(request.urn), _given(from_struct(request.news)), from_struct(request.olds)
         kind = _label(request.urn).split()[0]
         failures = [
-            messages.CheckFailure(property=key, reason=f"the tests' stand-in for pulumi-aws does not know {key} of a {kind}.")
+            messages.CheckFailure(property=key, reason=f"the tests' stand-in for pulumi-aws does not know {key} of {kind}.")
             for key in inputs
             if key not in row.inputs
         ]
