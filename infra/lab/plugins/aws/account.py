@@ -6,7 +6,7 @@ import ipaddress
 import os
 import threading
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import boto3
@@ -64,7 +64,7 @@ class Account:
         self.region = region
         self._session = boto3.session.Session(region_name=region)
         self._lock = threading.Lock()  # boto3 makes its clients in one thread only; they serve all
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[str, object] = {}
         self._account = ""
 
     def ask(self, service: str, call: str, request: Properties | None = None) -> Properties:
@@ -84,7 +84,7 @@ class Account:
         answer.pop("ResponseMetadata", None)
         return answer
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401
+    def _client(self, service: str) -> object:
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._session.client(service, endpoint_url=_endpoint(), config=_QUICKLY)
