@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import re
 from pathlib import Path
 
 import yaml
@@ -138,8 +139,8 @@ def test_a_machine_that_was_terminated_is_made_anew_with_its_old_address(lab: Cl
 
 def test_destroy_leaves_the_bundles_store_alone_and_says_so(lab: CloudStack) -> None:
     said = lab.engine.fails("destroy", "--yes", "--skip-preview")
-    assert "aws:s3/bucket:Bucket::bundle" in said
     assert "protected" in said
+    assert re.search(r"aws:s3/bucket\w*:Bucket\w*::bundle", said)  # the store, or what keeps it closed, whichever comes first
     assert {kind for kind, number in lab.made().items() if number} == {"aws:s3/bucket:Bucket"}
     assert lab.account.client("s3").get_public_access_block(Bucket=lab.bucket())  # what stays is still closed
     lab.engine.ok("destroy", "--yes", "--skip-preview", "--exclude-protected")
