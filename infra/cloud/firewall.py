@@ -19,7 +19,7 @@ LONGEST = 255  # and more than so many characters
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One way into a machine."""
+    """One way in from outside, with whether what passes is encrypted; the plan tells of the same."""
 
     service: str
     port: int

@@ -45,19 +45,6 @@ FILLING: dict[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
-    """A way in from outside: from where, with which login, why, and whether what passes is encrypted."""
-
-    service: str
-    port: int
-    protocol: str
-    source: str
-    login: str
-    reason: str
-    encrypted: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What `./lab up` would make of a stack; `refused` says why it would not, `assumed` what the plan put where nobody said."""
 
@@ -65,7 +52,7 @@ class Plan:
     scale: str
     services: tuple[str, ...]
     resources: tuple[Resource, ...]
-    ports: tuple[Port, ...]
+    ports: tuple[firewall.Rule, ...]
     manifests: dict[str, str]
     not_shown: str
     price_note: str
@@ -134,7 +121,7 @@ def _of_cluster(lab: Lab, stack: str, config: Mapping[str, object]) -> Plan:
     made, why = _manifests(lab, resources)
     source = {"loopback": "127.0.0.1", "device": settings.device_cidr or "127.0.0.1"}
     exposed = [row for row in wiring.EXPOSED if row.service in settings.asked]
-    ports = [Port(r.service, r.node_port, "tcp", source[r.source], r.login, r.reason, r.encrypted) for r in exposed]
+    ports = [firewall.Rule(r.service, r.node_port, "tcp", source[r.source], r.login, r.reason, r.encrypted) for r in exposed]
     return Plan(stack, settings.scale_name, tuple(sorted(settings.asked)), resources, tuple(ports), made, why, NOTHING_TO_PAY)
 
 
@@ -154,7 +141,7 @@ def _of_machines(lab: Lab, stack: str, config: Mapping[str, object]) -> Plan:
         scale=settings.scale_name,
         services=tuple(sorted(settings.asked)),
         resources=resources,
-        ports=tuple(Port(r.service, r.port, r.protocol, r.source, r.login, r.reason, r.encrypted) for r in rules),
+        ports=rules,
         manifests=made,
         not_shown=why,
         price_note=prices.table().note if price else "No price: infra/cloud/prices.yaml does not know this region.",

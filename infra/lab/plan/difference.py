@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from infra.lab.plan.collect import Plan, Port, shown
+from infra.cloud.firewall import Rule
+from infra.lab.plan.collect import Plan, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def _resources(plan: Plan) -> dict[str, str]:
     }
 
 
-def _port(port: Port) -> str:
+def _port(port: Rule) -> str:
     return f"from {port.source}, login: {port.login}"
 
 
