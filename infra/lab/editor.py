@@ -17,6 +17,7 @@ from infra.lab.errors import LabError
 from infra.services.flows import BROKER, CLUSTER
 
 ANSWER_WITHIN_S = 30.0
+ONE_REQUEST = {"Connection": "close"}  # Node.js ends an idle connection after 5 s, and a POST into that moment is lost
 
 
 class RefusedError(LabError):
@@ -35,14 +36,14 @@ class Editor:
         """
         self._url = f"http://127.0.0.1:{port}"
         self._http = urllib3.PoolManager(timeout=ANSWER_WITHIN_S, retries=False)
-        self._headers: dict[str, str] = {}
+        self._headers = dict(ONE_REQUEST)
         fields = {"client_id": "node-red-admin", "grant_type": "password", "scope": "*", "username": user, "password": password}
         said = self.ask("POST", "/auth/token", urlencode(fields), {"Content-Type": "application/x-www-form-urlencoded"})
         try:
             self._token = json.loads(said)["access_token"]
         except (ValueError, KeyError, TypeError) as strange:
             raise RefusedError(f"/auth/token of {self._url} answered no token, so it is no Node-RED: {strange!r}.") from strange
-        self._headers = {"Authorization": f"Bearer {self._token}", "Node-RED-API-Version": "v2", "Accept": "application/json"}
+        self._headers |= {"Authorization": f"Bearer {self._token}", "Node-RED-API-Version": "v2", "Accept": "application/json"}
 
     def ask(self, method: str, path: str, body: str = "", headers: dict[str, str] | None = None) -> bytes:
         """One request within the session, `body` is JSON; the answer's body.

@@ -54,7 +54,7 @@ def device() -> str:
 def rest(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     """Camunda's REST as the lab's administrator."""
     entry = lab_json("access")["camunda"]
-    headers = urllib3.make_headers(basic_auth=f"{entry['user']}:{entry['password']}")
+    headers = {"Connection": "close"} | urllib3.make_headers(basic_auth=f"{entry['user']}:{entry['password']}")
     answer = urllib3.request(method, REST + path, headers=headers, json=body, timeout=30)
     assert answer.status in {200, 204}, answer.data.decode()
     return json.loads(answer.data) if answer.data else None

@@ -11,6 +11,7 @@ import pytest
 import urllib3
 
 from infra import wiring
+from infra.lab.editor import ONE_REQUEST
 from infra.lab.lab import Lab
 from tests.support.lab import ROOT, lab, lab_json, lab_ok, until
 
@@ -52,8 +53,8 @@ def ask() -> Iterator[Any]:
     fields = {"client_id": "node-red-admin", "grant_type": "password", "scope": "*"}
     login = fields | {"username": entry["user"], "password": entry["password"]}
     http = urllib3.PoolManager(timeout=30)
-    token = http.request("POST", f"{EDITOR}/auth/token", fields=login, encode_multipart=False).json()
-    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    token = http.request("POST", f"{EDITOR}/auth/token", fields=login, encode_multipart=False, headers=ONE_REQUEST).json()
+    headers = ONE_REQUEST | {"Authorization": f"Bearer {token['access_token']}"}
     yield lambda method, path, **more: http.request(method, EDITOR + path, headers=headers, **more)
     http.request("POST", f"{EDITOR}/auth/revoke", headers=headers, fields={"token": token["access_token"]})
 

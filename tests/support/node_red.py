@@ -73,7 +73,8 @@ class NodeRed(Process):
         ]
         super().__init__("node-red", words, folder, env)
         self.program = program
-        self._http = urllib3.PoolManager(retries=False, timeout=20.0)
+        # Node.js ends an idle connection after 5 s, and a request into that moment is lost
+        self._http = urllib3.PoolManager(retries=False, timeout=20.0, headers={"Connection": "close"})
         self._token = ""
 
     def write_config(self, *, carries: bool = True, change: dict[str, Any] | None = None, camunda: str = "") -> None:
@@ -128,7 +129,7 @@ class NodeRed(Process):
         self, method: str, path: str, body: object = None, *, token: str | None = None, kind: str = "full"
     ) -> tuple[int, Any]:
         """A request to the admin API; with the administrator's token if none is given."""
-        headers = {"Content-Type": "application/json", "Node-RED-Deployment-Type": kind}
+        headers = {"Connection": "close", "Content-Type": "application/json", "Node-RED-Deployment-Type": kind}
         told = self.token() if token is None else token
         if told:
             headers["Authorization"] = f"Bearer {told}"
