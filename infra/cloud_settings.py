@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
 
@@ -16,10 +17,11 @@ from pydantic.alias_generators import to_camel
 
 from infra import versions
 from infra.scales import CLUSTER_MB, MACHINE_DISK_GB, MACHINE_TYPES, MachineType
+from infra.vpn_settings import MACHINES, Vpn
 from infra.wiring import PRIVATE_NETWORKS
 
 NARROWEST_OPEN = 16  # prefix: a school has at most so many addresses; whoever opens to more says why
-MOST_MACHINES = 48  # hosts .2 to .49 of a class's WireGuard net
+MOST_MACHINES = len(MACHINES)  # hosts .2 to .49 of a class's WireGuard net
 SSH_KEY = re.compile(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]{40,}( [^\n]*)?")
 TAG = re.compile(r"[\w .:/=+@-]{1,64}")  # what AWS takes as a tag's value
 RULE_TEXT = re.compile(r"[A-Za-z0-9 ._:/()#,@+=&;{}!$*\[\]-]{1,120}")  # what AWS takes as a rule's description
@@ -66,6 +68,7 @@ class CloudSettings(BaseModel):
     course_repository: Annotated[Course | None, Field(description="checked out on each machine")] = None
     knative: Annotated[bool, Field(description="microk8s' add-on, on top")] = False
     bundle: Annotated[str, Field(description="a bundle's file here, or the SHA-256 of one that is in the store already")] = ""
+    vpn: Annotated[Vpn | None, Field(description="the WireGuard net that the machines join")] = None
     ready_within_min: Annotated[int, Field(ge=5, le=240, description="how long a machine may take")] = 60
 
     @field_validator("expires", mode="before")
@@ -141,6 +144,9 @@ class CloudSettings(BaseModel):
         return ""
 
 
+INNER: Mapping[str, type[BaseModel]] = {"cloud": CloudSettings, "cloud.vpn": Vpn}  # behind which keys an object of ours is
+
+
 def unfit(cloud: CloudSettings, machine: MachineType, services_mb: int, volumes_gb: int) -> str:
     """Why the services can't run on such a machine; empty if they can."""
     need_mb = services_mb + CLUSTER_MB
@@ -180,3 +186,9 @@ class CloudPart(BaseModel):
     machines: Annotated[
         tuple[str, ...], AfterValidator(_named_well), Field(description="host names of the machines of iotlab:cloud")
     ] = ("lab",)
+
+    @model_validator(mode="after")
+    def _each_has_a_place_in_the_vpn(self) -> CloudPart:
+        if self.cloud and self.cloud.vpn and (why := self.cloud.vpn.unfit(self.machines)):
+            raise ValueError(f"iotlab:cloud.vpn: {why}")
+        return self

@@ -32,13 +32,20 @@ SSH = MachinePort(
 API = MachinePort("kubernetes", API_PORT, "tcp", "client certificate", "kubectl and Pulumi from outside", encrypted=True)
 
 
-def machine_ports(chosen: Collection[str], kubernetes: str) -> tuple[MachinePort, ...]:
+def wireguard(net: int) -> MachinePort:
+    """The port of the VPN number `net`; a machine calls its gateway itself, so this is for a gateway that calls first."""
+    reason = f"WireGuard of {wiring.vpn_net(net)}; inside it is NFS"
+    return MachinePort("vpn", wiring.vpn_port(net), "udp", "WireGuard key of the gateway", reason, encrypted=True)
+
+
+def machine_ports(chosen: Collection[str], kubernetes: str, vpn_net: int | None = None) -> tuple[MachinePort, ...]:
     """The ports of a machine with the services `chosen`; an embedded cluster serves loopback alone, so SSH is the way in."""
+    own = (SSH,) if vpn_net is None else (SSH, wireguard(vpn_net))
     if kubernetes == "embedded":
-        return (SSH,)
+        return own
     lab = (
         MachinePort(row.service, row.node_port, "tcp", row.login, row.reason, row.encrypted)
         for row in wiring.EXPOSED
         if row.service in chosen and row.leaves_machine
     )
-    return (SSH, API, *lab)
+    return (*own, API, *lab)

@@ -18,17 +18,20 @@ def keys_of(model: type[BaseModel]) -> list[str]:
 
 
 def sentence(wrong: ValidationError, prefix: str, model: type[BaseModel], inner: Mapping[str, type[BaseModel]]) -> str:
-    """The first error as one sentence; `inner` are the models behind keys that hold an object of ours."""
+    """The first error as one sentence; `inner` are the models behind keys that hold an object of ours, `a` or `a.b`."""
     first = wrong.errors()[0]
     where = _where(first["loc"], inner)
     if first["type"] == "extra_forbidden":
-        of = inner.get(where.partition(".")[0], model) if "." in where else model
+        of = inner.get(where.rpartition(".")[0], model)
         return f"the configuration key {prefix}:{where} is not known; keys are {', '.join(keys_of(of))}."
     said = first["msg"].removeprefix("Value error, ")
     return f"{prefix}:{where}: {said}." if where else f"{said}."
 
 
 def _where(path: Sequence[int | str], inner: Mapping[str, type[BaseModel]]) -> str:
-    """The key, with the one inside it where that is an object of ours."""
+    """The key, with those inside it as far as they are objects of ours."""
     words = [str(part) for part in path]
-    return ".".join(words[:2] if words and words[0] in inner else words[:1])
+    known = 1
+    while known < len(words) and ".".join(words[:known]) in inner:
+        known += 1
+    return ".".join(words[:known])

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from infra.cloud_settings import CloudPart, CloudSettings, unfit
+from infra.cloud_settings import INNER, CloudPart, unfit
 from infra.refusals import alias_of, sentence
 from infra.registries import RegistryAddress
 from infra.scales import MACHINE_TYPES, SCALES, MachineType, Scale
@@ -281,7 +281,7 @@ class Settings(CloudPart):
         try:
             return cls.model_validate(own)
         except ValidationError as wrong:
-            raise SettingsError(sentence(wrong, PROJECT, cls, {"cloud": CloudSettings})) from wrong
+            raise SettingsError(sentence(wrong, PROJECT, cls, INNER)) from wrong
 
     @classmethod
     def load(cls) -> Settings:

@@ -8,6 +8,7 @@ from datetime import date
 
 from infra.cloud.facts import MachineFacts
 from infra.settings import SettingsError
+from infra.vpn_settings import KEY, MACHINES
 
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 KEY_TYPES = r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
@@ -18,8 +19,6 @@ CHANNEL = re.compile(r"\d+\.\d+(-strict)?/(stable|candidate|beta|edge)")
 BUNDLE_URL = re.compile(r"(s3://[a-z0-9.-]+/\S+|https?://[^/@\s]+/\S+|file:///\S+)")
 REPOSITORY = re.compile(r"https://[^/@\s]+/\S+")
 END_POINT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
-WIREGUARD_KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
-MACHINES = range(2, 50)  # host numbers in a VPN's net; .50 and above are people's
 
 
 def _faults(facts: MachineFacts) -> Iterator[str]:
@@ -60,7 +59,7 @@ def _vpn_faults(facts: MachineFacts) -> Iterator[str]:
         yield f"there is no VPN net 192.168.{facts.vpn.net}.0/24"
     if facts.vpn.host not in MACHINES:
         yield f"host number {facts.vpn.host} is no machine's: those are {MACHINES.start} to {MACHINES.stop - 1}"
-    if facts.vpn.gateway_public_key and not WIREGUARD_KEY.fullmatch(facts.vpn.gateway_public_key):
+    if facts.vpn.gateway_public_key and not KEY.fullmatch(facts.vpn.gateway_public_key):
         yield "the VPN gateway's public key is no WireGuard key"
     if facts.vpn.gateway_public_key and not END_POINT.fullmatch(facts.vpn.gateway):
         yield f"'{facts.vpn.gateway}' is no name or address of a VPN gateway"

@@ -45,7 +45,7 @@ def rules(cloud: CloudSettings, chosen: Collection[str]) -> tuple[Rule, ...]:
     why = f" - open to {cloud.owner_cidr} because {cloud.open_reason}" if cloud.open_reason else ""
     return tuple(
         Rule(row.service, row.port, row.protocol, cloud.owner_cidr, row.login, f"{row.reason}{why}", row.encrypted)
-        for row in machine_ports(chosen, cloud.kubernetes)
+        for row in machine_ports(chosen, cloud.kubernetes, cloud.vpn.net if cloud.vpn else None)
     )
 
 

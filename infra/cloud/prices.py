@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from infra.settings import Settings, SettingsError
 
 TABLE = Path(__file__).with_name("prices.yaml")
+OLD_DAYS = 180  # list prices seldom change, and nobody is told when they do
 BUNDLE_GB = 1.3  # core and teaching with toolchain and Python packages: 1.23 GB, 2026-11-26
 
 
@@ -28,25 +29,37 @@ class Region(BaseModel):
 
 
 class Prices(BaseModel):
-    """The table with its source, the day of what it says, and the day on which a person last checked it."""
+    """The table with its source, the day on which it was held against copies of it, and the day on which a person checked it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
-    known: date
+    compared: date
     checked: date | str
     hours_a_month: int
+    data_out_gb: float
+    data_out_free_gb: int
     regions: dict[str, Region]
 
     @property
     def note(self) -> str:
         """Where the figures come from and how far they can be trusted, as one sentence."""
-        seen = (
-            f"checked {self.checked}"
-            if self.checked
-            else "not checked since: check infra/cloud/prices.yaml before you rely on it"
+        copies = f"compared on {self.compared} with copies that others keep of them"
+        unchecked = f"{copies}; check infra/cloud/prices.yaml before you rely on it"
+        seen = f"checked on {self.checked}" if self.checked else unchecked
+        traffic = f"{self.data_out_free_gb} GB a month are free for an account, then about {self.data_out_gb} a GB"
+        return f"USD without tax; {self.source}, {seen}. Traffic out of the cloud is not counted: {traffic}."
+
+    def old(self, today: date) -> str:
+        """That the table is too old to go by, as one sentence; empty if it isn't."""
+        seen = self.checked if isinstance(self.checked, date) else self.compared
+        days = (today - seen).days
+        if days <= OLD_DAYS:
+            return ""
+        return (
+            f"These prices are of {seen}, {days} days ago: look at the lists that infra/cloud/prices.yaml names, correct it, "
+            "and put the day into `checked`."
         )
-        return f"USD without tax; {self.source}, as known on {self.known}, {seen}; traffic out of the cloud is not counted."
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,12 @@ class Quota:
 
 
 def quotas(settings: Settings) -> tuple[Quota, ...]:
-    """What the stack needs; nothing without machines. The usual values are AWS's published defaults, as known in January 2025."""
+    """What the stack needs; nothing without machines.
+
+    The usual values are AWS's published defaults, seen on 2026-11-26 in copies of its documentation: the vCPUs in the answer of
+    Service Quotas that the guide to its command line shows, the others in the user guide's table of VPC quotas. Accounts differ:
+    new ones may begin with less, and the console's page Service Quotas says what yours has.
+    """
     if settings.cloud is None:
         return ()
     machines = len(settings.machines)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from infra.cloud import facts
 from infra.cloud.facts import MachineFacts
+from infra.cloud_settings import CloudSettings
 from infra.settings import Settings
+
+
+def _vpn(cloud: CloudSettings, machine: str) -> facts.Vpn | None:
+    """The machine's place in the VPN; the settings have seen that it has one."""
+    vpn = cloud.vpn
+    number = vpn.number(machine) if vpn else None
+    return facts.Vpn(vpn.net, number, vpn.gateway, vpn.gateway_public_key) if vpn and number else None
 
 
 def facts_of(settings: Settings, stack: str, name: str, bundle: facts.Bundle) -> MachineFacts:
@@ -26,5 +34,5 @@ def facts_of(settings: Settings, stack: str, name: str, bundle: facts.Bundle) ->
         scale=settings.scale_name,
         course=facts.Course(course.repository, course.commit) if course else None,
         knative=cloud.knative,
-        vpn=None,
+        vpn=_vpn(cloud, name),
     )

@@ -56,6 +56,7 @@ class Plan:
     manifests: dict[str, str]
     not_shown: str
     price_note: str
+    price_old: str = ""
     price: tuple[prices.Line, ...] = ()
     quotas: tuple[Quota, ...] = ()
     machines: dict[str, str] = field(default_factory=dict)
@@ -135,7 +136,7 @@ def _of_machines(lab: Lab, stack: str, config: Mapping[str, object]) -> Plan:
     made, why = _manifests(lab, _in_order(asked({**_lab_of_a_machine(complete, stack), "images": _images(lab)})))
     packed = {name: base64.b64decode(inputs[USER_DATA]) for kind, name, inputs in resources if kind == INSTANCE}
     rules = firewall.rules(complete.cloud, settings.asked) if complete.cloud else ()
-    size, price = settings.machine_type, prices.lines(settings)
+    size, price, hosts = settings.machine_type, prices.lines(settings), settings.machines
     return Plan(
         stack=stack,
         scale=settings.scale_name,
@@ -144,15 +145,23 @@ def _of_machines(lab: Lab, stack: str, config: Mapping[str, object]) -> Plan:
         ports=rules,
         manifests=made,
         not_shown=why,
+        price_old=prices.table().old(datetime.now(UTC).date()) if price else "",
         price_note=prices.table().note if price else "No price: infra/cloud/prices.yaml does not know this region.",
         price=price,
         quotas=quotas(settings),
-        machines=dict.fromkeys(settings.machines, f"{size.name}, {size.vcpus} vCPUs, {size.memory_gb} GB"),
+        machines={host: f"{size.name}, {size.vcpus} vCPUs, {size.memory_gb} GB{_in_vpn(settings, host)}" for host in hosts},
         user_data={host: gzip.decompress(data).decode() for host, data in packed.items()},
         user_data_bytes={host: len(data) for host, data in packed.items()},
         assumed=assumed,
         refused=_refused(settings),
     )
+
+
+def _in_vpn(settings: Settings, host: str) -> str:
+    """The machine's address in the VPN, where there is one."""
+    vpn = settings.cloud.vpn if settings.cloud else None
+    number = vpn.number(host) if vpn else None
+    return f", VPN {wiring.vpn_address(vpn.net, number)}" if vpn and number else ""
 
 
 def _lab_of_a_machine(settings: Settings, stack: str) -> dict[str, object]:

@@ -15,6 +15,7 @@ from infra.lab.plan.collect import plan_of
 from infra.lab.plan.difference import difference
 from infra.lab.plan.page import page as page_of
 from infra.lab.plan.text import show_difference, show_plan
+from infra.lab.plan.whole import whole
 from infra.lab.views import plain
 from infra.settings import SettingsError
 
@@ -25,11 +26,18 @@ def plan(
     stack: Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")] = LOCAL,
     page: Annotated[Path | None, typer.Option(help="Write it as one HTML page, with every text.")] = None,
     diff: Annotated[tuple[str, str] | None, typer.Option(help="Compare two stacks instead.", metavar="A B")] = None,
+    show: Annotated[
+        str, typer.Option(help="Print one text whole: cloud-init, manifests, resources, a machine, or a file.", metavar="NAME")
+    ] = "",
     json_: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Show all that a stack would make, who reaches it and what it costs; makes nothing and needs no account."""
     try:
-        if diff:
+        if show and (page or diff or json_):
+            raise UserError("--show prints one text of one plan: leave --page, --diff and --json out.")
+        if show:
+            typer.echo(whole(plan_of(Lab(stack)), show), nl=False)
+        elif diff:
             _compare(diff, page, json_=json_)
         else:
             _show(stack, page, json_=json_)

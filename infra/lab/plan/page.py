@@ -8,7 +8,7 @@ import jinja2
 
 from infra.cloud.user_data import MOST_BYTES
 from infra.lab.plan.collect import Plan
-from infra.lab.plan.text import objects
+from infra.lab.plan.whole import objects
 
 TEMPLATE = "page.html.j2"
 

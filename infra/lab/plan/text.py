@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-import yaml
 from rich.table import Table
 
 from infra.cloud.user_data import MOST_BYTES
 from infra.lab.plan.collect import Plan
 from infra.lab.plan.difference import Changes, Difference
+from infra.lab.plan.whole import CLOUD_INIT, MANIFESTS, RESOURCES, objects, stages
 from infra.lab.views import out, plain
 
 
@@ -19,46 +19,64 @@ def _heading(text: str) -> None:
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")  # nothing is cut off, on a narrow terminal either
     for row in rows:
         table.add_row(*(plain(cell) for cell in row))
     out.print(table)
 
 
-def objects(manifest: str) -> list[str]:
-    """`Kind/name` of every object of a manifest; a Secret is a comment in it and counts by its first word."""
-    found = [one for one in yaml.safe_load_all(manifest) if isinstance(one, dict)]
-    secrets = [line.split()[2].rstrip(",") for line in manifest.splitlines() if line.startswith("# Secret ")]
-    return [f"{one['kind']}/{one['metadata']['name']}" for one in found] + [f"Secret/{name}" for name in secrets]
-
-
 def show_plan(plan: Plan) -> None:
-    """All of a plan but the long texts, which the page and the JSON hold."""
+    """All of a plan; the long texts by their sizes, and how each is printed whole."""
     out.print(f"[bold]Stack {plain(plan.stack)}[/]: scale {plan.scale}, services {', '.join(plan.services)}", soft_wrap=True)
-    for host, size in plan.machines.items():
-        data = plan.user_data_bytes[host]
-        out.print(f"machine {plain(host)}: {size}; user data {data} of at most {MOST_BYTES} bytes", soft_wrap=True)
+    _show_machines(plan)
     _heading(f"Resources ({len(plan.resources)})")
     _table(("type", "name"), ((kind, name) for kind, name, _ in plan.resources))
+    _whole("with every input", plan, RESOURCES)
     _heading(f"Ways in ({len(plan.ports)})")
     ports = (
         (port.service, f"{port.port}/{port.protocol}", port.source, "yes" if port.encrypted else "NO", port.login, port.reason)
         for port in plan.ports
     )
     _table(("service", "port", "from", "encrypted", "login", "why"), ports)
-    _heading(f"Objects in {'each machine' if plan.machines else 'the cluster'} ({len(plan.manifests)} files)")
-    for file, text in plan.manifests.items():
-        kinds = Counter(name.partition("/")[0] for name in objects(text))
-        counted = ", ".join(f"{kind} {count}" if count > 1 else kind for kind, count in kinds.items())
-        out.print(f"{plain(file)}: {counted}", soft_wrap=True)
-    if plan.not_shown:
-        out.print(plain(plan.not_shown), soft_wrap=True)
+    _show_manifests(plan)
     if plan.quotas:
         _heading("The account has to allow")
         rows = ((q.name, q.code, str(q.needed), f"{q.usual}{'' if q.enough else '  ask for more'}") for q in plan.quotas)
         _table(("what", "code in Service Quotas", "needed", "new accounts have"), rows)
     _show_price(plan)
     _show_refusals(plan)
+
+
+def _whole(what: str, plan: Plan, name: str) -> None:
+    out.print(f"{what}: ./lab plan -s {plain(plan.stack)} --show {plain(name)}", soft_wrap=True)
+
+
+def _show_machines(plan: Plan) -> None:
+    if not plan.machines:
+        return
+    _heading(f"Machines ({len(plan.machines)})")
+    rows = ((host, size, f"{plan.user_data_bytes[host]:,} of {MOST_BYTES:,}") for host, size in plan.machines.items())
+    _table(("name", "what it is", "cloud-init, bytes as gzip"), rows)
+    host, text = next(iter(plan.user_data.items()))
+    out.print(f"stages of {plain(host)}: {', '.join(stages(text))}", soft_wrap=True)
+    _whole(f"cloud-init, {len(text.splitlines()):,} lines a machine", plan, CLOUD_INIT)
+
+
+def _show_manifests(plan: Plan) -> None:
+    """What a lab's cluster holds, by file."""
+    _heading(f"Objects in {'each machine' if plan.machines else 'the cluster'} ({len(plan.manifests)} files)")
+    for file, text in plan.manifests.items():
+        kinds = Counter(name.partition("/")[0] for name in objects(text))
+        counted = ", ".join(f"{kind} {count}" if count > 1 else kind for kind, count in kinds.items())
+        out.print(f"{plain(file)}, {len(text.splitlines())} lines: {counted}", soft_wrap=True)
+    if plan.not_shown:
+        out.print(plain(plan.not_shown), soft_wrap=True)
+    if plan.manifests:
+        _whole(f"all {sum(len(text.splitlines()) for text in plan.manifests.values()):,} lines", plan, MANIFESTS)
+        first = next(iter(plan.manifests))
+        _whole("one file", plan, first)
 
 
 def _show_price(plan: Plan) -> None:
@@ -68,6 +86,8 @@ def _show_price(plan: Plan) -> None:
         sums = [("all", f"{plan.usd_h:.4f}", f"{plan.usd_month:.2f}"), ("while stopped", "", f"{plan.usd_month_stopped:.2f}")]
         _table(("what", "USD/hour", "USD/month"), rows + sums)
     out.print(plain(plan.price_note), soft_wrap=True)
+    if plan.price_old:
+        out.print(f"[yellow]{plain(plan.price_old)}[/]", soft_wrap=True)
 
 
 def _show_refusals(plan: Plan) -> None:
@@ -75,7 +95,7 @@ def _show_refusals(plan: Plan) -> None:
         out.print(f"\nAssumed, because nobody has said it: {', '.join(plan.assumed)}", soft_wrap=True)
     for why in plan.refused:
         out.print(f"[yellow]Not to be made yet:[/] {plain(why)}", soft_wrap=True)
-    out.print("\nWhole texts (cloud-init, manifests): ./lab plan --page FILE or --json", soft_wrap=True)
+    out.print(f"\nAll of it as one page: ./lab plan -s {plain(plan.stack)} --page FILE, for programs: --json", soft_wrap=True)
 
 
 def show_difference(found: Difference) -> None:

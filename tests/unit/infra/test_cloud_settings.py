@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -96,10 +96,23 @@ def test_every_machine_type_has_a_price_in_every_region_of_the_table() -> None:
         assert set(region.machine_h) == set(MACHINE_TYPES)
 
 
-def test_the_table_says_where_it_is_from_and_that_it_was_not_checked() -> None:
-    note = prices.table().note
-    assert re.search(r"as known on \d{4}-\d\d-\d\d", note)
-    assert bool(prices.table().checked) or "check infra/cloud/prices.yaml before you rely on it" in note
+def test_the_table_says_where_it_is_from_and_whether_a_person_checked_it() -> None:
+    table = prices.table()
+    unchecked, checked = (table.model_copy(update={"checked": day}).note for day in ("", date(2026, 12, 1)))
+    assert re.search(
+        r"compared on \d{4}-\d\d-\d\d with copies .*; check infra/cloud/prices\.yaml before you rely on it", unchecked
+    )
+    assert "checked on 2026-12-01" in checked
+    assert "before you rely" not in checked
+
+
+def test_a_table_that_nobody_looked_after_for_half_a_year_says_so() -> None:
+    table = prices.table()
+    assert table.old(table.compared) == table.old(table.compared + timedelta(days=prices.OLD_DAYS)) == ""
+    old = table.old(table.compared + timedelta(days=prices.OLD_DAYS + 1))
+    assert old.startswith(f"These prices are of {table.compared}, 181 days ago: look at the lists")
+    looked_after = table.model_copy(update={"checked": table.compared + timedelta(days=100)})
+    assert looked_after.old(table.compared + timedelta(days=200)) == ""
 
 
 def test_a_class_costs_as_many_machines_and_one_store() -> None:
@@ -121,3 +134,11 @@ def test_quotas_grow_with_the_class_and_say_when_to_ask_for_more() -> None:
     assert all(quota.enough for quota in one.values())
     assert (many["L-1216C47A"].needed, many["L-1216C47A"].enough) == (48, False)
     assert (many["L-0263D0A3"].needed, many["L-0263D0A3"].enough) == (24, False)
+
+
+def test_three_machines_take_three_times_the_price_and_the_quotas_of_one() -> None:
+    names = ["modtec-02-st17a", "modtec-03-st17a", "modtec-04-st17a"]
+    three = Settings.parse({"iotlab:cloud": CLOUD, "iotlab:machines": names})
+    assert [line.count for line in prices.lines(three)] == [3, 3, 3, 1]
+    needed = {quota.code: (quota.needed, quota.enough) for quota in quotas(three)}
+    assert needed == {"L-1216C47A": (6, False), "L-0263D0A3": (3, True), "L-F678F1CE": (1, True), "L-A4707A72": (1, True)}

@@ -13,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from infra import wiring
+from infra.cloud import prices
 from infra.lab import stack as stacks
 from infra.lab.cli import app
 from infra.lab.errors import UserError
@@ -194,3 +195,66 @@ def test_other_verbs_say_that_a_stack_of_machines_is_only_planned(verb: list[str
     done = CliRunner().invoke(app, [*verb, "-s", "s"])
     assert isinstance(done.exception, UserError)
     assert "./lab plan -s s shows them" in str(done.exception)
+
+
+def _shown(*words: str) -> str:
+    done = CliRunner().invoke(app, ["plan", *words])
+    assert done.exit_code == 0, done.exception
+    return done.stdout
+
+
+def test_each_long_text_is_printed_whole_by_its_name(folder: Path) -> None:
+    stack(folder, "core", ["core"])
+    cloud_init = _shown("-s", "core", "--show", "cloud-init")
+    assert cloud_init == _shown("-s", "core", "--show", "lab") == plan_of(Lab("core")).user_data["lab"]
+    manifests = _shown("-s", "core", "--show", "manifests")
+    assert {f"# ---------- {service}.yaml" for service in SETS["core"]} < set(manifests.splitlines())
+    assert _shown("-s", "core", "--show", "kafka") == _shown("-s", "core", "--show", "kafka.yaml") in manifests
+    resources = yaml.safe_load(_shown("-s", "core", "--show", "resources"))
+    assert resources[f"{INSTANCE} lab"]["instanceType"] == "m6i.large"
+
+
+def test_the_summary_names_every_stage_and_how_to_see_the_rest(folder: Path) -> None:
+    stack(folder, "core", ["core"])
+    said = _shown("-s", "core")
+    assert "stages of lab: 20-packages, 30-data, 50-microk8s, 55-addons, 60-bundle, 80-tools, 90-lab" in said
+    for name in ("cloud-init", "resources", "manifests", "bridge.yaml"):
+        assert f"./lab plan -s core --show {name}\n" in said
+    assert "…" not in said, "a table's cell is cut off"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--show", "nothing"], "the plan of 'core' has no 'nothing' to show: it has cloud-init, manifests, resources, lab, "),
+        (["--show", "lab", "--json"], "--show prints one text of one plan: leave --page, --diff and --json out."),
+    ],
+)
+def test_what_cannot_be_shown_is_one_sentence(folder: Path, words: list[str], sentence: str) -> None:
+    stack(folder, "core", ["core"])
+    code, said = _run("-s", "core", *words)
+    assert code == 2
+    assert sentence in said
+
+
+def test_a_class_is_planned_with_each_machine_its_address_price_and_quotas(folder: Path) -> None:
+    names = ["modtec-02-st17a", "modtec-03-st17a", "modtec-07-st17a"]
+    stack(folder, "class", ["core"], names, vpn={"net": 17, "gateway": "vpn.example.org"})
+    plan = plan_of(Lab("class"))
+    assert plan.refused == ()
+    assert plan.machines["modtec-07-st17a"] == "m6i.large, 2 vCPUs, 8 GB, VPN 192.168.17.7"
+    assert list(plan.user_data) == names
+    assert plan.usd_h == pytest.approx(0.3757, abs=1e-4)
+    said = _shown("-s", "class")
+    assert re.search(r"^vpn +51837/udp ", said, re.MULTILINE)
+    assert "3 x machine m6i.large  0.3450    251.85" in said
+    assert re.search(r"L-1216C47A +6 +5  ask for more", said)
+    whole = _shown("-s", "class", "--show", "cloud-init")
+    assert [line for line in whole.splitlines() if line.startswith("# ----------")] == [f"# ---------- {name}" for name in names]
+
+
+def test_old_prices_are_said_on_the_terminal_and_on_the_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prices, "OLD_DAYS", -1)
+    stack(folder, "core", ["core"])
+    assert "put the day into `checked`." in _shown("-s", "core")
+    assert "put the day into `checked`." in page(plan_of(Lab("core")))
