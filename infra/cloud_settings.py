@@ -65,10 +65,10 @@ class CloudSettings(BaseModel):
         versions.MICROK8S
     )
     kubernetes: Annotated[Literal["microk8s", "embedded"], Field(description="what the lab of a machine runs on")] = "microk8s"
+    vpn: Annotated[Vpn | None, Field(description="the WireGuard net that the machines join")] = None
     course_repository: Annotated[Course | None, Field(description="checked out on each machine")] = None
     knative: Annotated[bool, Field(description="microk8s' add-on, on top")] = False
     bundle: Annotated[str, Field(description="a bundle's file here, or the SHA-256 of one that is in the store already")] = ""
-    vpn: Annotated[Vpn | None, Field(description="the WireGuard net that the machines join")] = None
     ready_within_min: Annotated[int, Field(ge=5, le=240, description="how long a machine may take")] = 60
 
     @field_validator("expires", mode="before")

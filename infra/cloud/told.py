@@ -8,13 +8,6 @@ from infra.cloud_settings import CloudSettings
 from infra.settings import Settings
 
 
-def _vpn(cloud: CloudSettings, machine: str) -> facts.Vpn | None:
-    """The machine's place in the VPN; the settings have seen that it has one."""
-    vpn = cloud.vpn
-    number = vpn.number(machine) if vpn else None
-    return facts.Vpn(vpn.net, number, vpn.gateway, vpn.gateway_public_key) if vpn and number else None
-
-
 def facts_of(settings: Settings, stack: str, name: str, bundle: facts.Bundle) -> MachineFacts:
     """What the machine `name` is told about itself."""
     cloud = settings.cloud
@@ -36,3 +29,10 @@ def facts_of(settings: Settings, stack: str, name: str, bundle: facts.Bundle) ->
         knative=cloud.knative,
         vpn=_vpn(cloud, name),
     )
+
+
+def _vpn(cloud: CloudSettings, machine: str) -> facts.Vpn | None:
+    """The machine's place in the VPN; the settings have seen that it has one."""
+    vpn = cloud.vpn
+    number = vpn.number(machine) if vpn else None
+    return facts.Vpn(vpn.net, number, vpn.gateway, vpn.gateway_public_key) if vpn and number else None

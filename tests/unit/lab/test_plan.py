@@ -173,30 +173,6 @@ def test_two_stacks_are_compared_by_one_command(folder: Path) -> None:
     assert _run("--diff", "core", "local", "--page", "x")[0] == 2
 
 
-def test_a_bundle_that_is_not_there_yet_and_a_day_that_has_come_are_told_beside_the_rest(folder: Path) -> None:
-    plan = plan_of(stack(folder, "late", ["core"], bundle="/nowhere.tar.zst", expires="2020-01-01"))
-    assert set(plan.assumed) == {"bundle", "expires"}
-    assert [why.split(":")[1].split(" ")[0] for why in plan.refused] == ["cloud.expires", "cloud.bundle"]
-
-
-def test_without_helm_the_rest_is_shown(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    def missing(*_: object, **__: object) -> None:
-        raise FileNotFoundError
-
-    monkeypatch.setattr("infra.lab.render.subprocess.run", missing)
-    plan = plan_of(stack(folder, "core", ["core"]))
-    assert plan.manifests == {}
-    assert plan.not_shown == "No manifests: the program helm is missing; ./lab up makes the toolchain."
-    assert plan.resources
-
-
-@pytest.mark.parametrize("verb", [["up"], ["down"], ["status"], ["doctor"], ["access"], ["watch"], ["env"], ["fleet", "list"]])
-def test_other_verbs_say_that_a_stack_of_machines_is_only_planned(verb: list[str]) -> None:
-    done = CliRunner().invoke(app, [*verb, "-s", "s"])
-    assert isinstance(done.exception, UserError)
-    assert "./lab plan -s s shows them" in str(done.exception)
-
-
 def _shown(*words: str) -> str:
     done = CliRunner().invoke(app, ["plan", *words])
     assert done.exit_code == 0, done.exception
@@ -258,3 +234,27 @@ def test_old_prices_are_said_on_the_terminal_and_on_the_page(folder: Path, monke
     stack(folder, "core", ["core"])
     assert "put the day into `checked`." in _shown("-s", "core")
     assert "put the day into `checked`." in page(plan_of(Lab("core")))
+
+
+def test_a_bundle_that_is_not_there_yet_and_a_day_that_has_come_are_told_beside_the_rest(folder: Path) -> None:
+    plan = plan_of(stack(folder, "late", ["core"], bundle="/nowhere.tar.zst", expires="2020-01-01"))
+    assert set(plan.assumed) == {"bundle", "expires"}
+    assert [why.split(":")[1].split(" ")[0] for why in plan.refused] == ["cloud.expires", "cloud.bundle"]
+
+
+def test_without_helm_the_rest_is_shown(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("infra.lab.render.subprocess.run", missing)
+    plan = plan_of(stack(folder, "core", ["core"]))
+    assert plan.manifests == {}
+    assert plan.not_shown == "No manifests: the program helm is missing; ./lab up makes the toolchain."
+    assert plan.resources
+
+
+@pytest.mark.parametrize("verb", [["up"], ["down"], ["status"], ["doctor"], ["access"], ["watch"], ["env"], ["fleet", "list"]])
+def test_other_verbs_say_that_a_stack_of_machines_is_only_planned(verb: list[str]) -> None:
+    done = CliRunner().invoke(app, [*verb, "-s", "s"])
+    assert isinstance(done.exception, UserError)
+    assert "./lab plan -s s shows them" in str(done.exception)
