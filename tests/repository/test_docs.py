@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 from typer.core import TyperGroup
 
 from infra.lab.cli import app
 from infra.lab.stack import settings_of
 from infra.scales import S
+from infra.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -45,6 +47,14 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     assert set(re.findall(r"\./lab ([a-z][a-z-]*)", page.read_text())) <= set(group.commands)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_stack_file_that_a_page_shows_can_be_read(page: Path) -> None:
+    for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+        if "iotlab:" in block:
+            shown = yaml.safe_load(block.replace("AAAA…", 68 * "A").replace("…=", 43 * "A" + "="))
+            Settings.parse(shown.get("config", shown))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

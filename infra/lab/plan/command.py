@@ -15,7 +15,7 @@ from infra.lab.plan.collect import plan_of
 from infra.lab.plan.difference import difference
 from infra.lab.plan.page import page as page_of
 from infra.lab.plan.text import show_difference, show_plan
-from infra.lab.plan.whole import whole
+from infra.lab.plan.whole import ALL, whole
 from infra.lab.views import plain
 from infra.settings import SettingsError
 
@@ -27,7 +27,7 @@ def plan(
     page: Annotated[Path | None, typer.Option(help="Write it as one HTML page, with every text.")] = None,
     diff: Annotated[tuple[str, str] | None, typer.Option(help="Compare two stacks instead.", metavar="A B")] = None,
     show: Annotated[
-        str, typer.Option(help="Print one text whole: cloud-init, manifests, resources, a machine, or a file.", metavar="NAME")
+        str, typer.Option(help="Print a text whole: all, cloud-init, manifests, resources, a machine, or a file.", metavar="NAME")
     ] = "",
     json_: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
@@ -36,7 +36,7 @@ def plan(
         if show and (page or diff or json_):
             raise UserError("--show prints one text of one plan: leave --page, --diff and --json out.")
         if show:
-            typer.echo(whole(plan_of(Lab(stack)), show), nl=False)
+            _show_whole(stack, show)
         elif diff:
             _compare(diff, page, json_=json_)
         else:
@@ -56,6 +56,14 @@ def _show(stack: str, page: Path | None, *, json_: bool) -> None:
         show_plan(found)
     if over := [why for why in found.refused if "monthlyLimit" in why]:
         raise UserError(over[0])
+
+
+def _show_whole(stack: str, name: str) -> None:
+    found = plan_of(Lab(stack))
+    text = whole(found, name)
+    if name == ALL:
+        show_plan(found)
+    typer.echo(text, nl=not text.endswith("\n"))
 
 
 def _compare(stacks: tuple[str, str], page: Path | None, *, json_: bool) -> None:

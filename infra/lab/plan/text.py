@@ -95,7 +95,10 @@ def _show_refusals(plan: Plan) -> None:
         out.print(f"\nAssumed, because nobody has said it: {', '.join(plan.assumed)}", soft_wrap=True)
     for why in plan.refused:
         out.print(f"[yellow]Not to be made yet:[/] {plain(why)}", soft_wrap=True)
-    out.print(f"\nAll of it as one page: ./lab plan -s {plain(plan.stack)} --page FILE, for programs: --json", soft_wrap=True)
+    out.print(
+        f"\nAll of it whole: ./lab plan -s {plain(plan.stack)} --show all, as one page: --page FILE, for programs: --json",
+        soft_wrap=True,
+    )
 
 
 def show_difference(found: Difference) -> None:

@@ -10,6 +10,7 @@ from infra.lab.errors import UserError
 from infra.lab.plan.collect import Plan, shown
 
 CLOUD_INIT, MANIFESTS, RESOURCES = "cloud-init", "manifests", "resources"
+ALL = "all"  # the summary, and these three below it
 STAGE = re.compile(r"/stages/(\d\d-[a-z0-9]+)\.sh$", re.MULTILINE)
 
 
@@ -39,7 +40,7 @@ def _resources(plan: Plan) -> str:
 
 
 def whole(plan: Plan, name: str) -> str:
-    """One text of the plan: all user data, all manifests, all resources, or those of one machine or one file.
+    """One text of the plan: all user data, all manifests, all resources, all of these, or those of one machine or one file.
 
     Raises:
         UserError: the plan has nothing of this name.
@@ -50,11 +51,13 @@ def whole(plan: Plan, name: str) -> str:
         return _together(plan.manifests)
     if name == RESOURCES:
         return _resources(plan)
+    if name == ALL:
+        return _together({RESOURCES: _resources(plan)} | plan.user_data | plan.manifests)
     texts = plan.manifests | plan.user_data
     if text := texts.get(name, plan.manifests.get(f"{name}.yaml")):
         return text
     if name == MANIFESTS:
         raise UserError(plan.not_shown)
-    kinds = [*([CLOUD_INIT] if plan.user_data else []), MANIFESTS, RESOURCES]
+    kinds = [ALL, *([CLOUD_INIT] if plan.user_data else []), MANIFESTS, RESOURCES]
     known = ", ".join([*kinds, *plan.user_data, *plan.manifests])
     raise UserError(f"the plan of '{plan.stack}' has no '{name}' to show: it has {known}.")

@@ -42,6 +42,15 @@ def test_the_file_is_whole_and_only_its_owner_reads_it(
     assert out.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_machines_place_in_the_vpn_is_in_its_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    vpn = {"net": 17, "gateway": "vpn.example.org", "hosts": {"lab": 9}}
+    for machine, address in (("lab", "192.168.17.9"), ("modtec-02-st17a", "192.168.17.2")):
+        assert run(monkeypatch, CLOUD | {"vpn": vpn}, "--bundle-url", STICK, "--machine", machine) == 0
+        document = yaml.safe_load(capsys.readouterr().out)
+        (said,) = [file["content"] for file in document["write_files"] if file["path"].endswith("40-vpn.env")]
+        assert f"ADDRESS={address}\n" in said
+
+
 def test_without_a_file_it_is_printed_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -186,6 +186,8 @@ def test_each_long_text_is_printed_whole_by_its_name(folder: Path) -> None:
     manifests = _shown("-s", "core", "--show", "manifests")
     assert {f"# ---------- {service}.yaml" for service in SETS["core"]} < set(manifests.splitlines())
     assert _shown("-s", "core", "--show", "kafka") == _shown("-s", "core", "--show", "kafka.yaml") in manifests
+    everything = _shown("-s", "core", "--show", "all")
+    assert all(text in everything for text in ("USD/month", cloud_init, *plan_of(Lab("core")).manifests.values()))
     resources = yaml.safe_load(_shown("-s", "core", "--show", "resources"))
     assert resources[f"{INSTANCE} lab"]["instanceType"] == "m6i.large"
 
@@ -202,7 +204,10 @@ def test_the_summary_names_every_stage_and_how_to_see_the_rest(folder: Path) -> 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--show", "nothing"], "the plan of 'core' has no 'nothing' to show: it has cloud-init, manifests, resources, lab, "),
+        (
+            ["--show", "nothing"],
+            "the plan of 'core' has no 'nothing' to show: it has all, cloud-init, manifests, resources, lab, ",
+        ),
         (["--show", "lab", "--json"], "--show prints one text of one plan: leave --page, --diff and --json out."),
     ],
 )
