@@ -27,7 +27,7 @@ def parsed(*names: str, **vpn: object) -> Settings:
 
 def numbers(settings: Settings) -> dict[str, int | None]:
     told = {name: facts_of(settings, "s", name, Bundle("", "")).vpn for name in settings.machines}
-    return {name: vpn and vpn.host for name, vpn in told.items()}
+    return {name: vpn.host if vpn else None for name, vpn in told.items()}
 
 
 def test_a_machines_number_is_that_in_its_name() -> None:
@@ -71,7 +71,7 @@ def test_what_has_no_place_in_the_net_is_refused_with_what_to_write(
 
 
 def test_the_nets_port_is_open_to_the_owner_with_its_reason() -> None:
-    with_vpn, without = (machines(*CLASS[:2], **more).of(INGRESS) for more in ({"vpn": VPN}, {}))
+    with_vpn, without = machines(*CLASS[:2], vpn=VPN).of(INGRESS), machines(*CLASS[:2]).of(INGRESS)
     assert set(with_vpn) - set(without) == {"firewall-vpn-51837"}
     rule = with_vpn["firewall-vpn-51837"].inputs
     assert (rule["ipProtocol"], rule["fromPort"], rule["toPort"], rule["cidrIpv4"]) == ("udp", 51837, 51837, OWNER_CIDR)
