@@ -19,6 +19,7 @@ from infra.cloud.tags import Tags
 from infra.cloud_settings import SHA256
 from infra.settings import SettingsError
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 CHUNK = 2**20
 OLD_VERSIONS_DAYS = 30
 EC2 = "ec2.amazonaws.com"
@@ -50,7 +51,7 @@ class StoredBundle:
         """
         if SHA256.fullmatch(named):
             return cls(named, None)
-        file = Path(named).expanduser()
+        file = CHECKOUT / Path(named).expanduser()  # the engine runs the program in another folder than the person's
         try:
             seen = file.stat()
             return cls(_sha256(file, seen.st_size, seen.st_mtime_ns), file)

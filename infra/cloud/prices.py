@@ -25,6 +25,7 @@ class Region(BaseModel):
     disk_gb_month: float
     address_h: float
     store_gb_month: float
+    snapshot_gb_month: float
 
 
 class Prices(BaseModel):
