@@ -33,7 +33,7 @@ def images(file: Annotated[Path, typer.Argument(help="Where to write the archive
 
 @bundle_app.command("export", epilog="Example: ./lab bundle export lab.tar.zst")
 def export(file: Annotated[Path, typer.Argument(help="Where to write the archive.")], stack: StackName = LOCAL) -> None:
-    """Write the archive that `./lab up --bundle FILE` needs on a machine without a network, and that the cloud's machines take."""
+    """Write the archive for `./lab up --bundle FILE` on a machine without a network, and for the cloud's machines."""
     lab = Lab(stack)
     with lab.lock():
         export_bundle(lab, file)

@@ -85,9 +85,11 @@ def up(
 @app.command(epilog="Examples: ./lab down  ·  ./lab down --purge")
 def down(
     stack: StackName = LOCAL,
-    purge: Annotated[bool, typer.Option("--purge", help="Also remove cluster data (or bundle store) and state, together.")] = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also remove cluster data (or bundle store) and state, together.")
+    ] = False,
 ) -> None:
-    """Stop the lab and check that nothing of it is left; data and caches stay. Of machines: end them, and say what still costs."""
+    """Stop the lab and check that nothing of it is left; data and caches stay. Machines are ended; what still costs is said."""
     lab = Lab(stack)
     with lab.lock():
         clouds.down(lab, purge=purge) if lab.settings.cloud else bringup.down(lab, purge=purge)

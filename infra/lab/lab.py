@@ -93,7 +93,7 @@ class Lab:
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """The parts of the toolchain that this stack needs; none named are all. A given cluster brings its own Kubernetes, machines do, too."""
+        """The parts of the toolchain that this stack needs; none named are all. Only the embedded cluster needs Kubernetes."""
         if self.settings.cloud:
             return (parts.PULUMI.name,)
         return () if self.embedded else (parts.KUBECTL_HELM.name, parts.PULUMI.name)

@@ -33,6 +33,16 @@ FOREIGN = "PULUMI_CONFIG_PASSPHRASE"
 ADDRESS = f"{PROJECT}:deviceAddress"
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without days and times: `expires: 2030-01-31` is the text that it is in JSON, too, where Pulumi puts it."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [found for found in resolvers if found[0] != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def config_of(name: str) -> dict[str, object]:
     """The `config` section of `Pulumi.<name>.yaml`.
 
@@ -41,7 +51,7 @@ def config_of(name: str) -> dict[str, object]:
     """
     file = ROOT / f"Pulumi.{name}.yaml"
     try:
-        loaded = yaml.safe_load(file.read_text()) or {}
+        loaded = _Loader(file.read_text()).get_single_data() or {}
     except FileNotFoundError as missing:
         known = ", ".join(sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")))
         raise UserError(f"there is no stack '{name}': {file.name} does not exist; stacks are {known}.") from missing

@@ -41,7 +41,7 @@ def show_address(lab: Lab, hours: int) -> None:
     ends = datetime.now(UTC) + timedelta(hours=hours)
     url = account.signed(made.bucket, bundle.key, hours * 3600)
     console.print(
-        f"This address is a secret: until {ends:%Y-%m-%d %H:%M} UTC it opens the bundle ({size / 1e6:,.0f} MB) to whoever has it.",
+        f"A secret: until {ends:%Y-%m-%d %H:%M} UTC this address opens the bundle ({size / 1e6:,.0f} MB) to whoever has it.",
         soft_wrap=True,
     )
     if account.lent:

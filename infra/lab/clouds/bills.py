@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from infra.cloud import prices
@@ -32,6 +33,10 @@ class Bill:
         return f"{self.what} {self.ident}: {price}; {self.remedy}"
 
 
+def _machine(size: str, region: Region) -> float | None:
+    return region.machine_h.get(size)
+
+
 class Bills:
     """Everything with a stack's tags that costs."""
 
@@ -41,7 +46,7 @@ class Bills:
         self.region = account.region
         self._stack = stack
         self._made = made
-        self._price: Region | None = prices.table().regions.get(account.region)
+        self._prices: Region | None = prices.table().regions.get(account.region)
         self._hours = prices.table().hours_a_month
 
     def all(self) -> list[Bill]:
@@ -66,7 +71,9 @@ class Bills:
         """What ends it: the lab, if it knows it."""
         return f"./lab down -s {self._stack} ends it" if ident in self._made.ids else self._aws(f"{words} {ident}")
 
-    def _times(self, per: float | None, count: float) -> float | None:
+    def _price(self, what: Callable[[Region], float | None], count: float) -> float | None:
+        """A month of `count` of it."""
+        per = what(self._prices) if self._prices else None
         return None if per is None else per * count
 
     def machines(self) -> list[dict[str, Any]]:
@@ -77,24 +84,29 @@ class Bills:
     def _machines(self) -> Iterator[Bill]:
         for one in self.machines():
             ident, size, state = str(one["InstanceId"]), str(one["InstanceType"]), str(one["State"]["Name"])
-            per = 0.0 if state in STOPPED else self._price and self._price.machine_h.get(size)
+            hours = 0 if state in STOPPED else self._hours
+            month = self._price(partial(_machine, size), hours)
             remedy = self._remedy(ident, "terminate-instances --instance-ids")
-            yield Bill(f"machine {size} ({state})", ident, self._times(per, self._hours), remedy)
+            yield Bill(f"machine {size} ({state})", ident, month, remedy)
 
     def _volumes(self) -> Iterator[Bill]:
         for one in self._account.all("ec2", "describe_volumes", "Volumes", Filters=self._tags):
             ident, gb = str(one["VolumeId"]), int(one["Size"])
             holders = [str(held["InstanceId"]) for held in one.get("Attachments") or ()]
             remedy = f"goes with {holders[0]}" if holders else self._aws(f"delete-volume --volume-id {ident}")
-            yield Bill(f"volume of {gb} GB", ident, self._times(self._price and self._price.disk_gb_month, gb), remedy)
+            yield Bill(f"volume of {gb} GB", ident, self._price(lambda region: region.disk_gb_month, gb), remedy)
 
     def _snapshots(self) -> Iterator[Bill]:
         found = self._account.all("ec2", "describe_snapshots", "Snapshots", OwnerIds=["self"], Filters=self._tags)
         for one in found:
             ident, gb = str(one["SnapshotId"]), int(one["VolumeSize"])
-            per = self._price and self._price.snapshot_gb_month
             remedy = self._aws(f"delete-snapshot --snapshot-id {ident}")
-            yield Bill(f"snapshot of a volume of {gb} GB, at most", ident, self._times(per, gb), remedy)
+            yield Bill(
+                f"snapshot of a volume of {gb} GB, at most",
+                ident,
+                self._price(lambda region: region.snapshot_gb_month, gb),
+                remedy,
+            )
 
     def _addresses(self) -> Iterator[Bill]:
         known = {machine.address for machine in self._made.machines.values()}
@@ -102,7 +114,7 @@ class Bills:
             ident, ip = str(one["AllocationId"]), str(one["PublicIp"])
             ours = f"./lab down -s {self._stack} gives it back"
             remedy = ours if ip in known else self._aws(f"release-address --allocation-id {ident}")
-            yield Bill("address", ip, self._times(self._price and self._price.address_h, self._hours), remedy)
+            yield Bill("address", ip, self._price(lambda region: region.address_h, self._hours), remedy)
 
     def _stores(self) -> Iterator[Bill]:
         tags = [{"Key": "stack", "Values": [self._stack]}, {"Key": "Name", "Values": [f"iotlab-{self._stack}-bundle"]}]
@@ -121,10 +133,9 @@ class Bills:
         what = f"bundle store with {bundles} bundle{'' if bundles == 1 else 's'}, {size:.2f} GB, in the bucket"
         ours = f"kept for the next up; ./lab down -s {self._stack} --purge removes it"
         remedy = ours if bucket == self._made.bucket else "not of this lab's state: empty and delete it on AWS's page of buckets"
-        return Bill(what, bucket, self._times(self._price and self._price.store_gb_month, size), remedy)
+        return Bill(what, bucket, self._price(lambda region: region.store_gb_month, size), remedy)
 
 
 def unknown_machines(found: list[dict[str, Any]], made: Made) -> list[str]:
     """Machines with the stack's tags that its state does not know: what an engine made that was killed at that moment."""
     return [str(one["InstanceId"]) for one in found if one["InstanceId"] not in made.ids]
-

@@ -60,10 +60,8 @@ def _purge(lab: Lab, account: Account, made: Made) -> None:
     """Remove the bundle store, after saying what goes with it."""
     versions = account.versions(made.bucket)
     size = sum(int(one.get("Size", 0)) for one in versions)
-    console.print(
-        f"The bundle store goes as well: bucket {made.bucket}, {len({one['Key'] for one in versions})} bundles, {size / 1e9:.2f} GB",
-        soft_wrap=True,
-    )
+    bundles = len({one["Key"] for one in versions})
+    console.print(f"The bundle store goes as well: bucket {made.bucket}, {bundles} bundles, {size / 1e9:.2f} GB", soft_wrap=True)
     need_tools(lab)
     lab.machines.prepare({})
     account.empty(made.bucket)

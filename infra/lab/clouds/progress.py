@@ -1,4 +1,4 @@
-"""What a person sees while machines are made: a line when something begins that takes long, the rest on the terminal's own line."""
+"""What a person sees while machines are made: a line when something long begins, the rest on the terminal's own line."""
 
 from __future__ import annotations
 

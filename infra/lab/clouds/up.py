@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from infra.cloud import prices
@@ -14,6 +13,7 @@ from infra.lab.clouds.bills import STOPPED, Bills, unknown_machines
 from infra.lab.clouds.made import Made, made_of
 from infra.lab.clouds.plugin import need_tools
 from infra.lab.clouds.progress import Progress
+from infra.lab.clouds.status import expires_of, has_expired
 from infra.lab.console import console
 from infra.lab.errors import LabError, UserError
 from infra.lab.lab import Lab
@@ -121,7 +121,7 @@ def start_stopped(account: Account, made: Made) -> None:
     if not still:
         return
     for machine in still:
-        console.print(f"  {machine.name} is stopped{_expired(found[machine.instance])}: it is started again", soft_wrap=True)
+        console.print(f"  {machine.name} is stopped{_since(found[machine.instance])}: it is started again", soft_wrap=True)
     account.start([machine.instance for machine in still])
 
 
@@ -129,14 +129,8 @@ def _state(found: Mapping[str, Mapping[str, Any]], ident: str) -> str:
     return str(found[ident]["State"]["Name"]) if ident in found else "gone"
 
 
-def _expired(instance: Mapping[str, Any]) -> str:
-    day = expires_of(instance)
-    return f" since it expired on {day}" if day and day <= f"{datetime.now(UTC).date()}" else ""
-
-
-def expires_of(instance: Mapping[str, Any]) -> str:
-    """The day that an instance's tags say."""
-    return next((str(tag["Value"]) for tag in instance.get("Tags") or () if tag["Key"] == "expires"), "")
+def _since(instance: Mapping[str, Any]) -> str:
+    return f" since it expired on {expires_of(instance)}" if has_expired(instance) else ""
 
 
 def _warn_of_unknown(lab: Lab, account: Account, made: Made) -> None:
