@@ -1,33 +1,39 @@
 """The gate: a machine in the cloud as seen from outside, over SSH with its host key pinned.
 
-Plain Python without Pulumi: the plugin's `Lab`, the verbs and the tests of a real VM go through it.
+Plain Python without Pulumi: the plugin's `Lab`, the verbs and the tests of a real VM go through it. What it is made of:
+gate_ssh (one connection), gate_stages (waiting), gate_files (the program that lays files down there), gate_errors.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
-import time
-from collections.abc import Callable
+import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
-
+from infra import wiring
+from infra.cloud import gate_files
 from infra.cloud.gate_errors import (
     CommandError,
     DiskFullError,
     GateError,
     LateError,
     LostError,
-    RedError,
     RefusedError,
     StageFailedError,
     UnreachableError,
     WrongHostKeyError,
     last_lines,
 )
-from infra.cloud.gate_ssh import Door, Said, Session, fingerprint, session
+from infra.cloud.gate_ssh import BRIEF_S, Door, Said, Session, fingerprint, session, well
+from infra.cloud.gate_stages import Report, Room, StageNow, StagesNow, reach, room, stages, start_stages, wait_for_stages
+from infra.machine_ports import API_PORT
 
 __all__ = [
     "CommandError",
@@ -37,9 +43,9 @@ __all__ = [
     "LabThere",
     "LateError",
     "LostError",
-    "RedError",
     "RefusedError",
     "Report",
+    "Room",
     "Said",
     "Session",
     "StageFailedError",
@@ -47,56 +53,23 @@ __all__ = [
     "StagesNow",
     "UnreachableError",
     "WrongHostKeyError",
+    "address_outside",
+    "differing",
     "fingerprint",
+    "from_outside",
     "lab_of",
     "lay_down",
     "reach",
+    "room",
     "session",
     "stages",
     "start_stages",
     "wait_for_stages",
 ]
 
-Report = Callable[[str], None]  # a line of progress; what it raises ends the wait
-BRIEF_S = 60.0  # a question to the machine itself
-GRACE_S = 30.0  # after the first answer: sshd may be there before its keys are
 DOCTOR_S = 600.0  # the canary's hops, and refusals at their own limits
-SHORTEST_S, LONGEST_S, MORE = 0.2, 3.0, 1.3  # between two looks
-RESTARTS = 3  # of stages that nothing runs any more
-FULL_MB = 100  # a disk with less than this to write is full
-UNIT = "iotlab-stages.service"
-KUBECONFIGS = ("/var/lib/iotlab/state/pulumi/vm.kubeconfig", "/var/lib/iotlab/state/cluster/kubeconfig")
-
-
-@dataclass(frozen=True, slots=True)
-class StageNow:
-    """One stage of a machine as of now."""
-
-    number: int
-    name: str
-    state: str  # waiting, running, done, failed, interrupted
-    since: str
-    seconds: float | None
-    exit_code: int | None
-    log: tuple[str, ...]
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class StagesNow:
-    """A machine's stages as of now; none as long as cloud-init has not laid them down."""
-
-    machine: str
-    state: str
-    done: int
-    of: int
-    running: bool  # whether a run goes on
-    stages: tuple[StageNow, ...]
-
-    @property
-    def current(self) -> StageNow | None:
-        """The first stage that is not done."""
-        return next((stage for stage in self.stages if stage.state != "done"), None)
+GZIP = b"\x1f\x8b"
+CERTIFIED = "kubernetes"  # a name in the certificate of MicroK8s' API, whose addresses are the machine's inner ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,59 +92,83 @@ class LabThere:
         return {str(one["name"]): str(one.get("why") or "") for one in found if not one["ok"]}
 
 
-def stages(session: Session) -> StagesNow:
-    """How far the machine is.
+def lay_down(session: Session, user_data: bytes) -> list[str]:
+    """Bring each file of the (packed) user data to the machine that is not there as it should be; the paths that changed.
 
     Raises:
-        LostError: the connection broke off.
-        CommandError: the machine does not answer as ours do.
+        DiskFullError: there is no room for them.
+        CommandError: the machine could not take them.
     """
-    said = session.run("sudo -n lab-stage status --json", within_s=BRIEF_S)
-    try:
-        told = json.loads(said.out)
-        found = tuple(
-            StageNow(
-                int(entry["n"]),
-                str(entry["name"]),
-                str(entry["state"]),
-                str(entry["since"] or ""),
-                entry["seconds"],
-                entry["exit_code"],
-                tuple(entry["log"]),
-                str(entry["remedy"]),
-            )
-            for entry in told["stages"]
-        )
-        return StagesNow(told["machine"], told["state"], told["done"], told["of"], bool(told.get("running")), found)
-    except (ValueError, KeyError, TypeError) as strange:
-        if "not found" in said.err:
-            return StagesNow(session.door.address, "waiting", 0, 0, running=False, stages=())
-        raise CommandError(
-            f"lab-stage at {session.door.where} gave no answer ({last_lines(said.err.splitlines())}); log in and run: "
-            "sudo lab-stage status."
-        ) from strange
+    changed = _laid(session, user_data, look=False)
+    if any(path.startswith("/etc/systemd/system/") for path in changed):
+        well(session, "sudo -n systemctl daemon-reload")
+        for words in _document(user_data).get("runcmd") or ():
+            well(session, f"sudo -n {shlex.join(words)}")  # units that are to be on: said again, it changes nothing
+    if any(path.startswith("/etc/ssh/") for path in changed):
+        well(session, "sudo -n systemctl try-reload-or-restart ssh.service")
+    return changed
 
 
-def reach(door: Door, within_s: float, report: Report) -> StagesNow:
-    """Wait until the machine lets us in; how far it is then."""
-    raise NotImplementedError
+def differing(session: Session, user_data: bytes) -> list[str]:
+    """The paths that `lay_down` would change."""
+    return _laid(session, user_data, look=True)
 
 
-def start_stages(session: Session) -> None:
-    """Let the machine run what is not done; a run that goes on is left alone."""
-    raise NotImplementedError
+def _laid(session: Session, user_data: bytes, *, look: bool) -> list[str]:
+    asked = json.dumps({"files": _document(user_data)["write_files"], "look": look})
+    program = Path(gate_files.__file__).read_text()
+    said = well(session, f"sudo -n python3 -c {shlex.quote(program)}", given=asked.encode())
+    told = json.loads(said.out)
+    if told["full"]:
+        raise DiskFullError(session.door.address, f"the file {told['full']}", room(session).told)
+    return [str(path) for path in told["changed"]]
 
 
-def wait_for_stages(door: Door, within_s: float, report: Report) -> StagesNow:
-    """Wait until every stage is done, over lost connections and reboots."""
-    raise NotImplementedError
-
-
-def lay_down(session: Session, user_data: bytes) -> list[str]:
-    """Bring each file of the (packed) user data to the machine that is not there as it should be; the paths that changed."""
-    raise NotImplementedError
+def _document(user_data: bytes) -> dict[str, Any]:
+    text = gzip.decompress(user_data) if user_data.startswith(GZIP) else user_data
+    document: dict[str, Any] = yaml.safe_load(text)
+    return document
 
 
 def lab_of(session: Session) -> LabThere:
-    """Ask the machine's own lab: its doctor, its addresses and logins, the kubeconfig."""
-    raise NotImplementedError
+    """Ask the machine's own lab: its doctor, its addresses and logins, the kubeconfig.
+
+    Raises:
+        CommandError: it gives no answer.
+    """
+    doctor = _told(session, "sudo -n lab doctor -s vm --json", DOCTOR_S)
+    access = _told(session, "sudo -n lab access -s vm --json", BRIEF_S)
+    kubeconfig = well(session, "sudo -n kubectl config view --raw --flatten").out
+    return LabThere(doctor, access, from_outside(kubeconfig, session.door.address))
+
+
+def _told(session: Session, command: str, within_s: float) -> dict[str, Any]:
+    said = session.run(command, within_s=within_s)
+    try:
+        told: dict[str, Any] = json.loads(said.out)
+    except ValueError as strange:
+        lines = last_lines([*said.out.splitlines(), *said.err.splitlines()])
+        raise CommandError(f"'{command}' at {session.door.where} gave no answer, {lines}; log in and run it.") from strange
+    return told
+
+
+def from_outside(kubeconfig: str, address: str) -> str:
+    """The kubeconfig for who is not on the machine: MicroK8s is reached at the machine's address, by a name it has proof of.
+
+    An embedded cluster serves loopback alone: it is reached through a forward, and its kubeconfig stays as it is.
+    """
+    loaded: dict[str, Any] = yaml.safe_load(kubeconfig)
+    for entry in loaded["clusters"]:
+        if urlsplit(entry["cluster"]["server"]).port == API_PORT:
+            entry["cluster"] |= {"server": f"https://{address}:{API_PORT}", "tls-server-name": CERTIFIED}
+    return yaml.safe_dump(loaded, sort_keys=False)
+
+
+def address_outside(url: str, address: str, open_ports: Collection[int]) -> str:
+    """A service's address as the machine's lab tells it, for who is not on the machine; unchanged if its port is not open."""
+    parts = urlsplit(url)
+    row = next(
+        (row for row in wiring.EXPOSED if parts.port == row.node_port or (parts.hostname, parts.port) == (row.service, row.port)),
+        None,
+    )
+    return parts._replace(netloc=f"{address}:{row.node_port}").geturl() if row and row.node_port in open_ports else url

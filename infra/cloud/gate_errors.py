@@ -64,7 +64,3 @@ class DiskFullError(GateError):
             f"the disk of the machine {machine} is full ({used}): no room for {doing}; raise iotlab:cloud.diskGb, ./lab up and "
             "sudo reboot there, or delete what you don't need (sudo du -xh -d2 / | sort -h | tail), then ./lab up again."
         )
-
-
-class RedError(GateError):
-    """The machine's lab is there and its doctor finds something wrong."""

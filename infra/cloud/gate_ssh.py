@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 
 import paramiko
 
-from infra.cloud.gate_errors import CommandError, LostError, RefusedError, UnreachableError, WrongHostKeyError
+from infra.cloud.gate_errors import CommandError, LostError, RefusedError, UnreachableError, WrongHostKeyError, last_lines
 
+PATIENCE_S = 15.0  # for one step of getting in
+BRIEF_S = 60.0  # for a question to the machine itself
 KEEP_ALIVE_S = 10
 LOOK_EVERY_S = 0.02  # whether a command has said something
 BLOCK = 65_536
@@ -104,7 +106,9 @@ class Session:
         return Said(code, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def _lost(self, command: str) -> LostError:
-        return LostError(f"the connection to {self.door.where} broke off during '{_short(command)}'; ./lab up goes on from there.")
+        return LostError(
+            f"the connection to {self.door.where} broke off during '{_short(command)}'; ./lab up goes on from there."
+        )
 
     @contextmanager
     def forward(self, port: int) -> Iterator[int]:
@@ -120,17 +124,18 @@ class Session:
                 threading.Thread(target=self._carry, args=(near, port, peer), daemon=True).start()
 
     def _carry(self, near: socket.socket, port: int, peer: tuple[str, int]) -> None:
-        with near, suppress(paramiko.SSHException, OSError, EOFError):
-            with closing(self._transport.open_channel("direct-tcpip", ("127.0.0.1", port), peer)) as far:
-                while True:
-                    readable, _, _ = select.select([near, far], [], [])
-                    if near in readable and not _passed(near, far):
-                        return
-                    if far in readable and not _passed(far, near):
-                        return
+        with suppress(paramiko.SSHException, OSError, EOFError), near:
+            far = self._transport.open_channel("direct-tcpip", ("127.0.0.1", port), peer)
+            ends: dict[int, tuple[_End, _End]] = {near.fileno(): (near, far), far.fileno(): (far, near)}
+            with closing(far):
+                while all(_passed(*ends[end]) for end in select.select(list(ends), [], [])[0]):
+                    pass
 
 
-def _passed(source: socket.socket | paramiko.Channel, sink: socket.socket | paramiko.Channel) -> bool:
+_End = socket.socket | paramiko.Channel
+
+
+def _passed(source: _End, sink: _End) -> bool:
     data = source.recv(BLOCK)
     sink.sendall(data)
     return bool(data)
@@ -163,14 +168,14 @@ def _is_the_right_one(door: Door, transport: paramiko.Transport) -> None:
     seen = f"{shown.get_name()} {shown.get_base64()}"
     if seen.split() != door.host_key.split()[:2]:
         raise WrongHostKeyError(
-            f"at {door.where} answers another machine than ours: its host key is {fingerprint(seen)} ({shown.get_name()}), ours is "
-            f"{fingerprint(door.host_key)} ({door.host_key.split()[0]}); nothing was sent. If the machine was made anew or you know "
-            "its new key, write it under iotlab:cloud.hostKeys; otherwise somebody stands in between."
+            f"at {door.where} answers another machine than ours, and nothing was sent: its host key is {fingerprint(seen)}, ours "
+            f"{fingerprint(door.host_key)}; if you know that it has a new one, write it under iotlab:cloud.hostKeys, else somebody "
+            "stands in between."
         )
 
 
 @contextmanager
-def session(door: Door, *, patience_s: float = 15) -> Iterator[Session]:
+def session(door: Door, *, patience_s: float = PATIENCE_S) -> Iterator[Session]:
     """A connection for the time of the body; `patience_s` for each step of getting in.
 
     Raises:
@@ -185,12 +190,27 @@ def session(door: Door, *, patience_s: float = 15) -> Iterator[Session]:
             transport.auth_publickey(door.user, paramiko.Ed25519Key.from_private_key(io.StringIO(door.private_key)))
         except paramiko.AuthenticationException as refused:
             raise RefusedError(
-                f"the machine at {door.where} does not let {door.user} in by the stack's own key: it has other keys than the stack "
-                "knows; lay the key of `pulumi stack export` (SshKey) into /etc/iotlab/authorized_keys there, or make the machine "
-                "anew (./lab down, ./lab up)."
+                f"the machine at {door.where} does not let {door.user} in by the stack's own key: its /etc/iotlab/authorized_keys "
+                "lacks it; write it there (pulumi stack export, SshKey), or let the machine be made anew (./lab down, ./lab up)."
             ) from refused
         except (paramiko.SSHException, OSError, EOFError) as broken:
             why = f"{broken}" or type(broken).__name__
             raise UnreachableError(f"{door.where} takes connections but does not speak SSH to its end ({why}).") from broken
         transport.set_keepalive(KEEP_ALIVE_S)
         yield Session(door, transport)
+
+
+def well(session: Session, command: str, *, within_s: float = BRIEF_S, given: bytes = b"") -> Said:
+    """Run what has to succeed.
+
+    Raises:
+        LostError: the connection broke off.
+        CommandError: it did not.
+    """
+    said = session.run(command, within_s=within_s, input=given)
+    if said.code:
+        raise CommandError(
+            f"'{_short(command)}' failed at {session.door.where} with code {said.code}, {last_lines(said.err.splitlines())}; "
+            "log in and see why, then ./lab up again."
+        )
+    return said
