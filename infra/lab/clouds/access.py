@@ -7,10 +7,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from infra import wiring
 from infra.cloud import gate
 from infra.cloud.user_data import LOGIN
-from infra.lab.access import MQTT_TLS, MQTT_TLS_PORT
 from infra.lab.clouds.made import MachineMade
 from infra.lab.clouds.through import asked, chosen, door_of, each
 from infra.lab.errors import LabError
@@ -19,11 +17,6 @@ from infra.machine_ports import machine_ports
 
 Entries = dict[str, dict[str, str]]
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
-PORTS = {  # of addresses that a machine's own lab tells as seen inside its cluster
-    "mosquitto": wiring.node_port("mosquitto"),
-    MQTT_TLS: MQTT_TLS_PORT,
-    "ingress": wiring.node_port("ingress"),
-}
 
 
 def access_of(lab: Lab, machine: str) -> tuple[dict[str, Entries | LabError], list[str]]:
@@ -45,12 +38,7 @@ def from_here(entries: Mapping[str, Mapping[str, str]], address: str, opened: Co
     """The same entries with the addresses that work from outside; what has no open port keeps the machine's loopback."""
     found = {}
     for name, entry in entries.items():
-        place = urlsplit(entry["url"])
-        port = PORTS.get(name) or (place.port if place.hostname in LOOPBACK else None)
-        url = entry["url"]
-        if port:
-            url = place._replace(netloc=f"{address if port in opened else '127.0.0.1'}:{port}").geturl()
-        found[name] = {**entry, "url": url}
+        found[name] = {**entry, "url": gate.address_outside(entry["url"], address, opened)}
     return found
 
 

@@ -130,7 +130,7 @@ class Bills:
         versions = self._account.versions(bucket)
         size = sum(int(one.get("Size", 0)) for one in versions) / GB
         bundles = len({one["Key"] for one in versions})
-        what = f"bundle store with {bundles} bundle{'' if bundles == 1 else 's'}, {size:.2f} GB, in the bucket"
+        what = f"bundle store with {bundles} bundle{'' if bundles == 1 else 's'}, {size * 1000:,.0f} MB, in the bucket"
         ours = f"kept for the next up; ./lab down -s {self._stack} --purge removes it"
         remedy = ours if bucket == self._made.bucket else "not of this lab's state: empty and delete it on AWS's page of buckets"
         return Bill(what, bucket, self._price(lambda region: region.store_gb_month, size), remedy)

@@ -39,7 +39,7 @@ def down(lab: Lab, *, purge: bool) -> None:
 
 def _end(lab: Lab, made: Made) -> None:
     if made.objects == made.protected:
-        console.print(f"The stack {lab.stack_name} has no machines: there is nothing to end.")
+        console.print(f"The stack {lab.stack_name} has nothing to end: its state knows no machine.")
         return
     need_tools(lab)
     lab.machines.prepare({})
@@ -61,7 +61,7 @@ def _purge(lab: Lab, account: Account, made: Made) -> None:
     versions = account.versions(made.bucket)
     size = sum(int(one.get("Size", 0)) for one in versions)
     bundles = len({one["Key"] for one in versions})
-    console.print(f"The bundle store goes as well: bucket {made.bucket}, {bundles} bundles, {size / 1e9:.2f} GB", soft_wrap=True)
+    console.print(f"The bundle store goes as well: bucket {made.bucket}, {bundles} bundle{'' if bundles == 1 else 's'}, {size / 1e6:,.0f} MB", soft_wrap=True)
     need_tools(lab)
     lab.machines.prepare({})
     account.empty(made.bucket)

@@ -68,11 +68,11 @@ def made_of(deployment: Mapping[str, Any]) -> Made:
     resources = deployment.get("resources") or []
     instances, addresses, labs = (_of(resources, kind) for kind in (INSTANCE, ADDRESS, LAB))
     keys, hosts = _of(resources, SSH_KEY), _of(resources, HOST_KEY)
-    own_key = next((key["privateKey"] for key in keys.values() if key.get("privateKey")), "")
+    own_key = next((key["private"] for key in keys.values() if key.get("private")), "")
 
     def machine(name: str) -> MachineMade:
         lab, address = labs.get(name, {}), str(addresses.get(name, {}).get("publicIp") or "")
-        host_key = hosts.get(name, {}).get("hostKey") or lab.get("hostKey") or ""
+        host_key = hosts.get(name, {}).get("key") or lab.get("hostKey") or ""
         private = own_key or lab.get("privateKey") or ""
         port = int(lab.get("port") or SSH_PORT)
         door = Door(address, port, LOGIN, str(host_key), str(private)) if address and host_key and private else None

@@ -40,7 +40,7 @@ class Progress:
         if not said:
             return
         self.report(f"{name}: {said}")
-        news = SECONDS.sub("", said)
+        news = SECONDS.sub("", said.removeprefix("lab: "))
         if self._last.get(name) != news:
             self._last[name] = news
             console.print(f"  {plain(name)}: {plain(news)}", soft_wrap=True)

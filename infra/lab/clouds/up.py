@@ -93,16 +93,17 @@ def _announce(lab: Lab, made: Made, bundle: StoredBundle) -> None:
         soft_wrap=True,
         markup=False,
     )
-    console.print(f"  {_price(lab)}", soft_wrap=True, markup=False)
-    if bundle.file and bundle.key not in made.bundles:
-        mb = bundle.file.stat().st_size / 1e6
+    console.print(f"  {_price(lab, bundle)}", soft_wrap=True, markup=False)
+    if new := bundle.file if bundle.key not in made.bundles else None:
+        mb = new.stat().st_size / 1e6
         minutes = mb * 8 / MBIT_S / 60
         took = f", about {minutes:.0f} min at {MBIT_S} Mbit/s" if minutes >= 1 else ""
-        console.print(f"  {bundle.file.name} goes up into the store first: {mb:,.0f} MB{took}, as one step", soft_wrap=True)
+        console.print(f"  {new.name} goes up into the store first: {mb:,.0f} MB{took}, as one step", soft_wrap=True)
 
 
-def _price(lab: Lab) -> str:
-    lines, until = prices.lines(lab.settings), f"until {lab.cloud.expires}, when the machines stop"
+def _price(lab: Lab, bundle: StoredBundle) -> str:
+    gb = bundle.file.stat().st_size / 1e9 if bundle.file else prices.BUNDLE_GB
+    lines, until = prices.lines(lab.settings, gb), f"until {lab.cloud.expires}, when the machines stop"
     if not lines:
         return f"What it costs is not known: infra/cloud/prices.yaml lacks this region; {until}."
     hour, month = sum(line.usd_h for line in lines), sum(line.usd_month for line in lines)
