@@ -117,7 +117,8 @@ class BundleStore(pulumi.ComponentResource):
             self.stored = []
         readable = bucket.bucket.apply(lambda known: allows("s3:GetObject", f"arn:aws:s3:::{known}/{key}"))
         role = aws.iam.Role(name, assume_role_policy=trusts(EC2), tags=tags, opts=inside)
-        right = aws.iam.RolePolicy(name, role=role.name, policy=readable, opts=inside)
+        # by a name of its own: one that a killed engine made and forgot is overwritten instead of keeping the role for ever
+        right = aws.iam.RolePolicy(name, name=name, role=role.name, policy=readable, opts=inside)
         self.profile = aws.iam.InstanceProfile(name, role=role.name, tags=tags, opts=inside).name
         self.url = bucket.bucket.apply(lambda known: f"s3://{known}/{key}")
         self.stored.append(right)

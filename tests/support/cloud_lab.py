@@ -40,8 +40,7 @@ class CloudLab:
             "monthlyLimit": 120,
         }
         self.machines = ["lab"]
-        self.env = os.environ | ANYONE | {
-            "AWS_ENDPOINT_URL": account.address,
+        self.env = os.environ | ANYONE | account.env | {
             "AWS_EC2_METADATA_DISABLED": "true",
             "IOTLAB_STATE": str(state),
             "IOTLAB_SEALED": "1",
@@ -66,10 +65,10 @@ class CloudLab:
         return done
 
     def started(self, verb: str, *words: str) -> subprocess.Popen[str]:
-        """Start it and leave it running."""
+        """Start it in a process group of its own, as a terminal does, and leave it running."""
         return subprocess.Popen(
             [LAB, *verb.split(), "-s", STACK, *words], cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     def ok(self, verb: str, *words: str) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.cloud.gate import Door
+from infra.cloud.machine import ENTRY_PORT
 from infra.cloud.user_data import LOGIN
 from infra.lab.plugins.values import HIDDEN, SIGNATURE, Json
-from infra.machine_ports import SSH_PORT
 
 INSTANCE, ADDRESS = "aws:ec2/instance:Instance", "aws:ec2/eip:Eip"
 BUCKET, OBJECT = "aws:s3/bucket:Bucket", "aws:s3/bucketObjectv2:BucketObjectv2"
@@ -74,7 +74,7 @@ def made_of(deployment: Mapping[str, Any]) -> Made:
         lab, address = labs.get(name, {}), str(addresses.get(name, {}).get("publicIp") or "")
         host_key = hosts.get(name, {}).get("key") or lab.get("hostKey") or ""
         private = own_key or lab.get("privateKey") or ""
-        port = int(lab.get("port") or SSH_PORT)
+        port = int(lab.get("port") or ENTRY_PORT)
         door = Door(address, port, LOGIN, str(host_key), str(private)) if address and host_key and private else None
         return MachineMade(name, str(instances.get(name, {}).get("id", "")), address, door, lab)
 
