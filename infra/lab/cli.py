@@ -43,6 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+INTERRUPTED = 130
 StackName = Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
@@ -268,6 +269,10 @@ def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
+def _stopped() -> None:
+    console.print("stopped; the next ./lab up goes on from here")
+
+
 def main() -> None:
     """Run the command; a failure is one sentence and its exit code, never a traceback."""
     # A shell starts its background jobs with SIGINT ignored, and that is inherited. Pulumi ends its plugins by SIGINT and
@@ -280,8 +285,12 @@ def main() -> None:
         console.print(f"[red]lab: {views.plain(str(told))}[/]", soft_wrap=True)
         sys.exit(told.exit_code)
     except KeyboardInterrupt:
-        console.print("stopped; the next ./lab up goes on from here")
-        sys.exit(130)
+        _stopped()
+        sys.exit(INTERRUPTED)
+    except SystemExit as ended:  # typer takes most Ctrl-C for itself, without a word
+        if ended.code == INTERRUPTED:
+            _stopped()
+        raise
     except subprocess.SubprocessError as failed:
         console.print(f"[red]lab: a program of the toolchain failed: {views.plain(str(failed))}[/]", soft_wrap=True)
         sys.exit(1)

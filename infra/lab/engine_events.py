@@ -11,6 +11,9 @@ Report = Callable[[str], None]
 Told = Callable[[str, str, str], None]  # type of a resource, its name, and the line that its plugin says of it
 
 
+ONE_ERROR = "1 error occurred: * "  # the engine's own heading over what a plugin recorded as not ready
+
+
 def silent(_kind: str, _name: str, _line: str) -> None:
     """Nobody listens."""
 
@@ -45,7 +48,7 @@ class Watcher:
 
     def _hear(self, said: automation.DiagnosticEvent) -> None:
         kind, _, name = (said.urn or "").rpartition("::")
-        text = " ".join(said.message.split())
+        text = " ".join(said.message.split()).removeprefix(ONE_ERROR)
         if said.severity == "error":
             self.failed.append(f"{name}: {text}" if name else text)
         elif said.ephemeral and name and not self.planning:

@@ -57,7 +57,7 @@ def next_steps(file: Path, size: int, sha256: str) -> list[str]:
     return [
         f"{file} has {size / 1e6:,.0f} MB and the SHA-256 {sha256}.",
         f"  On a machine without a network:   ./lab up --bundle {file.name}#sha256={sha256}",
-        f"  For machines in the cloud:        bundle: {place}   (under iotlab:cloud of the stack's file; ./lab up stores it there)",
+        f"  For machines in the cloud:        bundle: {place}   (under iotlab:cloud of the stack's file; up stores it)",
         f"  On a stick with the label IOTLAB: ./lab cloud-init render -s s --bundle-url '{stick}' --out user-data",
     ]
 

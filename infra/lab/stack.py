@@ -11,6 +11,8 @@ import os
 import secrets
 import shutil
 import subprocess
+import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -254,6 +256,7 @@ class Stack:
                 file.write(f"{line}\n")
                 file.flush()
 
+            _interrupted_quietly()
             try:
                 stack = self._open()
                 self._heal(stack)
@@ -278,3 +281,14 @@ class Stack:
             file.unlink()
         for file in (self.private_file, *self.paths.authorities.values(), fleet.file_of(self.paths, self.name)):
             file.unlink(missing_ok=True)
+
+
+def _interrupted_quietly() -> None:
+    """After Ctrl-C the API closes what its own threads still read; that is no news for a person."""
+    warnings.filterwarnings("ignore", message="Error in event stream")
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if not isinstance(failed.exc_value, ValueError):
+            threading.__excepthook__(failed)
+
+    threading.excepthook = hook

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from tests.support.cloud_lab import STACK, CloudLab, cloud_lab
 from tests.support.emulator import Emulator
 from tests.support.lab import ROOT
-from tests.support.processes import wait_until
 
 TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
@@ -136,7 +133,6 @@ def test_a_bundles_address_opens_it_and_is_all_on_standard_output(lab: CloudLab,
     url, _, digest = line.partition("#sha256=")
     assert digest == hashlib.sha256(bundle.read_bytes()).hexdigest()
     assert "X-Amz-Expires=7200" in url
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        assert answer.read() == bundle.read_bytes()
+    assert urllib3.request("GET", url, timeout=10).data == bundle.read_bytes()
     assert "A secret: until" in done.stderr
     assert url not in done.stderr

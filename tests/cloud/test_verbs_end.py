@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -37,21 +38,29 @@ def tags(**more: str) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in ({"stack": STACK, "Name": f"iotlab-{STACK}-lab"} | more).items()]
 
 
-def test_an_up_that_was_interrupted_is_gone_on_with_by_the_next(filled: CloudLab) -> None:
-    ec2 = filled.account.client("ec2")
+@pytest.mark.parametrize(("at", "how"), [("CreateRole", signal.SIGINT), ("AllocateAddress", signal.SIGKILL)])
+def test_an_up_that_was_interrupted_or_killed_is_gone_on_with_by_the_next(filled: CloudLab, at: str, how: signal.Signals) -> None:
+    filled.account.changes.clear()
     running = filled.started("up")
     try:
-        wait_until(
-            "the network", lambda: len(ec2.describe_subnets(Filters=[{"Name": "tag:stack", "Values": [STACK]}])["Subnets"]), 90
-        )
-        running.send_signal(signal.SIGINT)
+        wait_until(at, lambda: any(change.startswith(at) for change in filled.account.changes), 90)
+        os.killpg(running.pid, how)
         _, said = running.communicate(timeout=90)
     finally:
         running.kill()
-    assert running.returncode in {1, 130}, said
+    if how is signal.SIGINT:
+        assert running.returncode == 130, said
+        assert "What is made already goes on costing" in " ".join(said.split())
+        assert "stopped; the next ./lab up goes on from here" in said
+        assert "Traceback" not in said
+        return
     filled.ok("up")
     assert filled.instance()["State"]["Name"] == "running"
-    assert len(ec2.describe_subnets(Filters=[{"Name": "tag:stack", "Values": [STACK]}])["Subnets"]) == 1
+    networks = filled.account.client("ec2").describe_subnets(Filters=[{"Name": "tag:stack", "Values": [STACK]}])["Subnets"]
+    assert len(networks) == 1
+    for address in filled.account.client("ec2").describe_addresses()["Addresses"]:  # one that the killed engine had asked for
+        if "InstanceId" not in address:
+            filled.account.client("ec2").release_address(AllocationId=address["AllocationId"])
 
 
 def test_a_machine_that_somebody_stopped_is_told_and_the_next_up_starts_it(lab: CloudLab) -> None:

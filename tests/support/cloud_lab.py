@@ -58,7 +58,7 @@ class CloudLab:
     def run(self, verb: str, *words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run `./lab VERB -s …`; `env` is laid over its environment. No answer of it is ever a stack trace."""
         done = subprocess.run(
-            [LAB, *verb.split(), "-s", STACK, *words], cwd=ROOT, env=self.env | (env or {}), stdin=subprocess.DEVNULL,
+            [LAB, *verb.split(), "-s", STACK, *words], cwd=ROOT, env=self.env | dict(env or {}), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=WITHIN_S, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr

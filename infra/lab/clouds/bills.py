@@ -109,11 +109,10 @@ class Bills:
             )
 
     def _addresses(self) -> Iterator[Bill]:
-        known = {machine.address for machine in self._made.machines.values()}
         for one in self._account.ask("ec2", "describe_addresses", Filters=self._tags)["Addresses"]:
             ident, ip = str(one["AllocationId"]), str(one["PublicIp"])
             ours = f"./lab down -s {self._stack} gives it back"
-            remedy = ours if ip in known else self._aws(f"release-address --allocation-id {ident}")
+            remedy = ours if ident in self._made.allocations else self._aws(f"release-address --allocation-id {ident}")
             yield Bill("address", ip, self._price(lambda region: region.address_h, self._hours), remedy)
 
     def _stores(self) -> Iterator[Bill]:

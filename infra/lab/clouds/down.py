@@ -61,10 +61,8 @@ def _purge(lab: Lab, account: Account, made: Made) -> None:
     versions = account.versions(made.bucket)
     size = sum(int(one.get("Size", 0)) for one in versions)
     bundles = len({one["Key"] for one in versions})
-    console.print(
-        f"The bundle store goes as well: bucket {made.bucket}, {bundles} bundle{'' if bundles == 1 else 's'}, {size / 1e6:,.0f} MB",
-        soft_wrap=True,
-    )
+    told = f"bucket {made.bucket}, {bundles} bundle{'' if bundles == 1 else 's'}, {size / 1e6:,.0f} MB"
+    console.print(f"The bundle store goes as well: {told}", soft_wrap=True)
     need_tools(lab)
     lab.machines.prepare({})
     account.empty(made.bucket)

@@ -35,6 +35,7 @@ class Made:
     machines: dict[str, MachineMade]
     bucket: str
     bundles: frozenset[str]  # keys in it that the state knows
+    allocations: frozenset[str]  # of addresses
     objects: int  # of the cloud, whatever they are
     protected: int  # of them
 
@@ -84,6 +85,7 @@ def made_of(deployment: Mapping[str, Any]) -> Made:
         machines={name: machine(name) for name in sorted(instances.keys() | addresses.keys())},
         bucket=next((str(bucket["id"]) for bucket in buckets.values()), ""),
         bundles=frozenset(str(one.get("key", "")) for one in _of(resources, OBJECT).values()),
+        allocations=frozenset(str(address["id"]) for address in addresses.values()),
         objects=len(cloudy),
         protected=sum(bool(one.get("protect")) for one in cloudy),
     )

@@ -26,6 +26,9 @@ STEPS = frozenset(
 )
 
 
+NO_NEWS = "lab: 0 files laid down"
+
+
 class Progress:
     """Hears of every resource; tells of machines and of the bundle."""
 
@@ -37,7 +40,7 @@ class Progress:
     def told(self, kind: str, name: str, line: str) -> None:
         """One resource's step, or what its plugin says."""
         said = TOLD.get((kind, line), "" if line.split(" ", 1)[0] in STEPS else line)
-        if not said:
+        if not said or said.endswith(NO_NEWS):
             return
         self.report(f"{name}: {said}")
         news = SECONDS.sub("", said.removeprefix("lab: "))

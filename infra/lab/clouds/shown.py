@@ -34,9 +34,10 @@ def _show_inside(inside: Inside) -> None:
     if not stages.of:
         _line("     cloud-init has not begun with the stages yet")
         return
-    _line(f"     {stages.done} of {stages.of} stages done{f'; {current.name}: {current.state}' if current else ''}")
+    since = f" since {current.since[11:16]} UTC" if current and current.state == "running" else ""
+    _line(f"     {stages.done} of {stages.of} stages done{f'; {current.name}: {current.state}{since}' if current else ''}")
     if current:
-        for line in current.log[-SHOWN_LINES:]:
+        for line in [one for one in current.log if not one.startswith("remedy: ")][-SHOWN_LINES:]:
             _line(f"     | {line}")
         if current.remedy:
             _line(f"     what to do: {current.remedy}")

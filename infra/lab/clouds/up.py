@@ -47,15 +47,23 @@ def up(lab: Lab) -> Made:
             progress = Progress(lambda detail: lab.steps.say(making, detail))
             changes = lab.machines.up(progress.report, progress.told)
     except LabError as failed:
-        raise LabError(
-            f"{failed}\n  What is made already goes on costing: ./lab status -s {lab.stack_name} says how far each machine is, "
-            f"./lab up -s {lab.stack_name} goes on from here, ./lab down -s {lab.stack_name} ends it."
-        ) from failed
+        raise LabError(f"{failed}\n  {_costs(lab)}") from failed
+    except KeyboardInterrupt:
+        console.print(_costs(lab), soft_wrap=True)
+        raise
     changed = ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items()) if kind != "same")
     console.print(f"  {changed or 'nothing changed'}")
     made = made_of(lab.machines.told())
     _warn_of_unknown(lab, account, made)
     return made
+
+
+def _costs(lab: Lab) -> str:
+    name = lab.stack_name
+    return (
+        f"What is made already goes on costing: ./lab status -s {name} says how far each machine is, ./lab up -s {name} goes on "
+        f"from here, ./lab down -s {name} ends it."
+    )
 
 
 def _checked(lab: Lab) -> StoredBundle:
