@@ -5,36 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import urllib3
 
-from tests.support.cloud_lab import STACK, CloudLab, cloud_lab
-from tests.support.emulator import Emulator
+from tests.support.cloud_lab import STACK, CloudLab
 from tests.support.lab import ROOT
 
 TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 LOGGED_OUT = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-
-
-@pytest.fixture(scope="module")
-def filled(account: Emulator, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudLab]:
-    """A stack that is filled in but not up, in an empty account."""
-    account.reset()
-    with cloud_lab(tmp_path_factory.mktemp("state"), account, bundle) as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def lab(filled: CloudLab) -> CloudLab:
-    """The same, up."""
-    filled.account.refuse(None)
-    filled.ok("up")
-    return filled
 
 
 # before anything is made
@@ -106,29 +88,29 @@ def test_up_says_first_what_it_makes_and_costs_and_who_pays(filled: CloudLab) ->
     assert f"./lab down -s {STACK}" in made
 
 
-def test_a_second_up_changes_nothing(lab: CloudLab) -> None:
-    lab.account.changes.clear()
-    assert "nothing changed" in lab.ok("up")
-    assert lab.account.changes == []
+def test_a_second_up_changes_nothing(up: CloudLab) -> None:
+    up.account.changes.clear()
+    assert "nothing changed" in up.ok("up")
+    assert up.account.changes == []
 
 
-def test_the_state_says_it_without_credentials_too(lab: CloudLab) -> None:
-    said = " ".join(lab.run("status", env=LOGGED_OUT).stdout.split())
-    assert f"lab unknown at {lab.instance()['PublicIpAddress']}" in said
+def test_the_state_says_it_without_credentials_too(up: CloudLab) -> None:
+    said = " ".join(up.run("status", env=LOGGED_OUT).stdout.split())
+    assert f"lab unknown at {up.instance()['PublicIpAddress']}" in said
     assert "whether it runs could not be asked: there are no AWS credentials here" in said
 
 
-def test_env_gives_a_shell_in_which_pulumi_sees_the_same_stack(lab: CloudLab) -> None:
+def test_env_gives_a_shell_in_which_pulumi_sees_the_same_stack(up: CloudLab) -> None:
     script = f'eval "$(./lab env -s {STACK})" && pulumi preview -s {STACK} --non-interactive --expect-no-changes'
-    done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=lab.env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=up.env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 # the bundle's address
 
 
-def test_a_bundles_address_opens_it_and_is_all_on_standard_output(lab: CloudLab, bundle: Path) -> None:
-    done = lab.run("bundle address", "--hours", "2")
+def test_a_bundles_address_opens_it_and_is_all_on_standard_output(up: CloudLab, bundle: Path) -> None:
+    done = up.run("bundle address", "--hours", "2")
     (line,) = done.stdout.splitlines()
     url, _, digest = line.partition("#sha256=")
     assert digest == hashlib.sha256(bundle.read_bytes()).hexdigest()

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.cloud_lab import STACK, CloudLab, cloud_lab
-from tests.support.emulator import Emulator
+from tests.support.cloud_lab import CloudLab
 from tests.support.processes import wait_until
 from tests.support.ssh_machine import ACCESS, ADDRESS, GREEN, RED, SshMachine
 
@@ -26,18 +24,10 @@ RUNS: dict[str, Any] = {
 LOG = "[pod/kafka-0] started\n"
 
 
-@pytest.fixture(scope="module")
-def lab(account: Emulator, bundle: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudLab]:
-    """A stack whose machine is being made, and does not get over a stage until a test lets it."""
-    account.reset()
-    with cloud_lab(tmp_path_factory.mktemp("state"), account, bundle) as made:
-        yield made
-
-
 @pytest.fixture
-def machine(lab: CloudLab) -> SshMachine:
+def machine(filled: CloudLab) -> SshMachine:
     """The machine behind the only address, as its own lab answers."""
-    here: SshMachine = lab.account.machine
+    here: SshMachine = filled.account.machine
     if here.control.is_dir():
         (here.control / "status.json").write_text(json.dumps(RUNS))
         (here.control / "logs.json").write_text(LOG)
@@ -56,14 +46,14 @@ def held(machine: SshMachine) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def test_status_follows_an_up_in_another_terminal_and_tells_the_stage_that_failed(lab: CloudLab, machine: SshMachine) -> None:
+def test_status_follows_an_up_in_another_terminal_and_tells_the_stage_that_failed(filled: CloudLab, machine: SshMachine) -> None:
     held(machine)
-    running = lab.started("up")
+    running = filled.started("up")
     try:
-        wait_until("the stage", lambda: f"{STAGE} begins" in lab.run("status").stdout, 90, 0.5)
-        found = lab.json("status")["machines"]["lab"]
+        wait_until("the stage", lambda: f"{STAGE} begins" in filled.run("status").stdout, 90, 0.5)
+        found = filled.json("status")["machines"]["lab"]
         assert (found["state"], found["stages"]["done"], found["stages"]["of"]) == ("running", 3, 7)
-        assert "3 of 7 stages done; addons: running since" in lab.fails(1, "status")
+        assert "3 of 7 stages done; addons: running since" in filled.fails(1, "status")
         machine.stage(STAGE, fails="an image cannot be pulled\nremedy: look at microk8s kubectl get pods -A")
         _, said = running.communicate(timeout=90)
     finally:
@@ -72,65 +62,65 @@ def test_status_follows_an_up_in_another_terminal_and_tells_the_stage_that_faile
     assert "lab: the stage addons of the machine" in said
     assert "an image cannot be pulled" in said
     assert "What is made already goes on costing" in said
-    seen = lab.fails(1, "status")
+    seen = filled.fails(1, "status")
     assert "addons: failed" in seen
     assert "| an image cannot be pulled what to do: look at microk8s kubectl get pods -A" in seen
 
 
-def test_the_next_up_goes_on_with_that_stage_and_ends_with_the_doctor(lab: CloudLab, machine: SshMachine) -> None:
+def test_the_next_up_goes_on_with_that_stage_and_ends_with_the_doctor(filled: CloudLab, machine: SshMachine) -> None:
     machine.stage(STAGE)
-    said = lab.ok("up")
+    said = filled.ok("up")
     assert "lab: all 7 stages done" in said
     assert f"lab at {ADDRESS}: doctor all green" in said
     assert f"mosquitto mqtt://{ADDRESS}:31883" in said
 
 
-def test_status_of_a_machine_that_is_up_tells_its_pods_and_its_doctor(lab: CloudLab, machine: SshMachine) -> None:
+def test_status_of_a_machine_that_is_up_tells_its_pods_and_its_doctor(filled: CloudLab, machine: SshMachine) -> None:
     del machine
-    said = lab.ok("status")
+    said = filled.ok("status")
     assert "7 of 7 stages done" in said
     assert "1 of 1 pods ready, 2,048 MB" in said
     assert "doctor: all green" in said
-    found = lab.json("status")
+    found = filled.json("status")
     assert found["ok"]
     assert found["machines"]["lab"]["lab"] == RUNS
 
 
-def test_doctor_access_and_logs_answer_as_a_local_labs_do(lab: CloudLab, machine: SshMachine) -> None:
+def test_doctor_access_and_logs_answer_as_a_local_labs_do(filled: CloudLab, machine: SshMachine) -> None:
     machine.calls()
-    assert lab.json("doctor") == GREEN
-    assert lab.json("access") == {"mosquitto": ACCESS["mosquitto"] | {"url": f"mqtt://{ADDRESS}:31883"}}
-    assert f"mosquitto mqtt://{ADDRESS}:31883 lab made-there" in lab.ok("access")
-    assert lab.run("logs kafka", "--tail", "5").stdout == LOG
+    assert filled.json("doctor") == GREEN
+    assert filled.json("access") == {"mosquitto": ACCESS["mosquitto"] | {"url": f"mqtt://{ADDRESS}:31883"}}
+    assert f"mosquitto mqtt://{ADDRESS}:31883 lab made-there" in filled.ok("access")
+    assert filled.run("logs kafka", "--tail", "5").stdout == LOG
     assert machine.calls()[-1] == "lab logs kafka --tail=5 -s vm"
-    assert f"ssh -t ubuntu@{ADDRESS} lab logs kafka -s vm --follow" in lab.fails(2, "logs kafka", "--follow")
-    assert "has no machine 'other': it has lab" in lab.fails(2, "doctor", "--machine", "other")
+    assert f"ssh -t ubuntu@{ADDRESS} lab logs kafka -s vm --follow" in filled.fails(2, "logs kafka", "--follow")
+    assert "has no machine 'other': it has lab" in filled.fails(2, "doctor", "--machine", "other")
 
 
-def test_a_red_lab_is_red_from_here(lab: CloudLab, machine: SshMachine) -> None:
+def test_a_red_lab_is_red_from_here(filled: CloudLab, machine: SshMachine) -> None:
     machine.says(RED)
     try:
-        assert "kafka: kafka-0 is not ready; look at ./lab logs kafka" in lab.fails(1, "doctor")
-        assert "doctor: red | kafka: kafka-0 is not ready" in lab.fails(1, "status")
+        assert "kafka: kafka-0 is not ready; look at ./lab logs kafka" in filled.fails(1, "doctor")
+        assert "doctor: red | kafka: kafka-0 is not ready" in filled.fails(1, "status")
     finally:
         machine.says()
 
 
-def test_another_machine_at_the_address_is_not_asked(lab: CloudLab, machine: SshMachine) -> None:
+def test_another_machine_at_the_address_is_not_asked(filled: CloudLab, machine: SshMachine) -> None:
     ours = machine.host_key
     machine.new_host_key()
     try:
         for verb in ("status", "doctor"):
-            assert "answers another machine than ours" in lab.fails(1, verb)
+            assert "answers another machine than ours" in filled.fails(1, verb)
     finally:
         machine.host_key = ours
 
 
-def test_a_machine_that_is_not_reached_is_a_sentence(lab: CloudLab, machine: SshMachine) -> None:
+def test_a_machine_that_is_not_reached_is_a_sentence(filled: CloudLab, machine: SshMachine) -> None:
     machine.off()
     try:
         for verb in ("status", "doctor", "access", "logs kafka"):
-            assert "see that the machine runs, that ownerCidr is where you come from" in lab.fails(1, verb)
+            assert "see that the machine runs, that ownerCidr is where you come from" in filled.fails(1, verb)
     finally:
         machine.on()
-    assert f"./lab up -s {STACK}" in lab.ok("status") or lab.json("status")["ok"]
+    assert filled.json("status")["ok"]
