@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from infra.cloud.gate import fingerprint
+from infra.cloud.gate import Door, fingerprint, session
 from infra.cloud.user_data import cloud_config, packed
 from infra.lab.plugins.iotlab.ssh_key import SshKey
 from tests.support.cloud_stack import done
@@ -224,6 +225,19 @@ def test_a_file_that_somebody_changed_comes_back(lab: OneLab) -> None:
     (lab.machine.root / "etc/iotlab/expires").write_text("2999-01-01\n")
     assert done(lab.engine.ok("refresh", "--yes", "--skip-preview"))["updated"] == 1
     lab.repaired()
+
+
+def test_what_listens_on_the_machines_loopback_alone_is_reached_by_a_forward(lab: OneLab) -> None:
+    door = Door(ADDRESS, lab.machine.port, "ubuntu", lab.machine.host_line, lab.given["private_key"])
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        answering = _meanwhile(lambda: service.accept()[0].sendall(b"hello"))
+        with session(door) as here, here.forward(service.getsockname()[1]) as port:
+            with socket.create_connection(("127.0.0.1", port)) as near:
+                near.sendall(b"?")
+                assert near.recv(100) == b"hello"
+            answering.join()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
 
 
 def test_the_stacks_key_is_one_that_ssh_reads() -> None:

@@ -259,7 +259,11 @@ class SshMachine:
         transport.add_server_key(self.host_key)
         self._transports.append(transport)
         with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
-            transport.start_server(server=_Server(self))
+            server = _Server(self)
+            transport.start_server(server=server)
+            while transport.is_active():
+                if (channel := transport.accept(1)) and channel.get_id() in server.forwards:
+                    threading.Thread(target=_carry, args=(channel, server.forwards[channel.get_id()]), daemon=True).start()
 
     def knows(self, key: paramiko.PKey) -> bool:
         """Whether sshd would let this key in."""
@@ -268,9 +272,18 @@ class SshMachine:
         return self.lets_in and key.get_base64() in {line.split()[1] for line in lines}
 
 
+def _carry(channel: paramiko.Channel, destination: tuple[str, int]) -> None:
+    """One question and its answer, there and back."""
+    with contextlib.closing(channel), socket.create_connection(destination) as far:
+        far.sendall(channel.recv(BLOCK))
+        while data := far.recv(BLOCK):
+            channel.sendall(data)
+
+
 class _Server(paramiko.ServerInterface):
     def __init__(self, machine: SshMachine) -> None:
         self._machine = machine
+        self.forwards: dict[int, tuple[str, int]] = {}
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey" if username else ""
@@ -282,6 +295,11 @@ class _Server(paramiko.ServerInterface):
     def check_channel_request(self, kind: str, chanid: int) -> int:
         good = kind == "session" and chanid >= 0
         return paramiko.common.OPEN_SUCCEEDED if good else paramiko.common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+
+    def check_channel_direct_tcpip_request(self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]) -> int:
+        del origin
+        self.forwards[chanid] = destination
+        return paramiko.common.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         threading.Thread(target=self._run, args=(channel, command.decode()), daemon=True).start()
