@@ -11,6 +11,7 @@ from infra.cloud.user_data import MOST_BYTES
 from infra.lab.plan.collect import Plan
 from infra.lab.plan.difference import Changes, Difference
 from infra.lab.plan.whole import CLOUD_INIT, MANIFESTS, RESOURCES, objects, stages
+from infra.lab.plan.words import about
 from infra.lab.views import out, plain
 
 
@@ -32,7 +33,7 @@ def show_plan(plan: Plan) -> None:
     out.print(f"[bold]Stack {plain(plan.stack)}[/]: scale {plan.scale}, services {', '.join(plan.services)}", soft_wrap=True)
     _show_machines(plan)
     _heading(f"Resources ({len(plan.resources)})")
-    _table(("type", "name"), ((kind, name) for kind, name, _ in plan.resources))
+    _table(("type", "name", ""), ((kind, name, about(kind, inputs)) for kind, name, inputs in plan.resources))
     _whole("with every input", plan, RESOURCES)
     _heading(f"Ways in ({len(plan.ports)})")
     ports = (
