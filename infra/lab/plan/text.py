@@ -33,7 +33,10 @@ def show_plan(plan: Plan) -> None:
     out.print(f"[bold]Stack {plain(plan.stack)}[/]: scale {plan.scale}, services {', '.join(plan.services)}", soft_wrap=True)
     _show_machines(plan)
     _heading(f"Resources ({len(plan.resources)})")
-    _table(("type", "name", ""), ((kind, name, about(kind, inputs)) for kind, name, inputs in plan.resources))
+    _table(("type", "name"), ((kind, name) for kind, name, _ in plan.resources))
+    for kind, name, inputs in plan.resources:
+        if said := about(kind, inputs):
+            out.print(plain(f"{kind} {name}: {said}"), soft_wrap=True)
     _whole("with every input", plan, RESOURCES)
     _heading(f"Ways in ({len(plan.ports)})")
     ports = (
