@@ -19,6 +19,7 @@ from infra.cloud.tags import Tags
 from infra.cloud_settings import SHA256
 from infra.settings import SettingsError
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 CHUNK = 2**20
 OLD_VERSIONS_DAYS = 30
 EC2 = "ec2.amazonaws.com"
@@ -50,7 +51,7 @@ class StoredBundle:
         """
         if SHA256.fullmatch(named):
             return cls(named, None)
-        file = Path(named).expanduser()
+        file = CHECKOUT / Path(named).expanduser()  # the engine runs the program in another folder than the person's
         try:
             seen = file.stat()
             return cls(_sha256(file, seen.st_size, seen.st_mtime_ns), file)
@@ -116,7 +117,8 @@ class BundleStore(pulumi.ComponentResource):
             self.stored = []
         readable = bucket.bucket.apply(lambda known: allows("s3:GetObject", f"arn:aws:s3:::{known}/{key}"))
         role = aws.iam.Role(name, assume_role_policy=trusts(EC2), tags=tags, opts=inside)
-        right = aws.iam.RolePolicy(name, role=role.name, policy=readable, opts=inside)
+        # by a name of its own: one that a killed engine made and forgot is overwritten instead of keeping the role for ever
+        right = aws.iam.RolePolicy(name, name=name, role=role.name, policy=readable, opts=inside)
         self.profile = aws.iam.InstanceProfile(name, role=role.name, tags=tags, opts=inside).name
         self.url = bucket.bucket.apply(lambda known: f"s3://{known}/{key}")
         self.stored.append(right)

@@ -40,7 +40,7 @@ class Expiry(pulumi.ComponentResource):
         role = aws.iam.Role(name, assume_role_policy=trusts(SCHEDULER), tags=args.tags.named(name), opts=inside)
         stoppable = pulumi.Output.all(*[machine.arn for machine in args.machines])
         policy = stoppable.apply(lambda arns: allows("ec2:StopInstances", *arns))
-        right = aws.iam.RolePolicy(name, role=role.name, policy=policy, opts=inside)
+        right = aws.iam.RolePolicy(name, name=name, role=role.name, policy=policy, opts=inside)
         stopped = pulumi.Output.all(*[machine.id for machine in args.machines])
         aws.scheduler.Schedule(
             name,

@@ -12,11 +12,12 @@ from infra.lab import engines, kubernetes_plugin, preflight, upstream
 from infra.lab.bundle import Manifest
 from infra.lab.console import console
 from infra.lab.doctor import topics_lacking
+from infra.lab.engine_events import Report
 from infra.lab.errors import LabError, UserError
 from infra.lab.kube import SERVICE_LABEL
 from infra.lab.lab import Lab
 from infra.lab.sending import send
-from infra.lab.stack import Report, Stack
+from infra.lab.stack import Stack
 from infra.lab.toolchain import host, parts
 
 JOB_GONE_WITHIN_S = 120

@@ -15,7 +15,9 @@ import typer
 from infra.lab import bringup, fleet, views
 from infra.lab.access import authority_hint, board_hint, given_hint, logins, with_authorities
 from infra.lab.bench import bench as benchmark
+from infra.lab.bundle_verbs import bundle_app
 from infra.lab.cloud_init import cloud_init_app
+from infra.lab.clouds import verbs as clouds
 from infra.lab.console import console
 from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
@@ -23,7 +25,7 @@ from infra.lab.kept import kept
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
 from infra.lab.node_red import node_red_app
-from infra.lab.packing import export_bundle, take_bundle, write_images
+from infra.lab.packing import take_bundle
 from infra.lab.plan.command import plan
 from infra.lab.render import rendered, write
 from infra.lab.stack import FOREIGN, config_of
@@ -41,14 +43,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+INTERRUPTED = 130
 StackName = Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
-def _lab_here(stack: str) -> Lab:
-    """The lab of a stack that fills a cluster from this machine."""
+MachineName = Annotated[str, typer.Option("--machine", help="One machine of a stack that makes several.")]
+
+
+def _lab_here(stack: str, verb: str) -> Lab:
+    """The lab of a stack that fills a cluster from this machine; `verb` works there alone."""
     lab = Lab(stack)
-    lab.need_cluster()
+    lab.need_cluster(verb)
     return lab
 
 
@@ -58,7 +64,10 @@ def up(
     bundle: Annotated[str | None, typer.Option(help="Take toolchain and images from this archive: a file or a URL.")] = None,
 ) -> None:
     """Bring the lab up, or to what this checkout says; repeat it as often as you like."""
-    lab = _lab_here(stack)
+    lab = Lab(stack)
+    if lab.settings.cloud:
+        clouds.up(lab, bundle)
+        return
     with lab.lock():
         if bundle:
             bringup.check(lab, warm=True)
@@ -77,18 +86,23 @@ def up(
 @app.command(epilog="Examples: ./lab down  ·  ./lab down --purge")
 def down(
     stack: StackName = LOCAL,
-    purge: Annotated[bool, typer.Option("--purge", help="Also remove cluster data and its stack state, together.")] = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also remove cluster data (or bundle store) and state, together.")
+    ] = False,
 ) -> None:
-    """Stop the lab and check that nothing of it is left; data and caches stay."""
-    lab = _lab_here(stack)
+    """Stop the lab and check that nothing of it is left; data and caches stay. Machines are ended; what still costs is said."""
+    lab = Lab(stack)
     with lab.lock():
-        bringup.down(lab, purge=purge)
+        clouds.down(lab, purge=purge) if lab.settings.cloud else bringup.down(lab, purge=purge)
 
 
 @app.command()
 def status(stack: StackName = LOCAL, json_: AsJson = False) -> None:
-    """Show what runs: the cluster's parts and the services' pods."""
-    lab = _lab_here(stack)
+    """Show what runs: the cluster's parts and the services' pods, or the machines and how far each is."""
+    lab = Lab(stack)
+    if lab.settings.cloud:
+        clouds.status(lab, json_=json_)
+        return
     found = status_of(lab)
     _print_json(found.as_json()) if json_ else views.show_status(found)
     if not found.ok:
@@ -96,9 +110,12 @@ def status(stack: StackName = LOCAL, json_: AsJson = False) -> None:
 
 
 @app.command(epilog="Example: ./lab doctor --json | jq '.hops[] | {name, latency_ms}'")
-def doctor(stack: StackName = LOCAL, json_: AsJson = False) -> None:
+def doctor(stack: StackName = LOCAL, machine: MachineName = "", json_: AsJson = False) -> None:
     """Follow a reading through every hop and ask every service; exit code 0 only if all is green."""
-    lab = _lab_here(stack)
+    lab = Lab(stack)
+    if machine or lab.settings.cloud:
+        clouds.doctor(lab, machine, json_=json_)
+        return
     diagnosis = diagnose(lab)
     _print_json(diagnosis.as_json()) if json_ else views.show_diagnosis(diagnosis)
     if not diagnosis.ok:
@@ -106,9 +123,12 @@ def doctor(stack: StackName = LOCAL, json_: AsJson = False) -> None:
 
 
 @app.command(epilog="Example: ./lab access --json | jq -r .mosquitto.password")
-def access(stack: StackName = LOCAL, json_: AsJson = False) -> None:
+def access(stack: StackName = LOCAL, machine: MachineName = "", json_: AsJson = False) -> None:
     """Show addresses and generated logins."""
-    lab = _lab_here(stack)
+    lab = Lab(stack)
+    if machine or lab.settings.cloud:
+        clouds.access(lab, machine, json_=json_)
+        return
     lab.need_up()
     entries = with_authorities(lab, logins(lab, tokens=True))
     _print_json(entries) if json_ else views.show_access(
@@ -120,11 +140,15 @@ def access(stack: StackName = LOCAL, json_: AsJson = False) -> None:
 def logs(
     service: Annotated[str, typer.Argument(help="A service of the lab, or a part of its cluster.")],
     stack: StackName = LOCAL,
+    machine: MachineName = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     tail: Annotated[int, typer.Option(help="How many last lines.")] = 100,
 ) -> None:
     """Show a service's last log lines."""
-    lab = _lab_here(stack)
+    lab = Lab(stack)
+    if machine or lab.settings.cloud:
+        clouds.logs(lab, machine, service, tail, follow=follow)
+        return
     show_logs(lab, service, follow=follow, tail=tail)
 
 
@@ -134,7 +158,7 @@ def watch(
     seconds: Annotated[float, typer.Option(help="Stop after so long; 0 goes on until Ctrl-C.")] = 0,
 ) -> None:
     """Show live readings: rate and last value at every hop."""
-    lab = _lab_here(stack)
+    lab = _lab_here(stack, "watch")
     lab.need_up()
     run_watch(lab, seconds)
 
@@ -148,7 +172,7 @@ def bench(
     json_: AsJson = False,
 ) -> None:
     """Measure the running lab: time to Kafka by the bridge and by Node-RED, an alert's to its process; nothing is left."""
-    lab = _lab_here(stack)
+    lab = _lab_here(stack, "bench")
     with console.status(f"Messages run for {seconds:g} s"):
         found = benchmark(lab, rate, alert_rate, seconds)
     _print_json(found.as_json()) if json_ else views.show_bench(found)
@@ -159,10 +183,10 @@ def bench(
 @app.command(epilog='Example: eval "$(./lab env)" && pulumi preview -s local && kubectl get pods')
 def env(stack: StackName = LOCAL) -> None:
     """Print what puts pulumi, kubectl, helm and the kubeconfig on a shell's path."""
-    lab = _lab_here(stack)
+    lab = Lab(stack)
     lab.need_tools()
     lab.refresh_private_file()
-    for name, value in sorted(lab.stack.env().items()):
+    for name, value in sorted((lab.machines if lab.settings.cloud else lab.stack).env().items()):
         typer.echo(f"export {name}={shlex.quote(value)}")
     typer.echo(f"unset {FOREIGN}")
 
@@ -173,7 +197,7 @@ def render(
     stack: StackName = LOCAL,
 ) -> None:
     """Write every object of the stack as plain YAML, one file a service; of Secrets the names alone."""
-    lab = _lab_here(stack)
+    lab = _lab_here(stack, "render")
     lab.need_tools()
     config = fleet.laid_over(config_of(stack), lab.paths, stack) | {f"{PROJECT}:images": lab.references(lab.bundle.manifest())}
     files = rendered({key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}, lab.stack.process_env())
@@ -183,34 +207,9 @@ def render(
 
 app.command(epilog="Examples: ./lab plan -s s  ·  ./lab plan -s s --page plan.html  ·  ./lab plan --diff local s")(plan)
 
-bundle_app = typer.Typer(help="One archive with toolchain, binaries and images.", no_args_is_help=True)
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(node_red_app, name="node-red")
 app.add_typer(cloud_init_app, name="cloud-init")
-
-
-@bundle_app.command("take", epilog="Example: ./lab bundle take lab.tar.zst, then ./lab up without the file")
-def bundle_take(source: Annotated[str, typer.Argument(help="The archive: a file or a URL.")], stack: StackName = LOCAL) -> None:
-    """Take Python packages, toolchain and images from an archive into the cache, and start nothing."""
-    lab = Lab(stack)
-    with lab.lock():
-        take_bundle(lab, source)
-
-
-@bundle_app.command("images", epilog="Example: ./lab bundle images images.tar && kind load image-archive images.tar")
-def bundle_images(file: Annotated[Path, typer.Argument(help="Where to write the archive.")], stack: StackName = LOCAL) -> None:
-    """Write the images alone, for `kind load image-archive`, `microk8s images import` or `docker load`."""
-    lab = Lab(stack)
-    with lab.lock():
-        write_images(lab, file)
-
-
-@bundle_app.command("export", epilog="Example: ./lab bundle export lab.tar.zst")
-def bundle_export(file: Annotated[Path, typer.Argument(help="Where to write the archive.")], stack: StackName = LOCAL) -> None:
-    """Write the archive that `./lab up --bundle FILE` needs on a machine without a network."""
-    lab = Lab(stack)
-    with lab.lock():
-        export_bundle(lab, file)
 
 
 fleet_app = typer.Typer(help="Simulated devices: car, iotkit, fan.", no_args_is_help=True)
@@ -222,7 +221,7 @@ Count = Annotated[int, typer.Argument(min=1, help="How many.")]
 @fleet_app.command("list")
 def fleet_list(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show how many devices of each kind there are."""
-    devices = _lab_here(stack).settings.fleet
+    devices = _lab_here(stack, "fleet").settings.fleet
     if json_:
         _print_json(devices)
         return
@@ -243,7 +242,7 @@ def fleet_remove(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
 
 
 def _change_fleet(stack: str, kind: str, by: int) -> None:
-    lab = _lab_here(stack)
+    lab = _lab_here(stack, "fleet")
     with lab.lock():
         fleet.keep(lab.paths, stack, fleet.change(lab.settings, config_of(stack), kind, by))
         changed = Lab(stack)
@@ -270,6 +269,10 @@ def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
+def _stopped() -> None:
+    console.print("stopped; the next ./lab up goes on from here")
+
+
 def main() -> None:
     """Run the command; a failure is one sentence and its exit code, never a traceback."""
     # A shell starts its background jobs with SIGINT ignored, and that is inherited. Pulumi ends its plugins by SIGINT and
@@ -282,8 +285,12 @@ def main() -> None:
         console.print(f"[red]lab: {views.plain(str(told))}[/]", soft_wrap=True)
         sys.exit(told.exit_code)
     except KeyboardInterrupt:
-        console.print("stopped; the next ./lab up goes on from here")
-        sys.exit(130)
+        _stopped()
+        sys.exit(INTERRUPTED)
+    except SystemExit as ended:  # typer takes most Ctrl-C for itself, without a word
+        if ended.code == INTERRUPTED:
+            _stopped()
+        raise
     except subprocess.SubprocessError as failed:
         console.print(f"[red]lab: a program of the toolchain failed: {views.plain(str(failed))}[/]", soft_wrap=True)
         sys.exit(1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,13 @@ class Diagnosis:
             "services": [asdict(check) for check in self.services],
             "left_out": self.left_out,
         }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Diagnosis:
+        """Another lab's, as its own doctor said it."""
+        hops = tuple(Hop(hop["name"], hop["from"], hop["to"], hop["latency_ms"], hop["ok"], hop["why"]) for hop in said["hops"])
+        services = tuple(Check(check["name"], check["ok"], check["why"]) for check in said["services"])
+        return cls(hops, services, left_out=dict(said.get("left_out") or {}))
 
 
 def examine(lab: Lab) -> Diagnosis:
@@ -133,8 +141,8 @@ def _canary(lab: Lab) -> tuple[list[Hop], list[Check]]:
         said = _ask_canary(lab, "once")
     except (LabError, ValueError) as failed:
         return [], [Check(CANARY, ok=False, why=f"the canary gave no answer ({failed}); look at ./lab logs canary")]
-    hops = [Hop(hop["name"], hop["from"], hop["to"], hop["latency_ms"], hop["ok"], hop["why"]) for hop in said["hops"]]
-    return hops, [Check(check["name"], check["ok"], check["why"]) for check in said.get("checks", ())]
+    heard = Diagnosis.from_json(said | {"services": said.get("checks", ())})
+    return list(heard.hops), list(heard.services)
 
 
 def _notebook(lab: Lab) -> Hop:

@@ -6,9 +6,12 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 
+from infra.cloud.user_data import LOGIN
+from infra.cloud_settings import CloudSettings
 from infra.lab import kubernetes_plugin
 from infra.lab.bundle import Bundle, Manifest
 from infra.lab.bundle.images import needed_by
+from infra.lab.clouds.stack import MachineStack
 from infra.lab.cluster import lock as machine_lock
 from infra.lab.cluster.cluster import Cluster
 from infra.lab.cluster.layout import Binaries, Folders
@@ -42,16 +45,27 @@ class Lab:
         images = remembered_images(self.paths, self.stack_name)
         return settings_of(self.stack_name, self.paths).with_images({name: images[name] for name in images if name in UPSTREAM})
 
-    def need_cluster(self) -> None:
-        """Refuse to act on a stack that makes machines: only its plan is here yet.
+    @property
+    def cloud(self) -> CloudSettings:
+        """What the stack says of its machines.
 
         Raises:
-            UserError: with the command that shows it.
+            UserError: it makes none.
+        """
+        if self.settings.cloud is None:
+            raise UserError(f"the stack '{self.stack_name}' makes no machines: take one with iotlab:cloud, as in Pulumi.s.yaml.")
+        return self.settings.cloud
+
+    def need_cluster(self, verb: str) -> None:
+        """Refuse a verb that looks at a cluster from beside it, on a stack that makes machines.
+
+        Raises:
+            UserError: with the command that does the same on a machine.
         """
         if self.settings.cloud:
             raise UserError(
-                f"the stack '{self.stack_name}' makes machines in the cloud: ./lab plan -s {self.stack_name} shows them, who "
-                "reaches them and what they cost; making, asking and ending them from here comes next, and nothing was made."
+                f"the stack '{self.stack_name}' makes machines, and '{verb}' works on each of them: ssh {LOGIN}@ADDRESS lab "
+                f"{verb} -s vm; ./lab status -s {self.stack_name} says the addresses."
             )
 
     @property
@@ -79,7 +93,9 @@ class Lab:
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """The parts of the toolchain that this stack needs; none named are all. A given cluster brings its own Kubernetes."""
+        """The parts of the toolchain that this stack needs; none named are all. Only the embedded cluster needs Kubernetes."""
+        if self.settings.cloud:
+            return (parts.PULUMI.name,)
         return () if self.embedded else (parts.KUBECTL_HELM.name, parts.PULUMI.name)
 
     @cached_property
@@ -106,6 +122,11 @@ class Lab:
     def stack(self) -> Stack:
         """The Pulumi stack."""
         return Stack(self.stack_name, self.paths, self.toolchain.env(), self.kubeconfig)
+
+    @cached_property
+    def machines(self) -> MachineStack:
+        """The Pulumi stack of a lab that makes machines."""
+        return MachineStack(self.stack_name, self.paths, self.toolchain.env(), self.paths.kubeconfig)
 
     @cached_property
     def standin(self) -> bool:
@@ -154,6 +175,9 @@ class Lab:
 
     def refresh_private_file(self) -> None:
         """Write the stack's private file anew, so that a plain `pulumi` sees what the checkout says now."""
+        if self.settings.cloud:
+            self.machines.prepare({})
+            return
         if not kubernetes_plugin.fetched(self.paths):
             self.stack.put_on_path(kubernetes_plugin.STANDIN)
         self.stack.prepare(self.references(self.bundle.manifest()))

@@ -37,7 +37,7 @@ def editor(lab: Lab) -> Iterator[Editor]:
 
 def _need(stack: str) -> Lab:
     lab = Lab(stack)
-    lab.need_cluster()
+    lab.need_cluster("node-red")
     if not lab.settings.has(SERVICE):
         raise UserError(f"the stack '{stack}' has no {SERVICE}; add it to iotlab:services and run ./lab up.")
     lab.need_up()

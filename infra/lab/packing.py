@@ -12,6 +12,7 @@ from infra.lab.bundle.wheels import FOLDER, wheels
 from infra.lab.console import console
 from infra.lab.errors import UserError
 from infra.lab.lab import Lab
+from infra.lab.paths import ROOT
 from infra.lab.toolchain import parts
 
 
@@ -44,8 +45,21 @@ def export_bundle(lab: Lab, file: Path) -> None:
     packages = wheels(lab.paths, lab.steps)
     first = {f"{FOLDER}/{packages.name}": packages, checkout.FOLDER: checkout.copied(lab.paths)}  # the door takes the packages
     written = export_archive(lab.toolchain, manifest, first, lab.steps, file, brought)
-    console.print(f"{written.file} has {written.size / 1e6:.0f} MB. On another machine:", soft_wrap=True)
-    console.print(f"  ./lab up --bundle {written.file.name}#sha256={written.sha256}", soft_wrap=True)
+    for line in next_steps(written.file, written.size, written.sha256):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def next_steps(file: Path, size: int, sha256: str) -> list[str]:
+    """What a person does with an archive: a machine without a network, machines in the cloud, a stick for any other."""
+    named = file.absolute()
+    place = named.relative_to(ROOT) if named.is_relative_to(ROOT) else named
+    stick = f"file:///run/iotlab/stick/{file.name}#sha256={sha256}"
+    return [
+        f"{file} has {size / 1e6:,.0f} MB and the SHA-256 {sha256}.",
+        f"  On a machine without a network:   ./lab up --bundle {file.name}#sha256={sha256}",
+        f"  For machines in the cloud:        bundle: {place}   (under iotlab:cloud of the stack's file; up stores it)",
+        f"  On a stick with the label IOTLAB: ./lab cloud-init render -s s --bundle-url '{stick}' --out user-data",
+    ]
 
 
 def write_images(lab: Lab, file: Path) -> None:

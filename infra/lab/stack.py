@@ -11,8 +11,10 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,14 +25,24 @@ from pulumi import automation
 from infra.lab import engines, fleet
 from infra.lab.cluster.exposure import device_address
 from infra.lab.cluster.pki import write_private
+from infra.lab.engine_events import Report, Told, Watcher, counts, silent
 from infra.lab.errors import LabError, UserError, last_line
 from infra.lab.paths import ROOT, Paths
 from infra.settings import PROJECT, Settings, SettingsError
 
-Report = Callable[[str], None]
 # Pulumi takes this one before the file, even empty: with a person's own, the lab's secrets could not be read.
 FOREIGN = "PULUMI_CONFIG_PASSPHRASE"
 ADDRESS = f"{PROJECT}:deviceAddress"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without days and times: `expires: 2030-01-31` is the text that it is in JSON, too, where Pulumi puts it."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [found for found in resolvers if found[0] != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def config_of(name: str) -> dict[str, object]:
@@ -41,7 +53,7 @@ def config_of(name: str) -> dict[str, object]:
     """
     file = ROOT / f"Pulumi.{name}.yaml"
     try:
-        loaded = yaml.safe_load(file.read_text()) or {}
+        loaded = _Loader(file.read_text()).get_single_data() or {}
     except FileNotFoundError as missing:
         known = ", ".join(sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml")))
         raise UserError(f"there is no stack '{name}': {file.name} does not exist; stacks are {known}.") from missing
@@ -154,16 +166,21 @@ class Stack:
             write_private(passphrase, secrets.token_urlsafe(32).encode())
         if not self._salt():
             self._init()
+        config = self._config(images)
+        whole = {"encryptionsalt": self._salt(), "config": config}
+        scratch = self.private_file.with_suffix(".new")
+        scratch.write_text(yaml.safe_dump(whole, sort_keys=True))
+        scratch.replace(self.private_file)
+
+    def _config(self, images: Mapping[str, str]) -> dict[str, object]:
+        """The checkout's configuration, with what the program has to be told beside it."""
         config = fleet.laid_over(config_of(self.name), self.paths, self.name)
         config[f"{PROJECT}:kubeconfig"] = str(self.kubeconfig)  # the one context that is meant, under an absolute path
         config[f"{PROJECT}:images"] = dict(images)
         if cidr := config.get(f"{PROJECT}:deviceCidr"):
             last = _remembered(self.paths, self.name).get(ADDRESS, "")
             config[ADDRESS] = _device_address(str(cidr), str(last))
-        whole = {"encryptionsalt": self._salt(), "config": config}
-        scratch = self.private_file.with_suffix(".new")
-        scratch.write_text(yaml.safe_dump(whole, sort_keys=True))
-        scratch.replace(self.private_file)
+        return config
 
     def _salt(self) -> str:
         with suppress(FileNotFoundError, yaml.YAMLError):
@@ -185,9 +202,9 @@ class Stack:
                 raise LabError(f"the stack '{self.name}' has lost its encryption salt; ./lab down --purge starts it anew.")
             self.private_file.write_text(yaml.safe_dump({"encryptionsalt": salt}))
 
-    def _exported(self, cwd: Path = ROOT) -> dict[str, Any]:
+    def _exported(self, cwd: Path = ROOT, *more: str) -> dict[str, Any]:
         """The stack's deployment as the engine keeps it; empty before the first `up`."""
-        text = self._pulumi("stack", "export", "-s", self.name, cwd=cwd).stdout
+        text = self._pulumi("stack", "export", "-s", self.name, *more, cwd=cwd).stdout
         deployment: dict[str, Any] = json.loads(text or "{}").get("deployment") or {}
         return deployment
 
@@ -208,7 +225,7 @@ class Stack:
         options = automation.LocalWorkspaceOptions(env_vars=self.env() | {engines.MARK: "1"})
         return automation.select_stack(self.name, work_dir=str(ROOT), opts=options)
 
-    def up(self, report: Report) -> dict[str, int]:
+    def up(self, report: Report, told: Told = silent) -> dict[str, int]:
         """Bring the cluster to what the program says; returns how many resources were created, updated, same….
 
         The cluster's objects are read first, so what somebody deleted or changed comes back. Then a preview asks the API
@@ -217,26 +234,35 @@ class Stack:
         Raises:
             LabError: the engine refused or a resource failed; the message names the first one and why.
         """
-        watcher = _Watcher(report)
+        watcher = Watcher(report, told)
+        with self._engine("up", watcher) as (stack, write):
+            watcher.planning = True
+            planned = stack.preview(refresh=True, on_output=write, on_event=watcher.see).change_summary
+            if set(planned) <= {"same"}:
+                return counts(planned)
+            watcher.planning = False
+            # Asked for secrets, Pulumi's history would write the salt into the checkout's stack file.
+            done = stack.up(refresh=True, on_output=write, on_event=watcher.see, show_secrets=False)
+        return counts(done.summary.resource_changes or {})
+
+    @contextmanager
+    def _engine(self, verb: str, watcher: Watcher) -> Iterator[tuple[automation.Stack, Report]]:
+        """The stack, healed, and where the engine's own words go; what it refuses in the body is a sentence."""
         self.paths.logs.mkdir(parents=True, exist_ok=True)
-        log = self.paths.logs / "pulumi-up.log"
+        log = self.paths.logs / f"pulumi-{verb}.log"
         with log.open("w") as file:
 
             def write(line: str) -> None:
                 file.write(f"{line}\n")
                 file.flush()
 
+            _interrupted_quietly()
             try:
                 stack = self._open()
                 self._heal(stack)
-                planned = stack.preview(refresh=True, on_output=write, on_event=watcher.see).change_summary
-                if set(planned) <= {"same"}:
-                    return _counts(planned)
-                # Asked for secrets, Pulumi's history would write the salt into the checkout's stack file.
-                done = stack.up(refresh=True, on_output=write, on_event=watcher.see, show_secrets=False)
+                yield stack, write
             except automation.CommandError as failed:
                 raise LabError(f"pulumi: {watcher.why() or last_line(str(failed)).rstrip('.')}\n  log: {log}") from failed
-        return _counts(done.summary.resource_changes or {})
 
     def _heal(self, stack: automation.Stack) -> None:
         """Go on after a killed `up`: end its engine and its lock, and ask the cluster about what it was making."""
@@ -257,30 +283,12 @@ class Stack:
             file.unlink(missing_ok=True)
 
 
-class _Watcher:
-    """Turns the engine's events into one line of progress and keeps what failed."""
+def _interrupted_quietly() -> None:
+    """After Ctrl-C the API closes what its own threads still read; that is no news for a person."""
+    warnings.filterwarnings("ignore", message="Error in event stream")
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._done = 0
-        self._failed: list[str] = []
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if not isinstance(failed.exc_value, ValueError):
+            threading.__excepthook__(failed)
 
-    def see(self, event: automation.EngineEvent) -> None:
-        if event.resource_pre_event:
-            name = event.resource_pre_event.metadata.urn.rsplit("::", 1)[-1]
-            self._report(f"{self._done} done, now {name}")
-        elif event.res_outputs_event:
-            self._done += 1
-        elif event.diagnostic_event and event.diagnostic_event.severity == "error":
-            text = " ".join(event.diagnostic_event.message.split())
-            where = (event.diagnostic_event.urn or "").rsplit("::", 1)[-1]
-            self._failed.append(f"{where}: {text}" if where else text)
-
-    def why(self) -> str:
-        """The first thing that went wrong."""
-        return self._failed[0] if self._failed else ""
-
-
-def _counts(changes: Mapping[Any, int]) -> dict[str, int]:
-    """Operations by their plain names; the API mixes an enumeration and text."""
-    return {getattr(kind, "value", str(kind)): int(count) for kind, count in changes.items()}
+    threading.excepthook = hook

@@ -24,7 +24,8 @@ def plain(text: str) -> str:
     return escape(text)
 
 
-def _mark(*, ok: bool) -> str:
+def mark(*, ok: bool) -> str:
+    """Green or red."""
     return "[green]✓[/]" if ok else "[red]✗[/]"
 
 
@@ -33,11 +34,11 @@ def show_diagnosis(diagnosis: Diagnosis) -> None:
     hops = Table("", "hop", "from → to", "latency", "what to do", box=None, pad_edge=False)
     for hop in diagnosis.hops:
         latency = "-" if hop.latency_ms is None else f"{hop.latency_ms:.1f} ms"
-        hops.add_row(_mark(ok=hop.ok), hop.name, f"{hop.origin} → {hop.to}", latency, plain(hop.why or ""))
+        hops.add_row(mark(ok=hop.ok), hop.name, f"{hop.origin} → {hop.to}", latency, plain(hop.why or ""))
     if diagnosis.hops:
         out.print(hops)
     for check in diagnosis.services:
-        out.print(f"{_mark(ok=check.ok)}  {check.name}{plain(f': {check.why}') if check.why else ''}", soft_wrap=True)
+        out.print(f"{mark(ok=check.ok)}  {check.name}{plain(f': {check.why}') if check.why else ''}", soft_wrap=True)
     for said in filter(None, (diagnosis.note, *diagnosis.left_out.values())):
         out.print(plain(said), soft_wrap=True)
 
@@ -51,14 +52,14 @@ def show_status(found: LabStatus) -> None:
         parts = Table("", "part", "pid", "restarts", "last exit", box=None, pad_edge=False)
         for part in found.cluster.parts:
             pid = "-" if part.pid is None else str(part.pid)
-            parts.add_row(_mark(ok=part.pid is not None), part.name, pid, str(part.restarts), plain(part.last_exit))
+            parts.add_row(mark(ok=part.pid is not None), part.name, pid, str(part.restarts), plain(part.last_exit))
         out.print(parts)
     pods = Table("", "service", "pod", "restarts", "memory", "limit", "why", box=None, pad_edge=False)
     for pod in found.pods:
         memory = ["-" if value is None else f"{value} MB" for value in (found.used_mb.get(pod.name), pod.limit_mb)]
-        pods.add_row(_mark(ok=pod.ready), pod.service, pod.name, str(pod.restarts), *memory, plain(pod.why or ""))
+        pods.add_row(mark(ok=pod.ready), pod.service, pod.name, str(pod.restarts), *memory, plain(pod.why or ""))
     for service in found.missing:
-        pods.add_row(_mark(ok=False), service, "-", "", "-", "-", "not there; run ./lab up")
+        pods.add_row(mark(ok=False), service, "-", "", "-", "-", "not there; run ./lab up")
     out.print(pods)
     for said in found.left_out.values():
         out.print(plain(said), soft_wrap=True)
@@ -97,7 +98,7 @@ def show_bench(found: Bench) -> None:
         counts = [f"{count}" for count in (lane.sent, lane.lost, lane.twice)]
         times = [ms(value) for value in (lane.p50_ms, lane.p99_ms, lane.goal_p99_ms)]
         ratio = "-" if lane.ratio is None else f"{lane.ratio:.2f}"
-        lanes.add_row(_mark(ok=not lane.lost), lane.name, f"{lane.rate_s:g}", *counts, *times, ratio)
+        lanes.add_row(mark(ok=not lane.lost), lane.name, f"{lane.rate_s:g}", *counts, *times, ratio)
     out.print(lanes)
     if found.memory_mb:
         out.print(f"Memory of the whole lab: {found.memory_mb} MB (goal: {found.goal_memory_mb} MB)")

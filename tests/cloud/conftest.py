@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cloud_lab import CloudLab, cloud_lab
 from tests.support.cloud_stack import CloudStack
 from tests.support.emulator import Emulator, emulator
 
@@ -39,3 +40,19 @@ def lab(stack: CloudStack) -> CloudStack:
     stack.account.refuse(None)
     stack.up()
     return stack
+
+
+@pytest.fixture(scope="module")
+def filled(account: Emulator, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudLab]:
+    """A stack that is filled in but not up, in an empty account."""
+    account.reset()
+    with cloud_lab(tmp_path_factory.mktemp("state"), account, bundle) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def up(filled: CloudLab) -> CloudLab:
+    """The same, up."""
+    filled.account.refuse(None)
+    filled.ok("up")
+    return filled

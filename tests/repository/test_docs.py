@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer.main
 import yaml
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from infra.lab.cli import app
 from infra.lab.stack import settings_of
@@ -43,10 +43,18 @@ def test_every_command_that_the_readme_names_exists() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_that_a_page_names_exists(page: Path) -> None:
-    group = typer.main.get_command(app)
-    assert isinstance(group, TyperGroup)
-    assert set(re.findall(r"\./lab ([a-z][a-z-]*)", page.read_text())) <= set(group.commands)
+def test_every_command_that_a_page_names_exists_with_its_options(page: Path) -> None:
+    for line in re.findall(r"(?:\./|sudo )lab ([a-z][^`\n;|)]*)", page.read_text()):
+        words = line.partition("  ")[0].split()
+        command: object = typer.main.get_command(app)
+        while isinstance(command, TyperGroup) and words and re.fullmatch(r"[a-z][a-z-]*", words[0]):
+            assert words[0] in command.commands, f"{page.name}: ./lab {line}"
+            command = command.commands[words.pop(0)]
+        if isinstance(command, TyperCommand):
+            known = {option for parameter in command.params for option in parameter.opts}
+            assert {word for word in words if re.fullmatch(r"--?[a-z][a-z-]*", word)} <= known | {"--"}, (
+                f"{page.name}: ./lab {line}"
+            )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

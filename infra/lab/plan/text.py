@@ -11,6 +11,7 @@ from infra.cloud.user_data import MOST_BYTES
 from infra.lab.plan.collect import Plan
 from infra.lab.plan.difference import Changes, Difference
 from infra.lab.plan.whole import CLOUD_INIT, MANIFESTS, RESOURCES, objects, stages
+from infra.lab.plan.words import about
 from infra.lab.views import out, plain
 
 
@@ -33,6 +34,9 @@ def show_plan(plan: Plan) -> None:
     _show_machines(plan)
     _heading(f"Resources ({len(plan.resources)})")
     _table(("type", "name"), ((kind, name) for kind, name, _ in plan.resources))
+    for kind, name, inputs in plan.resources:
+        if said := about(kind, inputs):
+            out.print(plain(f"{kind} {name}: {said}"), soft_wrap=True)
     _whole("with every input", plan, RESOURCES)
     _heading(f"Ways in ({len(plan.ports)})")
     ports = (

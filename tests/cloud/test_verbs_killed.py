@@ -1,0 +1,33 @@
+"""An `up` that a person interrupts, or that somebody kills: the next one goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.support.cloud_lab import STACK, CloudLab
+from tests.support.processes import wait_until
+
+
+@pytest.mark.parametrize(("at", "how"), [("CreateRole", signal.SIGINT), ("AllocateAddress", signal.SIGKILL)])
+def test_an_up_that_was_interrupted_or_killed_is_gone_on_with_by_the_next(filled: CloudLab, at: str, how: signal.Signals) -> None:
+    filled.account.changes.clear()
+    running = filled.started("up")
+    try:
+        wait_until(at, lambda: any(change.startswith(at) for change in filled.account.changes), 90)
+        os.killpg(running.pid, how)
+        _, said = running.communicate(timeout=90)
+    finally:
+        running.kill()
+    if how is signal.SIGINT:
+        assert running.returncode == 130, said
+        assert "What is made already goes on costing" in " ".join(said.split())
+        assert "stopped; the next ./lab up goes on from here" in said
+        assert "Traceback" not in said
+        return
+    filled.ok("up")
+    assert filled.instance()["State"]["Name"] == "running"
+    networks = filled.account.client("ec2").describe_subnets(Filters=[{"Name": "tag:stack", "Values": [STACK]}])["Subnets"]
+    assert len(networks) == 1
