@@ -197,10 +197,3 @@ def test_without_helm_the_rest_is_shown(monkeypatch: pytest.MonkeyPatch, folder:
     assert plan.manifests == {}
     assert plan.not_shown == "No manifests: the program helm is missing; ./lab up makes the toolchain."
     assert plan.resources
-
-
-@pytest.mark.parametrize("verb", [["up"], ["down"], ["status"], ["doctor"], ["access"], ["watch"], ["env"], ["fleet", "list"]])
-def test_other_verbs_say_that_a_stack_of_machines_is_only_planned(verb: list[str]) -> None:
-    done = CliRunner().invoke(app, [*verb, "-s", "s"])
-    assert isinstance(done.exception, UserError)
-    assert "./lab plan -s s shows them" in str(done.exception)
