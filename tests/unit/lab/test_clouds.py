@@ -214,9 +214,8 @@ def test_where_the_download_site_does_not_answer_the_plugin_is_refused_with_what
     monkeypatch.delenv("IOTLAB_SEALED", raising=False)
     monkeypatch.setattr(plugin, "_served", lambda: False)
     lab = Lab("s")
-    monkeypatch.setattr(lab.toolchain, "ensure", Mock())
     with pytest.raises(UserError, match=r"does not answer\. Run the same command where that can be reached"):
-        plugin.need_tools(lab)
+        plugin.need_plugin(lab)
 
 
 # the bundle
