@@ -30,8 +30,8 @@ def show_address(lab: Lab, hours: int) -> None:
         bundle = StoredBundle.of(lab.cloud.bundle)
     except SettingsError as wrong:
         raise UserError(f"Pulumi.{lab.stack_name}.yaml: {wrong}") from wrong
-    account.payer()
     made = made_now(lab)
+    account.payer(made.account)
     size = account.has(made.bucket, bundle.key) if made.bucket else None
     if size is None:
         raise UserError(

@@ -23,6 +23,7 @@ def down(lab: Lab, *, purge: bool) -> None:
     account.payer()
     need_engine(lab)
     made = made_of(lab.machines.told())
+    account.payer(made.account)
     failed: LabError | None = None
     try:
         _end(lab, made)

@@ -77,7 +77,9 @@ def status_of(lab: Lab) -> list[MachineStatus]:
     why_unknown = ""
     seen: dict[str, dict[str, Any]] = {}
     try:
-        seen = Account(lab.cloud.region).machines(made.ids)
+        account = Account(lab.cloud.region)
+        account.payer(made.account)
+        seen = account.machines(made.ids)
     except LabError as away:
         why_unknown = str(away)
     names = [*lab.settings.machines, *sorted(set(made.machines) - set(lab.settings.machines))]

@@ -33,9 +33,10 @@ def up(lab: Lab) -> Made:
     """
     bundle = _checked(lab)
     account = Account(lab.cloud.region)
-    payer = account.payer()
+    account.payer()
     need_engine(lab)
     made = made_of(lab.machines.told())
+    payer = account.payer(made.account)
     _need_bundle(lab, account, made, bundle)
     _announce(lab, made, bundle)
     console.print(f"  AWS account {payer.account} pays, by the credentials of {payer.arn}", soft_wrap=True, markup=False)

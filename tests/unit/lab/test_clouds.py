@@ -198,6 +198,18 @@ def test_what_aws_says_no_to_is_a_sentence(
         account.ask("ec2", "describe")
 
 
+def test_credentials_for_another_account_than_the_stacks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    arn = "arn:aws:ec2:eu-central-1:111111111111:instance/i-1"
+    made = made_of({"resources": [resource(INSTANCE, "lab", "i-1", arn=arn)]})
+    account = Account("eu-central-1")
+    monkeypatch.setattr(account, "ask", lambda *_: {"Account": "222222222222", "Arn": "arn:aws:iam::222222222222:user/ada"})
+    assert account.payer().account == "222222222222"
+    with pytest.raises(
+        UserError, match=r"is in the AWS account 111111111111, these credentials .* are for 222222222222"
+    ):
+        account.payer(made.account)
+
+
 def test_a_signed_address_names_the_buckets_own_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
