@@ -157,7 +157,7 @@ class Lab:
             UserError: with the command that makes them, or what to install.
         """
         if not host.fits():
-            host.check_programs(self.toolchain.env()["PATH"])
+            host.check_programs(self.toolchain.env()["PATH"], *(["pulumi"] if self.settings.cloud else []))
         elif self.toolchain.missing(*self.tools):
             raise UserError("the toolchain is not there yet; ./lab up makes it")
 

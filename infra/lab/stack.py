@@ -202,9 +202,9 @@ class Stack:
                 raise LabError(f"the stack '{self.name}' has lost its encryption salt; ./lab down --purge starts it anew.")
             self.private_file.write_text(yaml.safe_dump({"encryptionsalt": salt}))
 
-    def _exported(self, cwd: Path = ROOT, *more: str) -> dict[str, Any]:
+    def _exported(self, cwd: Path = ROOT) -> dict[str, Any]:
         """The stack's deployment as the engine keeps it; empty before the first `up`."""
-        text = self._pulumi("stack", "export", "-s", self.name, *more, cwd=cwd).stdout
+        text = self._pulumi("stack", "export", "-s", self.name, cwd=cwd).stdout
         deployment: dict[str, Any] = json.loads(text or "{}").get("deployment") or {}
         return deployment
 

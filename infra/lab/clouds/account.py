@@ -95,14 +95,21 @@ class Account:
 
     # who
 
-    def payer(self) -> Payer:
-        """Whose account it is.
+    def payer(self, account: str = "") -> Payer:
+        """Whose account it is; `account` is the one in which the stack has made something.
 
         Raises:
-            UserError: there are no credentials.
+            UserError: there are no credentials, or another account's: there the machines would seem gone and be made again,
+                while the first ones go on costing.
         """
         said = self.ask("sts", "get_caller_identity")
-        return Payer(str(said["Account"]), str(said["Arn"]))
+        found = Payer(str(said["Account"]), str(said["Arn"]))
+        if account and account != found.account:
+            raise UserError(
+                f"this stack is in the AWS account {account}, these credentials ({found.arn}) are for {found.account}: take "
+                "those for its own account (AWS_PROFILE); nothing was done."
+            )
+        return found
 
     # machines
 

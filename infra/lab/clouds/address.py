@@ -8,7 +8,7 @@ import typer
 
 from infra.cloud.bundle_store import StoredBundle
 from infra.lab.clouds.account import Account
-from infra.lab.clouds.made import made_of
+from infra.lab.clouds.through import made_now
 from infra.lab.console import console
 from infra.lab.errors import UserError
 from infra.lab.lab import Lab
@@ -30,8 +30,8 @@ def show_address(lab: Lab, hours: int) -> None:
         bundle = StoredBundle.of(lab.cloud.bundle)
     except SettingsError as wrong:
         raise UserError(f"Pulumi.{lab.stack_name}.yaml: {wrong}") from wrong
-    account.payer()
-    made = made_of(lab.machines.told())
+    made = made_now(lab)
+    account.payer(made.account)
     size = account.has(made.bucket, bundle.key) if made.bucket else None
     if size is None:
         raise UserError(

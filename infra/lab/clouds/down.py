@@ -5,7 +5,7 @@ from __future__ import annotations
 from infra.lab.clouds.account import Account
 from infra.lab.clouds.bills import Bills
 from infra.lab.clouds.made import Made, made_of
-from infra.lab.clouds.plugin import need_tools
+from infra.lab.clouds.plugin import need_engine, need_plugin
 from infra.lab.clouds.progress import Progress
 from infra.lab.console import console
 from infra.lab.errors import LabError
@@ -21,7 +21,9 @@ def down(lab: Lab, *, purge: bool) -> None:
     """
     account = Account(lab.cloud.region)
     account.payer()
+    need_engine(lab)
     made = made_of(lab.machines.told())
+    account.payer(made.account)
     failed: LabError | None = None
     try:
         _end(lab, made)
@@ -41,7 +43,7 @@ def _end(lab: Lab, made: Made) -> None:
     if made.objects == made.protected:
         console.print(f"The stack {lab.stack_name} has nothing to end: its state knows no machine.")
         return
-    need_tools(lab)
+    need_plugin(lab)
     lab.machines.prepare({})
     _destroyed(lab, f"Ending the stack {lab.stack_name}")
     for machine in made.machines.values():
@@ -63,7 +65,7 @@ def _purge(lab: Lab, account: Account, made: Made) -> None:
     bundles = len({one["Key"] for one in versions})
     told = f"bucket {made.bucket}, {bundles} bundle{'' if bundles == 1 else 's'}, {size / 1e6:,.0f} MB"
     console.print(f"The bundle store goes as well: {told}", soft_wrap=True)
-    need_tools(lab)
+    need_plugin(lab)
     lab.machines.prepare({})
     account.empty(made.bucket)
     lab.machines.unprotect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from infra.lab.plugins.values import HIDDEN, SIGNATURE, Json
 INSTANCE, ADDRESS = "aws:ec2/instance:Instance", "aws:ec2/eip:Eip"
 BUCKET, OBJECT = "aws:s3/bucket:Bucket", "aws:s3/bucketObjectv2:BucketObjectv2"
 SSH_KEY, HOST_KEY, LAB = "iotlab:index:SshKey", "iotlab:index:HostKey", "iotlab:index:Lab"
+
+ACCOUNT = re.compile(r"arn:[\w-]+:[^:]*:[^:]*:(\d{12}):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Made:
     """All of a stack that the verbs have to know."""
 
     machines: dict[str, MachineMade]
+    account: str  # number of the one in which all this is; empty as long as nothing says it
     bucket: str
     bundles: frozenset[str]  # keys in it that the state knows
     allocations: frozenset[str]  # of addresses
@@ -64,6 +68,11 @@ def _of(resources: Sequence[Mapping[str, Any]], kind: str) -> dict[str, dict[str
     }
 
 
+def _account(resources: Sequence[Mapping[str, Any]]) -> str:
+    named = (ACCOUNT.match(str((one.get("outputs") or {}).get("arn") or "")) for one in resources)
+    return next((found.group(1) for found in named if found), "")
+
+
 def made_of(deployment: Mapping[str, Any]) -> Made:
     """Read a deployment that was exported with its secrets."""
     resources = deployment.get("resources") or []
@@ -83,6 +92,7 @@ def made_of(deployment: Mapping[str, Any]) -> Made:
     cloudy = [one for one in resources if str(one["type"]).startswith("aws:")]
     return Made(
         machines={name: machine(name) for name in sorted(instances.keys() | addresses.keys())},
+        account=_account(cloudy),
         bucket=next((str(bucket["id"]) for bucket in buckets.values()), ""),
         bundles=frozenset(str(one.get("key", "")) for one in _of(resources, OBJECT).values()),
         allocations=frozenset(str(address["id"]) for address in addresses.values()),

@@ -19,17 +19,25 @@ PROGRAM = "pulumi-resource-aws"
 FETCH_WITHIN_S = 1800  # some 200 MB
 
 
-def need_tools(lab: Lab) -> None:
-    """See that the engine and its AWS plugin are there.
+def need_engine(lab: Lab) -> None:
+    """See that Pulumi is there; without it the state can't be read either.
 
     Raises:
-        UserError: this machine can't have them; how it can.
-        LabError: a download failed.
+        UserError: this machine can't have it; how it can.
     """
     if host.fits():
         lab.toolchain.ensure(parts.PULUMI.name)
     else:
         lab.need_tools()
+
+
+def need_plugin(lab: Lab) -> None:
+    """See that its AWS plugin is there.
+
+    Raises:
+        UserError: this machine can't have it; how it can.
+        LabError: a download failed.
+    """
     if found := shutil.which(PROGRAM, path=lab.toolchain.env()["PATH"]):
         console.print(f"  AWS plugin: {found}", soft_wrap=True, markup=False)
     elif not fetched(lab):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from infra.lab.engine_events import Report, Told, Watcher, counts, silent
 from infra.lab.errors import LabError, last_line
-from infra.lab.paths import ROOT
 from infra.lab.stack import Stack, config_of
+
+NO_STACK = "no stack named"
 
 
 class MachineStack(Stack):
@@ -28,8 +30,18 @@ class MachineStack(Stack):
         return self.private_file.is_file()
 
     def told(self) -> dict[str, Any]:
-        """The deployment with its secrets, as it is at this moment, also while an `up` goes on; empty before the first."""
-        return self._exported(ROOT, "--show-secrets") if self.exists else {}
+        """The deployment with its secrets, as it is at this moment, also while an `up` goes on; empty before the first.
+
+        Raises:
+            LabError: there is a state and it can't be read: who took that for an empty one would lose machines that cost.
+        """
+        if not self.exists:
+            return {}
+        done = self._pulumi("stack", "export", "-s", self.name, "--show-secrets")
+        if done.returncode and NO_STACK not in done.stderr:
+            raise LabError(f"the state of the stack '{self.name}' cannot be read: {last_line(done.stderr)}")
+        deployment: dict[str, Any] = json.loads(done.stdout or "{}").get("deployment") or {}
+        return deployment
 
     def destroy(self, report: Report, told: Told = silent) -> dict[str, int]:
         """End all that isn't protected, going on after a failure; returns what became of how many.

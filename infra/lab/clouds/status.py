@@ -10,8 +10,8 @@ from typing import Any
 from infra.cloud import gate
 from infra.lab.clouds.account import Account
 from infra.lab.clouds.bills import OVER, STOPPED
-from infra.lab.clouds.made import MachineMade, made_of
-from infra.lab.clouds.through import DOCTOR_S, asked, door_of, each
+from infra.lab.clouds.made import MachineMade
+from infra.lab.clouds.through import DOCTOR_S, asked, door_of, each, made_now
 from infra.lab.errors import LabError
 from infra.lab.lab import Lab
 
@@ -73,11 +73,13 @@ def has_expired(instance: Mapping[str, Any]) -> bool:
 
 def status_of(lab: Lab) -> list[MachineStatus]:
     """Every machine that the stack names, and those that it has made and names no more."""
-    made = made_of(lab.machines.told())
+    made = made_now(lab)
     why_unknown = ""
     seen: dict[str, dict[str, Any]] = {}
     try:
-        seen = Account(lab.cloud.region).machines(made.ids)
+        account = Account(lab.cloud.region)
+        account.payer(made.account)
+        seen = account.machines(made.ids)
     except LabError as away:
         why_unknown = str(away)
     names = [*lab.settings.machines, *sorted(set(made.machines) - set(lab.settings.machines))]

@@ -20,6 +20,17 @@ DOCTOR_S = 600.0
 Answer = TypeVar("Answer")
 
 
+def made_now(lab: Lab) -> Made:
+    """What the stack has made at this moment.
+
+    Raises:
+        UserError: there is a state, and no Pulumi to read it.
+    """
+    if lab.machines.exists:
+        lab.need_tools()
+    return made_of(lab.machines.told())
+
+
 def chosen(lab: Lab, machine: str) -> tuple[Made, list[MachineMade]]:
     """The machine with that name, or all that are made.
 
@@ -30,7 +41,7 @@ def chosen(lab: Lab, machine: str) -> tuple[Made, list[MachineMade]]:
     names = lab.settings.machines
     if machine and machine not in names:
         raise UserError(f"the stack '{lab.stack_name}' has no machine '{machine}': it has {', '.join(names)}.")
-    made = made_of(lab.machines.told())
+    made = made_now(lab)
     found = [made.machines[name] for name in names if name in made.machines and machine in {"", name}]
     if not found:
         raise UserError(f"the stack '{lab.stack_name}' has no machine yet; make it with ./lab up -s {lab.stack_name}")

@@ -11,7 +11,7 @@ from infra.cloud.machines import ready
 from infra.lab.clouds.account import Account
 from infra.lab.clouds.bills import STOPPED, Bills, unknown_machines
 from infra.lab.clouds.made import Made, made_of
-from infra.lab.clouds.plugin import need_tools
+from infra.lab.clouds.plugin import need_engine, need_plugin
 from infra.lab.clouds.progress import Progress
 from infra.lab.clouds.status import expires_of, has_expired
 from infra.lab.console import console
@@ -33,12 +33,14 @@ def up(lab: Lab) -> Made:
     """
     bundle = _checked(lab)
     account = Account(lab.cloud.region)
-    payer = account.payer()
+    account.payer()
+    need_engine(lab)
     made = made_of(lab.machines.told())
+    payer = account.payer(made.account)
     _need_bundle(lab, account, made, bundle)
     _announce(lab, made, bundle)
     console.print(f"  AWS account {payer.account} pays, by the credentials of {payer.arn}", soft_wrap=True, markup=False)
-    need_tools(lab)
+    need_plugin(lab)
     lab.machines.prepare({})
     start_stopped(account, made)
     making = f"Machines of the stack {lab.stack_name}"

@@ -22,6 +22,7 @@ from infra.lab.console import console
 from infra.lab.doctor import Diagnosis
 from infra.lab.errors import LabError, UserError, last_line
 from infra.lab.lab import Lab
+from infra.lab.outside import Check
 
 __all__ = ["access", "doctor", "down", "logs", "status", "up"]
 
@@ -55,21 +56,23 @@ def status(lab: Lab, *, json_: bool) -> None:
 
 
 def doctor(lab: Lab, machine: str, *, json_: bool) -> None:
-    """Show each machine's own doctor."""
-    answers = ask_all(lab, machine, "doctor", within_s=DOCTOR_S)
-    _show(answers, lambda found: views.show_diagnosis(Diagnosis.from_json(found)), json_=json_)
-    if not all(isinstance(one, Mapping) and one.get("ok") for one in answers.values()):
+    """Show each machine's own doctor; one that can't be asked is red."""
+    answers = {
+        name: Diagnosis((), (Check("lab", ok=False, why=str(found)),)).as_json() if isinstance(found, LabError) else found
+        for name, found in ask_all(lab, machine, "doctor", within_s=DOCTOR_S).items()
+    }
+    _show(lab, machine, answers, lambda found: views.show_diagnosis(Diagnosis.from_json(found)), json_=json_)
+    if not all(found.get("ok") for found in answers.values()):
         raise typer.Exit(1)
 
 
 def access(lab: Lab, machine: str, *, json_: bool) -> None:
     """Show addresses as they are reached from here, and logins."""
     answers, hints = access_of(lab, machine)
-    _show(answers, lambda found: views.show_access(found, []), json_=json_)
+    _show(lab, machine, answers, lambda found: views.show_access(found, []), json_=json_)
     for hint in () if json_ else hints:
         views.out.print(views.plain(hint), soft_wrap=True)
-    if any(isinstance(one, LabError) for one in answers.values()):
-        raise typer.Exit(1)
+    _end_with(answers)
 
 
 def logs(lab: Lab, machine: str, service: str, tail: int, *, follow: bool) -> None:
@@ -83,37 +86,37 @@ def logs(lab: Lab, machine: str, service: str, tail: int, *, follow: bool) -> No
         place = machines[0].address or "ADDRESS"
         raise UserError(f"a log is followed on the machine: ssh -t {LOGIN}@{place} lab logs {service} -s vm --follow")
 
-    def lines(one: gate.Session) -> str:
-        said = lab_command(one, "logs", service, f"--tail={tail}")
+    def ask(one: MachineMade) -> str:
+        with gate.session(door_of(one)) as session:
+            said = lab_command(session, "logs", service, f"--tail={tail}")
         if said.code:
             raise LabError(last_line(said.err).removeprefix("lab: "))
         return said.out
 
-    def ask(one: MachineMade) -> str:
-        with gate.session(door_of(one)) as session:
-            return lines(session)
-
     answers = each(machines, ask)
-    _show(answers, lambda text: typer.echo(text, nl=False), json_=False)
+    _show(lab, machine, answers, lambda text: typer.echo(text, nl=False), json_=False)
+    _end_with(answers)
+
+
+def _end_with(answers: Mapping[str, object]) -> None:
     if any(isinstance(one, LabError) for one in answers.values()):
         raise typer.Exit(1)
 
 
-def _show(answers: Mapping[str, Any], show: Callable[[Any], None], *, json_: bool) -> None:
-    """One machine's answer as a local lab's; several under a heading each, or keyed by machine; reasons in their place.
+def _show(lab: Lab, machine: str, answers: Mapping[str, Any], show: Callable[[Any], None], *, json_: bool) -> None:
+    """One machine's answer as a local lab's; those of a stack of several under headings, or keyed by machine.
 
     Raises:
         LabError: nobody answered; the first one's reason.
     """
     refuse_all_failed(answers)
+    several = len(lab.settings.machines) > 1 and not machine
     if json_:
-        told = {
-            name: {"ok": False, "why": str(found)} if isinstance(found, LabError) else found for name, found in answers.items()
-        }
-        _print_json(next(iter(told.values())) if len(told) == 1 else told)
+        told = {name: {"ok": False, "why": f"{one}"} if isinstance(one, LabError) else one for name, one in answers.items()}
+        _print_json(told if several else next(iter(told.values())))
         return
     for name, found in answers.items():
-        if len(answers) > 1:
+        if several:
             views.out.print(f"[bold]{views.plain(name)}[/]")
         if isinstance(found, LabError):
             views.out.print(f"{views.mark(ok=False)}  {views.plain(str(found))}", soft_wrap=True)

@@ -61,15 +61,16 @@ def check_fits() -> None:
         )
 
 
-def check_programs(path: str | None = None) -> None:
-    """See that this machine's own programs serve, where the toolchain can't be made.
+def check_programs(path: str | None = None, *names: str) -> None:
+    """See that this machine's own programs serve, or those of `names`, where the toolchain can't be made.
 
     Raises:
         UserError: what is missing or too old, and how to get it.
     """
-    wrong = [fault for program in PROGRAMS if (fault := _fault(program, path))]
+    needed = [program for program in PROGRAMS if not names or program.name in names]
+    wrong = [fault for program in needed if (fault := _fault(program, path))]
     if wrong:
-        wanted = ", ".join(f"{program.name} {program.oldest[0]}.{program.oldest[1]} or newer" for program in PROGRAMS)
+        wanted = ", ".join(f"{program.name} {program.oldest[0]}.{program.oldest[1]} or newer" for program in needed)
         how = (
             "brew install pulumi kubernetes-cli helm"
             if platform.system() == "Darwin"

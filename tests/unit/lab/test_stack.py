@@ -36,6 +36,11 @@ def test_a_stack_file_that_is_not_one_is_refused(checkout: Path, text: str) -> N
         config_of("local")
 
 
+def test_a_day_without_quotes_stays_the_text_that_it_is(checkout: Path) -> None:
+    (checkout / "Pulumi.local.yaml").write_text("config: {iotlab:cloud: {expires: 2030-01-31, diskGb: 40}}")
+    assert config_of("local") == {"iotlab:cloud": {"expires": "2030-01-31", "diskGb": 40}}
+
+
 def test_a_bad_value_names_the_file(checkout: Path) -> None:
     (checkout / "Pulumi.local.yaml").write_text("config: {iotlab:scale: Q}")
     with pytest.raises(UserError, match=r"Pulumi\.local\.yaml: iotlab:scale: there is no scale 'Q'"):
