@@ -27,6 +27,7 @@ BAD_LOGIN: Final = frozenset(
 HOW_TO_LOG_IN: Final = "aws sso login, or AWS_PROFILE, or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY; then run it again"
 STARTS_WITHIN_S: Final = 300
 AGAIN_AFTER_S: Final = 5
+NO_BUCKET: Final = "NoSuchBucket"
 MOST_DELETED: Final = 1000  # objects in one request
 Answer = TypeVar("Answer")
 
@@ -141,10 +142,14 @@ class Account:
     # the store
 
     def versions(self, bucket: str) -> list[dict[str, Any]]:
-        """Every version of every object of a bucket, deleted ones' marks as well."""
-        request = {"Bucket": bucket}
+        """Every version of every object of a bucket, deleted ones' marks as well; none of a bucket that is gone."""
         kinds = ("Versions", "DeleteMarkers")
-        return [one for kind in kinds for one in self.all("s3", "list_object_versions", kind, **request)]
+        try:
+            return [one for kind in kinds for one in self.all("s3", "list_object_versions", kind, Bucket=bucket)]
+        except RefusedError as refused:
+            if refused.code == NO_BUCKET:
+                return []
+            raise
 
     def has(self, bucket: str, key: str) -> int | None:
         """The size of an object; None where there is none.
@@ -155,20 +160,16 @@ class Account:
         try:
             return int(self.ask("s3", "head_object", Bucket=bucket, Key=key)["ContentLength"])
         except RefusedError as refused:
-            if refused.code in {"404", "NoSuchKey", "NoSuchBucket"}:
+            if refused.code in {"404", "NoSuchKey", NO_BUCKET}:
                 return None
             raise
 
     def empty(self, bucket: str) -> None:
         """Delete every version of every object; a bucket that is gone is empty, too."""
-        try:
-            found = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in self.versions(bucket)]
-            for first in range(0, len(found), MOST_DELETED):
-                some = {"Objects": found[first : first + MOST_DELETED], "Quiet": True}
-                self.ask("s3", "delete_objects", Bucket=bucket, Delete=some)
-        except RefusedError as refused:
-            if refused.code != "NoSuchBucket":
-                raise
+        found = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in self.versions(bucket)]
+        for first in range(0, len(found), MOST_DELETED):
+            some = {"Objects": found[first : first + MOST_DELETED], "Quiet": True}
+            self.ask("s3", "delete_objects", Bucket=bucket, Delete=some)
 
     def signed(self, bucket: str, key: str, seconds: int) -> str:
         """An https address that opens this object to whoever has it, for so long."""

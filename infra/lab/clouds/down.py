@@ -8,7 +8,7 @@ from infra.lab.clouds.made import Made, made_of
 from infra.lab.clouds.plugin import need_engine, need_plugin
 from infra.lab.clouds.progress import Progress
 from infra.lab.console import console
-from infra.lab.errors import LabError
+from infra.lab.errors import LabError, UserError
 from infra.lab.lab import Lab
 
 
@@ -27,12 +27,17 @@ def down(lab: Lab, *, purge: bool) -> None:
     failed: LabError | None = None
     try:
         _end(lab, made)
-        if purge and made.bucket:
+        if purge and made.protected:
             _purge(lab, account, made)
+    except UserError:  # nothing was begun
+        raise
     except LabError as why:
         failed = why
     left = made_of(lab.machines.told())
-    _say_what_costs(lab, Bills(account, lab.stack_name, left), purge=purge)
+    try:
+        _say_what_costs(lab, Bills(account, lab.stack_name, left), purge=purge)
+    except LabError as why:
+        failed = failed or LabError(f"what still costs could not be asked: {why}")
     if failed:
         raise LabError(f"{failed}\n  The next ./lab down -s {lab.stack_name} goes on from here.") from failed
     if purge and not left.objects:
@@ -60,14 +65,16 @@ def _destroyed(lab: Lab, step: str) -> None:
 
 def _purge(lab: Lab, account: Account, made: Made) -> None:
     """Remove the bundle store, after saying what goes with it."""
-    versions = account.versions(made.bucket)
-    size = sum(int(one.get("Size", 0)) for one in versions)
-    bundles = len({one["Key"] for one in versions})
-    told = f"bucket {made.bucket}, {bundles} bundle{'' if bundles == 1 else 's'}, {size / 1e6:,.0f} MB"
-    console.print(f"The bundle store goes as well: {told}", soft_wrap=True)
+    if made.bucket:
+        versions = account.versions(made.bucket)
+        mb = sum(int(one.get("Size", 0)) for one in versions) / 1e6
+        bundles = len({one["Key"] for one in versions})
+        told = f"bucket {made.bucket}, {bundles} bundle{'' if bundles == 1 else 's'}, {mb:,.0f} MB"
+        console.print(f"The bundle store goes as well: {told}", soft_wrap=True)
     need_plugin(lab)
     lab.machines.prepare({})
-    account.empty(made.bucket)
+    if made.bucket:
+        account.empty(made.bucket)
     lab.machines.unprotect()
     _destroyed(lab, f"Removing the bundle store of the stack {lab.stack_name}")
 

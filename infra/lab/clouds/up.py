@@ -94,12 +94,13 @@ def _announce(lab: Lab, made: Made, bundle: StoredBundle) -> None:
     """One look at what comes before anything costs."""
     settings = lab.settings
     config = {key.removeprefix(f"{PROJECT}:"): value for key, value in config_of(lab.stack_name).items()}
+    count_aws = sum(kind.startswith("aws:") for kind, _, _ in asked(config, lab.stack_name))
     count, size = len(settings.machines), settings.machine_type
     names = f"{count} machine{'' if count == 1 else 's'} ({', '.join(settings.machines)})"
     there = f", {made.objects} of them are there" if made.objects else ""
     console.print(
         f"Stack {lab.stack_name}: {names}, {size.name} with {size.vcpus} vCPUs and {size.memory_gb} GB, in "
-        f"{lab.cloud.region}; {len(asked(config, lab.stack_name))} objects{there}.",
+        f"{lab.cloud.region}; {count_aws} objects{there}.",
         soft_wrap=True,
         markup=False,
     )
