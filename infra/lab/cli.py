@@ -205,12 +205,16 @@ def bundle_images(file: Annotated[Path, typer.Argument(help="Where to write the 
         write_images(lab, file)
 
 
-@bundle_app.command("export", epilog="Example: ./lab bundle export lab.tar.zst")
-def bundle_export(file: Annotated[Path, typer.Argument(help="Where to write the archive.")], stack: StackName = LOCAL) -> None:
+@bundle_app.command("export", epilog="Examples: ./lab bundle export lab.tar.zst  ·  ./lab bundle export s.tar.zst -s s --only-needed")
+def bundle_export(
+    file: Annotated[Path, typer.Argument(help="Where to write the archive.")],
+    stack: StackName = LOCAL,
+    only_needed: Annotated[bool, typer.Option("--only-needed", help="Only the images that this stack's services run.")] = False,
+) -> None:
     """Write the archive that `./lab up --bundle FILE` needs on a machine without a network."""
     lab = Lab(stack)
     with lab.lock():
-        export_bundle(lab, file)
+        export_bundle(lab, file, only_needed=only_needed)
 
 
 fleet_app = typer.Typer(help="Simulated devices: car, iotkit, fan.", no_args_is_help=True)
