@@ -149,15 +149,24 @@ class Stages:
         return False
 
     def now(self) -> dict[str, Any]:
-        """The state as of now: a stage that runs with its latest lines, or interrupted where nothing runs any more."""
+        """The state as of now: a stage that runs with its latest lines, interrupted where nothing runs, due where it changed."""
         entries = self.entries()
         running = self.running
         for entry, stage in zip(entries, self.all(), strict=True):
+            if entry["state"] == "done" and self.changed(entry, stage):
+                entry.update(FRESH)
             if entry["state"] == "running":
                 entry["log"] = tail(self.log(stage))
                 if not running:
                     entry.update(state="interrupted", remedy="sudo lab-stage run goes on with it")
-        return summary(entries)
+        return summary(entries) | {"running": running}
+
+    def changed(self, entry: dict[str, Any], stage: Stage) -> bool:
+        """Whether a stage's next run is due; settings are root's, so anybody else hears what the last run left."""
+        try:
+            return bool(entry["inputs"] != stage.inputs(self.scripts / "lib.sh"))
+        except PermissionError:
+            return False
 
 
 def summary(entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -210,9 +219,9 @@ def run(stages: Stages) -> int:
     with stages.alone() as held:
         entries = stages.entries()
         for entry, stage in zip(entries, stages.all(), strict=True):
-            inputs = stage.inputs(stages.scripts / "lib.sh")
-            if entry["state"] == "done" and entry["inputs"] == inputs:
+            if entry["state"] == "done" and not stages.changed(entry, stage):
                 continue
+            inputs = stage.inputs(stages.scripts / "lib.sh")
             say(f"stage {stage.number} of {len(entries)}, {stage.name}: begins")
             entry.update(FRESH, state="running", since=clock())
             stages.write(entries)

@@ -1,8 +1,12 @@
-"""The two kinds of failure the lab knows: the user's (exit code 2) and ours (exit code 1)."""
+"""Failures as sentences: the lab's two kinds of them, and what the system said as one of these."""
 
 from __future__ import annotations
 
 import errno
+
+from infra.failures import LabError, UserError
+
+__all__ = ["OF_THE_USER", "LabError", "UserError", "from_system", "last_line"]
 
 # What a person can mend: a wrong path, missing rights, a medium that is full or can't be written.
 OF_THE_USER = frozenset(
@@ -11,18 +15,6 @@ OF_THE_USER = frozenset(
         *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
     }
 )
-
-
-class LabError(Exception):
-    """Something of ours went wrong. The message is one sentence: what, where, and what to do."""
-
-    exit_code = 1
-
-
-class UserError(LabError):
-    """Something the user gave or lacks. The message says what is wrong, where, and what to do."""
-
-    exit_code = 2
 
 
 def last_line(text: str, otherwise: str = "no reason given") -> str:
