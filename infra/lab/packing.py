@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 from infra.lab import upstream
-from infra.lab.bundle import Exported, Manifest, checkout, export_archive, handout, import_archive
+from infra.lab.bundle import Exported, Manifest, checkout, export_archive, handout, import_archive, wheels
 from infra.lab.bundle.lean import lean
 from infra.lab.bundle.upstream import UPSTREAM, Upstream
-from infra.lab.bundle.wheels import FOLDER, wheels
 from infra.lab.console import console
 from infra.lab.errors import UserError
 from infra.lab.lab import Lab
@@ -43,8 +42,10 @@ def export_bundle(lab: Lab, file: Path, *, only_needed: bool = False) -> Exporte
     lab.toolchain.ensure()
     manifest = lean(bundle) if only_needed else bundle.ensure()
     brought = [found for _, found in _brought(lab)]
-    packages = wheels(lab.paths, lab.steps)
-    first = {f"{FOLDER}/{packages.name}": packages, checkout.FOLDER: checkout.copied(lab.paths)}  # the door takes the packages
+    packages = wheels.wheels(lab.paths, lab.steps)
+    if only_needed:
+        packages = wheels.lean(packages)
+    first = {f"{wheels.FOLDER}/{packages.name}": packages, checkout.FOLDER: checkout.copied(lab.paths)}  # the door takes the packages
     written = export_archive(lab.toolchain, manifest, first, lab.steps, file, brought)
     console.print(f"{written.file} has {written.size / 1e6:.0f} MB. On another machine:", soft_wrap=True)
     console.print(f"  ./lab up --bundle {written.file.name}#sha256={written.sha256}", soft_wrap=True)

@@ -16,8 +16,11 @@ import pytest
 
 from infra import versions
 from infra.cloud import user_data
-from infra.lab.bundle import rootfs
+from infra.lab.bundle import Exported, rootfs
+from infra.lab.lab import Lab
+from infra.lab.packing import export_bundle
 from infra.lab.paths import Paths
+from infra.settings import Settings
 from tests.support import tools
 
 DISK_GB = 40  # as in the cloud; the file is sparse
@@ -100,3 +103,10 @@ def stick(folder: Path, bundle: Path) -> Path:
     megabytes = bundle.stat().st_size // 10**6 * 11 // 10 + 64
     _ext4(file, "IOTLAB", inside, f"{megabytes}M", folder / "disks.log")
     return file
+
+
+def core_bundle(folder: Path) -> Exported:
+    """What `./lab bundle export --only-needed` writes for a stack that runs the set `core`."""
+    lab = Lab()
+    lab.settings = Settings(services=("core",))
+    return export_bundle(lab, folder / "lab.tar.zst", only_needed=True)
