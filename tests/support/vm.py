@@ -114,6 +114,22 @@ class Vm:
         if not self.process.alive:
             self.give_up("the machine ended")
 
+    def says(self, command: str) -> str:
+        """What a command says; nothing while the machine can't be reached."""
+        try:
+            with gate.session(self.door) as here:
+                return here.run(command, within_s=60).out
+        except gate.GateError:
+            return ""
+
+    def wait_until_off(self, within_s: float) -> None:
+        """Wait until it has switched itself off."""
+        until_s = time.monotonic() + within_s
+        while self.process.alive:
+            if time.monotonic() > until_s:
+                self.give_up(f"it has not switched itself off within {within_s:.0f} s")
+            time.sleep(0.5)
+
     def wait_until(self, what: str, true: Callable[[], bool], within_s: float) -> None:
         """Wait; a machine that ends or is too late fails with its last words."""
         until_s = time.monotonic() + within_s
