@@ -66,7 +66,11 @@ class CloudSettings(BaseModel):
     course_repository: Annotated[Course | None, Field(description="checked out on each machine")] = None
     knative: Annotated[bool, Field(description="microk8s' add-on, on top")] = False
     bundle: Annotated[str, Field(description="a bundle's file here, or the SHA-256 of one that is in the store already")] = ""
-    ready_within_min: Annotated[int, Field(ge=5, le=240, description="how long a machine may take")] = 60
+    host_keys: Annotated[
+        dict[str, str], Field(description="host keys of machines where a person knows them; AWS is asked for the others")
+    ] = {}
+    reachable_within_min: Annotated[float, Field(gt=0, le=60, description="how long a machine may take to let SSH in")] = 10
+    ready_within_min: Annotated[float, Field(gt=0, le=240, description="how long its stages may take after that")] = 60
 
     @field_validator("expires", mode="before")
     @classmethod
@@ -116,6 +120,16 @@ class CloudSettings(BaseModel):
             if not SSH_KEY.fullmatch(key.strip()):
                 raise ValueError(f"'{key[:20]}…' is no public key; write {TO_FILL['sshKeys']}")
         return tuple(key.strip() for key in keys)
+
+    @field_validator("host_keys")
+    @classmethod
+    def _host_keys_are_public(cls, keys: dict[str, str]) -> dict[str, str]:
+        for machine, key in keys.items():
+            if not SSH_KEY.fullmatch(key.strip()):
+                raise ValueError(
+                    f"{machine}: '{key[:20]}…' is no host key; write what ssh-keyscan or the console shows, type and key"
+                )
+        return {machine: key.strip() for machine, key in keys.items()}
 
     @model_validator(mode="after")
     def _the_world_needs_a_reason(self) -> CloudSettings:

@@ -32,7 +32,18 @@ from infra.cloud.gate_errors import (
     last_lines,
 )
 from infra.cloud.gate_ssh import BRIEF_S, Door, Said, Session, fingerprint, session, well
-from infra.cloud.gate_stages import Report, Room, StageNow, StagesNow, reach, room, stages, start_stages, wait_for_stages
+from infra.cloud.gate_stages import (
+    Report,
+    Room,
+    StageNow,
+    StagesNow,
+    reach,
+    room,
+    stages,
+    start_stages,
+    steadily,
+    wait_for_stages,
+)
 from infra.machine_ports import API_PORT
 
 __all__ = [
@@ -64,6 +75,7 @@ __all__ = [
     "session",
     "stages",
     "start_stages",
+    "steadily",
     "wait_for_stages",
 ]
 

@@ -169,8 +169,8 @@ def _is_the_right_one(door: Door, transport: paramiko.Transport) -> None:
     if seen.split() != door.host_key.split()[:2]:
         raise WrongHostKeyError(
             f"at {door.where} answers another machine than ours, and nothing was sent: its host key is {fingerprint(seen)}, ours "
-            f"{fingerprint(door.host_key)}; if you know that it has a new one, write it under iotlab:cloud.hostKeys, else somebody "
-            "stands in between."
+            f"{fingerprint(door.host_key)}; if you know that it has a new one, write it under iotlab:cloud.hostKeys, else "
+            "somebody stands in between."
         )
 
 
@@ -190,8 +190,8 @@ def session(door: Door, *, patience_s: float = PATIENCE_S) -> Iterator[Session]:
             transport.auth_publickey(door.user, paramiko.Ed25519Key.from_private_key(io.StringIO(door.private_key)))
         except paramiko.AuthenticationException as refused:
             raise RefusedError(
-                f"the machine at {door.where} does not let {door.user} in by the stack's own key: its /etc/iotlab/authorized_keys "
-                "lacks it; write it there (pulumi stack export, SshKey), or let the machine be made anew (./lab down, ./lab up)."
+                f"the machine at {door.where} does not let {door.user} in by the stack's own key: /etc/iotlab/authorized_keys "
+                "lacks it; write it there (pulumi stack export, SshKey), or let the machine be made anew: ./lab down, ./lab up."
             ) from refused
         except (paramiko.SSHException, OSError, EOFError) as broken:
             why = f"{broken}" or type(broken).__name__

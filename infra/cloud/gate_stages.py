@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from infra.cloud.gate_errors import (
     CommandError,
@@ -19,6 +19,7 @@ from infra.cloud.gate_errors import (
 )
 from infra.cloud.gate_ssh import BRIEF_S, PATIENCE_S, Door, Session, session, well
 
+T = TypeVar("T")
 Report = Callable[[str], None]  # a line of progress; what it raises ends the wait
 
 GRACE_S = 30.0  # after the first answer: sshd may be there before its keys are
@@ -141,8 +142,8 @@ def _pause(pause_s: float) -> float:
     return min(pause_s * MORE, LONGEST_S)
 
 
-def reach(door: Door, within_s: float, report: Report) -> None:
-    """Wait until the machine lets us in.
+def steadily(door: Door, within_s: float, report: Report, act: Callable[[Session], T]) -> T:
+    """Do something on the machine, again if the connection breaks off; within the time the machine has to be reached.
 
     Raises:
         UnreachableError: it did not answer in time.
@@ -153,8 +154,9 @@ def reach(door: Door, within_s: float, report: Report) -> None:
     while True:
         left_s = began + within_s - time.monotonic()
         try:
-            with session(door, patience_s=min(max(left_s, 1), PATIENCE_S)):
-                return
+            with session(door, patience_s=min(max(left_s, 1), PATIENCE_S)) as here:
+                began = time.monotonic()  # reached: a connection that is lost is looked for as long again
+                return act(here)
         except RefusedError:
             answered = answered or time.monotonic()
             if left_s < 0 or time.monotonic() > answered + GRACE_S:
@@ -164,8 +166,13 @@ def reach(door: Door, within_s: float, report: Report) -> None:
             if left_s < 0:
                 tried = f"tried for {minutes(within_s)} (iotlab:cloud.reachableWithinMin)"
                 raise UnreachableError(f"{str(away).removesuffix('.')}; {tried}.") from away
-            report(f"{door.where} does not answer yet, {time.monotonic() - began:.0f} s")
+            report(f"{door.where} does not answer, {time.monotonic() - began:.0f} s")
         pause_s = _pause(pause_s)
+
+
+def reach(door: Door, within_s: float, report: Report) -> None:
+    """Wait until the machine lets us in; raises as `steadily` does."""
+    steadily(door, within_s, report, lambda _: None)
 
 
 def start_stages(session: Session) -> None:

@@ -7,16 +7,21 @@ other user data ever replaces a machine that people work on.
 from __future__ import annotations
 
 import base64
+import os
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from infra.cloud.facts import MachineFacts
+from infra.cloud.resources import HostKey, Lab, LabArgs, SshKey
 from infra.cloud.tags import Tags
 from infra.cloud.user_data import cloud_config, packed
+from infra.cloud_settings import CloudSettings
+from infra.machine_ports import SSH_PORT
 from infra.scales import MachineType
 
+ENTRY_PORT = int(os.environ.get("IOTLAB_ENTRY_PORT") or SSH_PORT)  # another one for tests, whose machine is a process of theirs
 LATER = ["ami", "keyName", "userDataBase64"]  # changes of these replace or restart a machine, and cloud-init would not run again
 
 
@@ -36,27 +41,36 @@ class Place:
     profile: pulumi.Output[str]
     needs: tuple[pulumi.Resource, ...]
     tags: Tags
+    gate: SshKey
+    open_ports: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MachineArgs:
-    """What can differ: what it is told, its size."""
+    """What can differ: what it is told, its size, and how it is waited for."""
 
     told: pulumi.Output[MachineFacts]
     machine_type: MachineType
-    disk_gb: int
+    cloud: CloudSettings
 
 
 class Machine(pulumi.ComponentResource):
-    """The instance and its address."""
+    """The instance, its address, and the lab that it makes itself."""
 
     def __init__(self, name: str, args: MachineArgs, place: Place, opts: pulumi.ResourceOptions | None = None) -> None:
         """`name` is the host's name."""
         super().__init__("iotlab:cloud:Machine", name, None, opts)
         tags = place.tags.named(name)
-        disk = {"volume_type": "gp3", "volume_size": args.disk_gb, "encrypted": True, "delete_on_termination": True, "tags": tags}
+        disk = {
+            "volume_type": "gp3",
+            "volume_size": args.cloud.disk_gb,
+            "encrypted": True,
+            "delete_on_termination": True,
+            "tags": tags,
+        }
         # version 2 alone; one hop, so that no pod gets at the machine's rights
         asked = {"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1}
+        told = args.told.apply(user_data)
         instance = aws.ec2.Instance(
             name,
             ami=place.image,
@@ -69,11 +83,16 @@ class Machine(pulumi.ComponentResource):
             metadata_options=asked,
             credit_specification={"cpu_credits": "standard"} if args.machine_type.burstable else None,
             instance_initiated_shutdown_behavior="stop",
-            user_data_base64=args.told.apply(user_data),
+            user_data_base64=told,
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(place.needs), ignore_changes=LATER),
         )
-        opts = pulumi.ResourceOptions(parent=self, depends_on=list(place.needs))
-        self.address = aws.ec2.Eip(name, domain="vpc", instance=instance.id, tags=tags, opts=opts).public_ip
+        ready = pulumi.ResourceOptions(parent=self, depends_on=list(place.needs))
+        self.address = aws.ec2.Eip(name, domain="vpc", instance=instance.id, tags=tags, opts=ready).public_ip
         self.id, self.arn = instance.id, instance.arn
+        known, inside = args.cloud.host_keys.get(name, ""), pulumi.ResourceOptions(parent=self)
+        key = HostKey(name, self.id, args.cloud.region, known, args.cloud.reachable_within_min, inside).key
+        waits = (args.cloud.reachable_within_min, args.cloud.ready_within_min)
+        entry = LabArgs(self.address, ENTRY_PORT, key, place.gate.private, told, self.id, place.open_ports, waits)
+        self.lab = Lab(name, entry, ready)
         self.register_outputs({"address": self.address})

@@ -15,6 +15,7 @@ from infra.cloud.firewall import rules
 from infra.cloud.machine import Machine, MachineArgs, Place
 from infra.cloud.network import Network, NetworkArgs
 from infra.cloud.prices import keep_limit
+from infra.cloud.resources import SshKey
 from infra.cloud.tags import Tags
 from infra.cloud.told import facts_of
 from infra.cloud_settings import CloudSettings
@@ -34,6 +35,10 @@ def ready(settings: Settings) -> CloudSettings:
         raise SettingsError("the stack has no iotlab:cloud, so there are no machines to make.")
     if why := settings.cloud.unready(datetime.now(UTC).date()):
         raise SettingsError(why)
+    if strange := settings.cloud.host_keys.keys() - set(settings.machines):
+        raise SettingsError(
+            f"iotlab:cloud.hostKeys names {', '.join(sorted(strange))}: machines are {', '.join(settings.machines)}."
+        )
     keep_limit(settings)
     return settings.cloud
 
@@ -57,21 +62,27 @@ class Machines(pulumi.ComponentResource):
         account = aws.Provider("cloud", region=cloud.region)
         super().__init__("iotlab:cloud:Machines", name, None, pulumi.ResourceOptions(providers=[account]))
         inside, tags = pulumi.ResourceOptions(parent=self), Tags(stack, cloud.owner, f"{cloud.expires}")
-        network = Network("network", NetworkArgs(rules(cloud, settings.asked), tags), inside)
+        ways_in = rules(cloud, settings.asked)
+        network = Network("network", NetworkArgs(ways_in, tags), inside)
         bundle = StoredBundle.of(cloud.bundle)
         store = BundleStore("bundle", BundleStoreArgs(bundle, tags), inside)
         key = aws.ec2.KeyPair("owner", public_key=cloud.ssh_keys[0], tags=tags.named("owner"), opts=inside).key_name
         needs = (network.way_out, *store.stored)
-        place = Place(network.subnet, network.group, ubuntu(self), key, store.profile, needs, tags)
+        gate, ports = SshKey("gate", inside), tuple(rule.port for rule in ways_in)
+        place = Place(network.subnet, network.group, ubuntu(self), key, store.profile, needs, tags, gate, ports)
 
         def told(machine: str) -> pulumi.Output[MachineFacts]:
-            told: pulumi.Output[MachineFacts] = store.url.apply(
-                lambda url: facts_of(settings, stack, machine, Bundle(url, bundle.sha256))
+            known = pulumi.Output.all(store.url, gate.public)
+            told: pulumi.Output[MachineFacts] = known.apply(
+                lambda both: facts_of(settings, stack, machine, Bundle(both[0], bundle.sha256), both[1])
             )
             return told
 
-        sizes = (settings.machine_type, cloud.disk_gb)
-        machines = {host: Machine(host, MachineArgs(told(host), *sizes), place, inside) for host in settings.machines}
+        size = settings.machine_type
+        machines = {host: Machine(host, MachineArgs(told(host), size, cloud), place, inside) for host in settings.machines}
         Expiry("expiry", ExpiryArgs(list(machines.values()), tags), inside)
         self.register_outputs({"addresses": {host: machine.address for host, machine in machines.items()}})
         pulumi.export("addresses", {host: machine.address for host, machine in machines.items()})
+        pulumi.export("services", {host: machine.lab.addresses for host, machine in machines.items()})
+        pulumi.export("doctor", {host: machine.lab.doctor for host, machine in machines.items()})
+        pulumi.export("kubeconfig", {host: machine.lab.kubeconfig for host, machine in machines.items()})

@@ -7,8 +7,8 @@ from infra.cloud.facts import MachineFacts
 from infra.settings import Settings
 
 
-def facts_of(settings: Settings, stack: str, name: str, bundle: facts.Bundle) -> MachineFacts:
-    """What the machine `name` is told about itself."""
+def facts_of(settings: Settings, stack: str, name: str, bundle: facts.Bundle, gate_key: str = "") -> MachineFacts:
+    """What the machine `name` is told about itself; `gate_key` lets the stack itself in beside the people."""
     cloud = settings.cloud
     if cloud is None or cloud.expires is None:
         raise ValueError("a stack without iotlab:cloud or its expires has no machines")
@@ -18,7 +18,7 @@ def facts_of(settings: Settings, stack: str, name: str, bundle: facts.Bundle) ->
         stack=stack,
         owner=cloud.owner,
         expires=cloud.expires.isoformat(),
-        ssh_keys=cloud.ssh_keys,
+        ssh_keys=(*cloud.ssh_keys, gate_key) if gate_key else cloud.ssh_keys,
         bundle=bundle,
         kubernetes=cloud.kubernetes,
         microk8s_channel=cloud.microk8s_channel,

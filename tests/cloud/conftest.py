@@ -12,9 +12,9 @@ from tests.support.emulator import Emulator, emulator
 
 
 @pytest.fixture(scope="session")
-def account() -> Iterator[Emulator]:
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """AWS on loopback."""
-    with emulator() as running:
+    with emulator(tmp_path_factory.mktemp("machine")) as running:
         yield running
 
 

@@ -21,7 +21,7 @@ class CloudStack:
     def __init__(self, folder: Path, account: Emulator, bundle: Path) -> None:
         """Nothing is made yet."""
         self.account = account
-        self.engine = Stack.of_the_lab(folder, "aws", ANYONE | {"AWS_ENDPOINT_URL": account.address})
+        self.engine = Stack.of_the_lab(folder, "aws", ANYONE | account.env)
         self.cloud: dict[str, Any] = {
             "region": REGION,
             "ownerCidr": "203.0.113.7/32",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
+from pathlib import Path
 from typing import Any
 from unittest import mock
 from urllib.parse import parse_qs
 
 import boto3
+from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import AMIS
 from moto.iam.access_control import PermissionResult
 from moto.moto_api._internal.models import moto_api_backend
@@ -21,7 +24,11 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.s3.models import FakeBucket
 from werkzeug.serving import make_server
 
+from tests.support.ssh_machine import ADDRESS, SshMachine
+
 REGION = "eu-central-1"
+ACCOUNT = "123456789012"
+RUNNING = 16  # and below: pending
 ANYONE = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 CANONICAL = "099720109477"
 UBUNTU = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server"
@@ -69,23 +76,33 @@ def _asked(environ: _Environ) -> tuple[str, str]:
 
 
 class Emulator:
-    """One account with one region's Ubuntu image; `changes` is what was asked of it that is no question."""
+    """One account with one region's Ubuntu image; `changes` is what was asked of it that is no question.
 
-    def __init__(self) -> None:
-        """Nothing is refused."""
+    Whatever instance is started is `machine`, a process behind the one elastic address that there is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is refused. In `folder` lies the machine."""
         self.changes: list[str] = []
         self.refused: set[str] = set()
         self._refuses: re.Pattern[str] | None = None
         self._lock = threading.Lock()
+        self.machine = SshMachine(folder, self._instance)
         self._moto: _App = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
         self.address = f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What leads the program and its plugins here."""
+        return {"AWS_ENDPOINT_URL": self.address, "IOTLAB_ENTRY_PORT": str(self.machine.port)}
 
     def reset(self) -> None:
         """Empty the account, but for what AWS itself has in it."""
         moto_api_backend.reset()
         self.changes.clear()
         self.refuse(None)
+        self.boots = True  # or the console stays empty
 
     def refuse(self, pattern: str | None) -> None:
         """From now on refuse every change that matches, the first time that it is asked for; None refuses nothing."""
@@ -98,6 +115,14 @@ class Emulator:
             service, endpoint_url=self.address, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
         )
 
+    def _instance(self) -> tuple[str, bytes]:
+        """The instance that was started last, and its user data; empty if there is none."""
+        found = [one for one in ec2_backends[ACCOUNT][REGION].all_instances() if one.state_code <= RUNNING]
+        if not found:
+            return "", b""
+        instance = max(found, key=lambda one: one.launch_time)
+        return str(instance.id), base64.b64decode(str(instance.user_data))
+
     def serve(self) -> None:
         """Answer until `stop`."""
         self._server.serve_forever()
@@ -109,6 +134,8 @@ class Emulator:
 
     def _answer(self, environ: _Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         asked, identity = _asked(environ)
+        if asked == "GetConsoleOutput" and self.machine:
+            return self._console(start)
         if not asked.startswith(_READS):
             with self._lock:
                 if self._refuses and self._refuses.match(asked) and identity not in self.refused:
@@ -118,19 +145,28 @@ class Emulator:
                 self.changes.append(asked)
         return self._moto(environ, start)
 
+    def _console(self, start: Callable[..., Any]) -> Iterable[bytes]:
+        shown = self.machine.console() if self.boots else ""
+        said = f"<GetConsoleOutputResponse><output>{shown}</output></GetConsoleOutputResponse>"
+        start("200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(said)))])
+        return [said.encode()]
+
 
 @contextmanager
-def emulator() -> Iterator[Emulator]:
-    """Run one for the time of the body."""
+def emulator(folder: Path) -> Iterator[Emulator]:
+    """Run one for the time of the body; its machine lies in `folder`."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    running = Emulator()
+    running = Emulator(folder)
     running.reset()
     thread = threading.Thread(target=running.serve, daemon=True)
     thread.start()
     try:
         # moto reads no conditions, so a policy that refuses what comes without TLS would refuse everything
-        with mock.patch.object(FakeBucket, "get_permission", return_value=PermissionResult.NEUTRAL):
+        with ExitStack() as patched:
+            patched.enter_context(mock.patch.object(FakeBucket, "get_permission", return_value=PermissionResult.NEUTRAL))
+            patched.enter_context(mock.patch("moto.ec2.models.elastic_ip_addresses.random_ip", return_value=ADDRESS))
             yield running
     finally:
+        running.machine.off()
         running.stop()
         thread.join()

@@ -169,6 +169,10 @@ class Plugin:
         """Show `message` in Pulumi's output, at the resource if `urn` is given."""
         self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=message, urn=urn))
 
+    def tell(self, message: str, urn: str) -> None:
+        """Show progress at the resource, for as long as it goes on."""
+        self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=message, urn=urn, ephemeral=True))
+
     def cancel(self, _: Empty) -> Empty:
         """Nothing to end by default."""
         return Empty()

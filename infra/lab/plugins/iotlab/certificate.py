@@ -13,7 +13,7 @@ from typing import ClassVar
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from infra.lab.cluster import pki
-from infra.lab.plugins.iotlab.kind import Kind, whole_number
+from infra.lab.plugins.iotlab.kind import Kind, Report, whole_number
 from infra.lab.plugins.values import UNKNOWN, Json, Properties, Secret
 
 RENEW_DAYS = 30  # an `up` once a month keeps a lab's certificate valid for ever
@@ -39,7 +39,7 @@ class Certificate(Kind):
             found["hosts"] = f"hosts must be a list of host names and addresses in small letters, at least one, not {hosts!r}."
         return found
 
-    def made(self, inputs: Properties) -> Properties:
+    def made(self, inputs: Properties, _report: Report) -> Properties:
         """A new key, signed by a new authority."""
         leaf, authority = pki.sole("iotlab", tuple(inputs["hosts"]), inputs["days"])
         return {

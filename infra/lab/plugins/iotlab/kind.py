@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import ClassVar, Final, TypeAlias
 
+from infra.lab.errors import LabError
 from infra.lab.plugins.values import UNKNOWN, Json, Properties
 
 MOST_ROTATIONS: Final = 2**31
+Report: TypeAlias = Callable[[str], None]  # a line of progress at the resource; raises what ends the work
+
+
+class UnfinishedError(LabError):
+    """It was made, but not to its end: the engine records it, and the next `up` goes on."""
+
+    def __init__(self, message: str, outputs: Properties) -> None:
+        """`outputs` are those that are known."""
+        super().__init__(message)
+        self.outputs = outputs
 
 
 def is_whole(value: Json) -> bool:
@@ -28,6 +40,8 @@ class Kind(abc.ABC):
 
     urn_type: ClassVar[str]
     defaults: ClassVar[Properties]
+    secrets: ClassVar[frozenset[str]] = frozenset()  # inputs that are kept as secrets
+    idle: ClassVar[frozenset[str]] = frozenset()  # inputs that say how it is made: another one makes nothing anew
 
     @property
     def name(self) -> str:
@@ -36,19 +50,27 @@ class Kind(abc.ABC):
 
     def reasons(self, inputs: Properties) -> dict[str, str]:
         """Every input that can't be used, with a sentence."""
-        known = " and ".join((", ".join(list(self.defaults)[:-1]), list(self.defaults)[-1]))
+        *most, last = self.defaults
+        known = f"{', '.join(most)} and {last}" if most else last
         found = {
             key: f"{key} is not an input of a {self.name}; there are {known}." for key in inputs.keys() - self.defaults.keys()
         }
-        return found | whole_number(inputs, "rotation", 0, MOST_ROTATIONS) | self.refused(inputs)
+        if "rotation" in self.defaults:
+            found |= whole_number(inputs, "rotation", 0, MOST_ROTATIONS)
+        return found | self.refused(inputs)
 
     @abc.abstractmethod
     def refused(self, inputs: Properties) -> dict[str, str]:
         """Inputs of this type that can't be used, with a sentence; `rotation` has been looked at."""
 
     @abc.abstractmethod
-    def made(self, inputs: Properties) -> Properties:
-        """New outputs."""
+    def made(self, inputs: Properties, report: Report) -> Properties:
+        """New outputs; `inputs` have their secrets opened.
+
+        Raises:
+            UnfinishedError: it is there, but not as it shall be.
+            LabError: it could not be made.
+        """
 
     @abc.abstractmethod
     def unknown(self) -> Properties:
@@ -57,3 +79,8 @@ class Kind(abc.ABC):
     def outlived(self, _state: Properties) -> list[str]:
         """Outputs that must be made anew although no input changed."""
         return []
+
+    def seen(self, state: Properties) -> Properties:
+        """Outputs as they are outside, for a refresh; `state` has its secrets opened. Most kinds are in the state alone."""
+        del state
+        return {}

@@ -6,7 +6,7 @@ import secrets
 import string
 from typing import ClassVar
 
-from infra.lab.plugins.iotlab.kind import Kind, whole_number
+from infra.lab.plugins.iotlab.kind import Kind, Report, whole_number
 from infra.lab.plugins.values import UNKNOWN, Properties, Secret
 
 # Letters and digits alone: safe in URLs, shells, properties files and Mosquitto's password file. 6 bits a character.
@@ -24,7 +24,7 @@ class Password(Kind):
         """A length that is too short or too long."""
         return whole_number(inputs, "length", SHORTEST, LONGEST)
 
-    def made(self, inputs: Properties) -> Properties:
+    def made(self, inputs: Properties, _report: Report) -> Properties:
         """A new value."""
         return {"value": Secret("".join(secrets.choice(ALPHABET) for _ in range(inputs["length"])))}
 
