@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """lab-fetch FILE: brings the bundle of $BUNDLE_URL to FILE if its SHA-256 is $BUNDLE_SHA256, and prints where it lies.
-lab-fetch --checkout FILE FOLDER: lays the checkout that stands near a bundle's begin into FOLDER, without reading on.
+
+`lab-fetch --checkout FILE FOLDER` lays the checkout that stands near a bundle's begin into FOLDER, without reading on.
 
 The address comes by the environment because an expiring one opens the bundle to who sees it, and every user of a machine sees
 arguments. s3://bucket/key is read with the rights of the machine's own role, whose keys the cloud's metadata service lends for

@@ -205,7 +205,9 @@ def bundle_images(file: Annotated[Path, typer.Argument(help="Where to write the 
         write_images(lab, file)
 
 
-@bundle_app.command("export", epilog="Examples: ./lab bundle export lab.tar.zst  ·  ./lab bundle export s.tar.zst -s s --only-needed")
+@bundle_app.command(
+    "export", epilog="Examples: ./lab bundle export lab.tar.zst  ·  ./lab bundle export s.tar.zst -s s --only-needed"
+)
 def bundle_export(
     file: Annotated[Path, typer.Argument(help="Where to write the archive.")],
     stack: StackName = LOCAL,

@@ -45,7 +45,10 @@ def export_bundle(lab: Lab, file: Path, *, only_needed: bool = False) -> Exporte
     packages = wheels.wheels(lab.paths, lab.steps)
     if only_needed:
         packages = wheels.lean(packages)
-    first = {f"{wheels.FOLDER}/{packages.name}": packages, checkout.FOLDER: checkout.copied(lab.paths)}  # the door takes the packages
+    first = {
+        f"{wheels.FOLDER}/{packages.name}": packages,
+        checkout.FOLDER: checkout.copied(lab.paths),
+    }  # the door takes the packages
     written = export_archive(lab.toolchain, manifest, first, lab.steps, file, brought)
     console.print(f"{written.file} has {written.size / 1e6:.0f} MB. On another machine:", soft_wrap=True)
     console.print(f"  ./lab up --bundle {written.file.name}#sha256={written.sha256}", soft_wrap=True)

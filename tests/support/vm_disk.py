@@ -20,7 +20,7 @@ from infra.lab.bundle import Exported, rootfs
 from infra.lab.lab import Lab
 from infra.lab.packing import export_bundle
 from infra.lab.paths import Paths
-from infra.settings import Settings
+from infra.settings import PROJECT, Settings
 from tests.support import tools
 
 DISK_GB = 40  # as in the cloud; the file is sparse
@@ -32,16 +32,14 @@ IMAGE_BRINGS = (
 PACKAGES = tuple(sorted({*IMAGE_BRINGS, *user_data.PACKAGES, "wireguard-tools"}))
 FSTAB = "LABEL=system / ext4 defaults 0 1\n"
 # what every machine makes for itself at its first boot
-FORGET = 'rm -f "$1"/etc/ssh/ssh_host_* "$1"/etc/hostname && : >"$1/etc/machine-id" && rm -rf "$1"/var/cache/apt "$1"/usr/share/doc "$1"/usr/share/man'
+FORGET = 'cd "$1" && : >etc/machine-id && rm -rf etc/ssh/ssh_host_* etc/hostname var/cache/apt usr/share/doc usr/share/man'
 KERNEL, INITRD, SYSTEM = "vmlinuz", "initrd.img", "system.raw"
 
 
 def _run(what: str, words: Sequence[str | Path], log: Path, env: dict[str, str] | None = None) -> None:
     """Run a program; a failure fails the test with its last lines."""
     with log.open("ab") as output:
-        code = subprocess.run(
-            words, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
-        ).returncode
+        code = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False).returncode
     if code:
         pytest.fail(f"{what} failed with code {code}: {log.read_text(errors='replace')[-1500:]} (log: {log})")
 
@@ -55,7 +53,7 @@ def _acquire_options() -> list[str]:
 
 def _ext4(file: Path, label: str, tree: Path, size: str, log: Path) -> None:
     """A file system with what is in `tree`. No journal: whoever loses power here makes it anew."""
-    words = [tools.unpacked("e2fsprogs", "sbin/mke2fs"), "-q", "-F", "-t", "ext4", "-L", label, "-m", "0"]
+    words: list[str | Path] = [tools.unpacked("e2fsprogs", "sbin/mke2fs"), "-q", "-F", "-t", "ext4", "-L", label, "-m", "0"]
     _run(f"the file system {label}", [*words, "-E", "lazy_itable_init=1,nodiscard", "-d", tree, file, size], log)
 
 
@@ -89,8 +87,8 @@ def seed(folder: Path, user_data_: bytes, name: str) -> Path:
     (inside / "user-data").write_bytes(user_data_)
     (inside / "meta-data").write_text(f"instance-id: iid-{name}\nlocal-hostname: {name}\n")
     file = folder / "seed.iso"
-    words = [tools.unpacked("genisoimage", "usr/bin/genisoimage"), "-quiet", "-output", file, "-volid", "cidata", "-joliet", "-rock"]
-    _run("the seed", [*words, inside], folder / "disks.log")
+    words: list[str | Path] = [tools.unpacked("genisoimage", "usr/bin/genisoimage"), "-quiet", "-joliet", "-rock"]
+    _run("the seed", [*words, "-volid", "cidata", "-output", file, inside], folder / "disks.log")
     return file
 
 
@@ -108,5 +106,5 @@ def stick(folder: Path, bundle: Path) -> Path:
 def core_bundle(folder: Path) -> Exported:
     """What `./lab bundle export --only-needed` writes for a stack that runs the set `core`."""
     lab = Lab()
-    lab.settings = Settings(services=("core",))
+    lab.settings = Settings.parse({f"{PROJECT}:services": ["core"]})
     return export_bundle(lab, folder / "lab.tar.zst", only_needed=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +43,7 @@ def session(machine: Vm) -> Iterator[gate.Session]:
 
 @pytest.fixture
 def host(session: gate.Session) -> Any:
-    """testinfra's view of it."""
+    """The machine as testinfra sees it."""
     return through_the_gate.host(session)
 
 

@@ -17,6 +17,7 @@ from infra.lab.toolchain.pypi import PYPI
 
 PINS = ROOT / "requirements.txt"
 FOLDER = "wheels"  # in the bundle; the door knows it, too
+VIA = re.compile(r"^ +# +(?:via )?([\w-]+)$", re.MULTILINE)  # whom a package came for
 LEAN = "-lean"  # behind the name of a folder with the packages of RUNS_ON alone
 # What infra/ imports. The rest is for tests: half of the size, two thirds of the time that pip takes (2026-11).
 RUNS_ON = frozenset(
@@ -49,10 +50,11 @@ def wheels(paths: Paths, steps: Steps) -> Path:
 
 
 def needed(pins: str) -> str:
-    """Of a requirements.txt as uv writes it, RUNS_ON and what they need: each package says `via` whom it came."""
+    """Of a requirements.txt as uv writes it, RUNS_ON and what they need: each package says whom it came for."""
     blocks = {block.partition("==")[0]: block for block in re.split(r"^(?=[a-z0-9])", pins, flags=re.MULTILINE)[1:]}
+    whom = {name: set(VIA.findall(block)) for name, block in blocks.items()}
     found = set(RUNS_ON)
-    while more := {name for name, block in blocks.items() if found & set(re.findall(r"^ +# +(?:via )?([\w-]+)$", block, re.M))} - found:
+    while more := {name for name, needing in whom.items() if needing & found} - found:
         found |= more
     return "".join(block for name, block in blocks.items() if name in found)
 
