@@ -129,3 +129,8 @@ def test_containerd_finds_the_labs_registry_at_the_nodes_address_and_asks_nobody
     assert f'config_path = "{config.REGISTRIES}"' in config.containerd(Path("/cni"), "pause")
     hosts = tomllib.loads(config.registry_hosts("10.0.0.1:1"))
     assert hosts == {"server": "http://10.0.0.1:1", "host": {"http://10.0.0.1:1": {"capabilities": ["pull", "resolve"]}}}
+
+
+def test_a_pod_never_gets_the_machines_own_resolver_which_may_not_be_there_inside() -> None:
+    assert config.RESOLVER.strip(), "containerd copies the machine's file where kubelet's is empty"
+    assert b"nameserver" not in config.RESOLVER
