@@ -142,7 +142,12 @@ class SshMachine:
 
     def new_host_key(self) -> None:
         """Answer with another host key from now on."""
-        self.host_key = _new_key()
+        self.host_key: paramiko.PKey = _new_key()
+
+    @property
+    def name(self) -> str:
+        """What its stages call it."""
+        return socket.gethostname()
 
     @property
     def host_line(self) -> str:
@@ -211,6 +216,7 @@ class SshMachine:
     def off(self) -> None:
         """Answer no more, and break every connection off."""
         if self._listening:
+            self._listening.shutdown(socket.SHUT_RDWR)  # or who waits for the next connection still takes it
             self._listening.close()
         self._listening = None
         self.drop()
