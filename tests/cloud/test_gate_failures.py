@@ -148,7 +148,10 @@ def test_a_stage_that_fails(lab: OneLab) -> None:
     lab.another_bundle()
     lab.change()
     said = lab.fails()
-    assert f"the stage bundle of the machine {lab.machine.name} ({ADDRESS}) failed, its last lines: «60-bundle begins / one /" in said
+    assert (
+        f"the stage bundle of the machine {lab.machine.name} ({ADDRESS}) failed, its last lines: «60-bundle begins / one /"
+        in said
+    )
     assert "what to do there: make it anew; the next ./lab up goes on with this stage" in said
     assert "the stage bundle" in lab.fails()  # still so: tried once more
     lab.machine.stage("60-bundle")
