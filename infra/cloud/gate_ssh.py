@@ -115,7 +115,10 @@ class Session:
         """Forward a free port of this machine's loopback, which is given, to `port` of the other's."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             threading.Thread(target=self._take, args=(listening, port), daemon=True).start()
-            yield int(listening.getsockname()[1])
+            try:
+                yield int(listening.getsockname()[1])
+            finally:
+                listening.shutdown(socket.SHUT_RDWR)  # or the thread that waits for a connection takes one more
 
     def _take(self, listening: socket.socket, port: int) -> None:
         with suppress(OSError):  # closed: the forward has ended

@@ -257,15 +257,15 @@ class _Watch:
             "sudo systemctl status iotlab-stages says why, sudo lab-stage run goes on."
         )
 
-    def too_late(self, here: Session | None = None) -> NoReturn:
+    def too_late(self, here: Session | None = None, lost: str = "") -> NoReturn:
         """The time is over."""
         current = self.now.current if self.now else None
         if here and current:
             self._full(here, f"the stage {current.name}", sure=False)
         stood = f"{self.now.told}, {last_lines(current.log if current else ())}" if self.now else "it never said how far it was"
         raise LateError(
-            f"the machine {self._name} is not ready within {minutes(self.within_s)}: {stood}; it goes on by itself: ./lab up "
-            "waits again, iotlab:cloud.readyWithinMin says for how long."
+            f"the machine {self._name} is not ready within {minutes(self.within_s)}: {stood}{lost}; it goes on by itself: "
+            "./lab up waits again, iotlab:cloud.readyWithinMin says for how long."
         )
 
 
@@ -289,6 +289,6 @@ def wait_for_stages(door: Door, within_s: float, report: Report) -> StagesNow:
                 return stages(here) if watch.now is None else watch.now
         except UnreachableError as away:
             if watch.late():
-                watch.too_late()
+                watch.too_late(lost=f"; just now {away}".removesuffix("."))
             report(f"no connection ({away}): again")
             pause_s = _pause(pause_s)

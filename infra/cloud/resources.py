@@ -59,7 +59,7 @@ class LabArgs:
             "address": self.address,
             "port": self.port,
             "hostKey": self.host_key,
-            "privateKey": self.private_key,
+            "privateKey": pulumi.Output.secret(self.private_key),
             "userData": self.user_data,
             "instance": self.instance,
             "openPorts": list(self.open_ports),

@@ -1,117 +1,246 @@
-"""A stack ends with labs: the program, the engine and the plugin, through a real SSH server to what the machine says of itself."""
+"""A machine that is not as it should be, case by case: what the `up` says, and that the next one repairs the stack.
+
+The Lab alone, without AWS around it: an `up` takes a second instead of four.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import base64
+import io
 import json
-from datetime import UTC, datetime, timedelta
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
+import paramiko
+import pytest
 
-from tests.support.cloud_stack import KEY, OTHER_KEY, CloudStack
-from tests.support.ssh_machine import ADDRESS, RED
+from infra.cloud.gate import Door, fingerprint, session
+from infra.cloud.user_data import cloud_config, packed
+from infra.lab.plugins.iotlab.ssh_key import SshKey
+from tests.support.cloud_stack import done
+from tests.support.engine import Stack
+from tests.support.machines import PLAIN
+from tests.support.ssh_machine import ADDRESS, RED, SshMachine
 
-QUIET = {"unchanged"}
-
-
-def outputs(lab: CloudStack, *words: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(lab.engine.ok("stack", "output", "--json", *words))
-    return found
-
-
-def resource(lab: CloudStack, kind: str) -> dict[str, Any]:
-    (found,) = (one for one in lab.engine.resources().values() if one["type"] == f"iotlab:index:{kind}")
-    return found
-
-
-def test_a_stack_ends_with_the_labs_doctor_its_addresses_and_the_kubeconfig_as_a_secret(lab: CloudStack) -> None:
-    shown = outputs(lab)
-    assert shown["doctor"] == {"lab": {"ok": True, "red": {}}}
-    assert shown["services"] == {"lab": {"mosquitto": f"mqtt://{ADDRESS}:31883"}}
-    assert shown["kubeconfig"] == "[secret]"
-    (cluster,) = yaml.safe_load(outputs(lab, "--show-secrets")["kubeconfig"]["lab"])["clusters"]
-    assert cluster["cluster"] == {"server": f"https://{ADDRESS}:16443", "tls-server-name": "kubernetes"}
-    stored = json.dumps(lab.engine.resources())
-    assert "PRIVATE KEY" not in stored
-    assert "made-there" not in stored
+PROGRAM = """
+import json
+from infra.cloud.resources import Lab, LabArgs
+given = json.loads(pathlib.Path(__file__).with_name("lab.json").read_text())
+lab = Lab("lab", LabArgs(**given))
+pulumi.export("doctor", lab.doctor)
+"""
+SHORT_MIN = 0.03
+FACTS = replace(PLAIN, name="lab")
 
 
-def test_the_stacks_own_key_is_among_those_of_the_machine_and_its_host_key_is_what_the_console_showed(lab: CloudStack) -> None:
-    keys = lab.account.machine.read("/etc/iotlab/authorized_keys").splitlines()
-    assert keys == [KEY, resource(lab, "SshKey")["outputs"]["public"]]
-    assert resource(lab, "HostKey")["outputs"]["key"] == lab.account.machine.host_line
+class OneLab:
+    """A stack of one Lab, and its machine."""
+
+    def __init__(self, folder: Path) -> None:
+        key = SshKey().made({"comment": "gate"}, print)
+        self.facts = replace(FACTS, ssh_keys=(key["public"],))
+        (folder / "machine").mkdir()
+        (folder / "stack").mkdir()
+        self.machine = SshMachine(folder / "machine", lambda: ("i-1", packed(cloud_config(self.facts))))
+        self.machine.now()
+        self.engine = Stack.make(folder / "stack")
+        self.engine.program(PROGRAM)
+        self.given: dict[str, Any] = {
+            "address": ADDRESS,
+            "port": self.machine.port,
+            "host_key": self.machine.host_line,
+            "private_key": key["private"].value,
+            "instance": "i-1",
+            "open_ports": [],
+        }
+        self.days = 0
+        self.change()
+
+    def another_bundle(self) -> None:
+        """Let the next change be one of the bundle, too: two stages are made from it."""
+        self.facts = replace(self.facts, bundle=replace(self.facts.bundle, sha256=f"{self.days:064}"))
+
+    def change(self, *, reachable_min: float = 1, stages_min: float = 1, **more: Any) -> None:
+        """Tell the machine another day of expiry, so that the next `up` has to go there."""
+        self.days += 1
+        told = replace(self.facts, expires=f"2099-01-{self.days:02}")
+        data = base64.b64encode(packed(cloud_config(told))).decode()
+        self.given |= {"user_data": data, "waits_min": [reachable_min, stages_min]} | more
+        (self.engine.folder / "program/lab.json").write_text(json.dumps(self.given))
+
+    def fails(self) -> str:
+        """What a failing `up` says."""
+        return self.engine.fails("up", "--yes", "--skip-preview")
+
+    def repaired(self) -> None:
+        """The next `up` brings what was changed, and the state is content."""
+        self.engine.up()
+        assert self.machine.read("/etc/iotlab/expires") == f"2099-01-{self.days:02}\n"
+        assert json.loads(self.engine.ok("stack", "output", "--json"))["doctor"] == {"ok": True, "red": {}}
 
 
-def test_a_second_up_asks_the_machine_for_nothing_and_a_refresh_finds_nothing(lab: CloudStack) -> None:
-    lab.account.machine.calls()
-    assert set(lab.up()) == QUIET
-    assert lab.account.machine.calls() == []
-    assert set(lab.refresh()) == QUIET
-    assert lab.account.machine.calls() == ["lab doctor -s vm --json", "lab access -s vm --json"]
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneLab]:
+    one = OneLab(tmp_path_factory.mktemp("one"))
+    try:
+        one.repaired()
+        yield one
+    finally:
+        one.machine.off()
 
 
-def test_another_day_other_keys_and_another_bundle_reach_the_machine_without_a_new_one(lab: CloudStack, tmp_path: Path) -> None:
-    machine, instance = lab.account.machine, lab.machine()["InstanceId"]
-    machine.runs()
-    later = f"{datetime.now(UTC).date() + timedelta(days=60)}"
-    lab.configure(expires=later, sshKeys=[OTHER_KEY])
-    lab.up()
-    assert machine.read("/etc/iotlab/expires") == f"{later}\n"
-    assert OTHER_KEY in machine.read("/etc/iotlab/authorized_keys")
-    assert KEY not in machine.read("/etc/iotlab/authorized_keys")
-    assert machine.runs() == []  # no stage is made from them
-    newer = tmp_path / "newer.tar.zst"
-    newer.write_bytes(b"a newer bundle")
-    lab.configure(bundle=str(newer))
-    lab.up()
-    assert hashlib.sha256(newer.read_bytes()).hexdigest() in machine.read("/etc/iotlab/stages/60-bundle.env")
-    assert machine.runs() == ["60-bundle", "90-lab"]
-    lab.configure(knative=True)
-    lab.up()
-    assert machine.runs() == ["75-knative"]
-    lab.configure(knative=False)
-    lab.up()
-    assert not (machine.root / "usr/local/lib/iotlab/stages/75-knative.sh").exists()
-    assert lab.machine()["InstanceId"] == instance
-    assert set(lab.up()) == QUIET
+def test_a_machine_that_never_gets_ready(lab: OneLab) -> None:
+    lab.machine.stage("90-lab", hangs=True)
+    lab.another_bundle()
+    lab.change(stages_min=SHORT_MIN)
+    said = lab.fails()
+    assert f"the machine {lab.machine.name} ({ADDRESS}) is not ready within 2 s: stage 5 of 5, lab, running" in said
+    assert "its last lines: «90-lab begins»" in said
+    assert "iotlab:cloud.readyWithinMin" in said
+    lab.machine.stage("90-lab")
+    lab.change()
+    lab.repaired()
 
 
-def test_a_failed_stage_fails_the_up_early_with_its_last_lines_and_the_next_up_goes_on(lab: CloudStack) -> None:
-    machine = lab.account.machine
-    machine.stage("75-knative", fails="kafka-0 does not start\nremedy: sudo lab doctor -s vm")
-    lab.configure(knative=True)
-    said = lab.engine.fails("up", "--yes", "--skip-preview")
-    assert "the stage knative of the machine" in said
-    assert "kafka-0 does not start" in said
-    assert "what to do there: sudo lab doctor -s vm" in said
-    machine.stage("75-knative")
-    lab.up()
-    assert outputs(lab)["doctor"]["lab"]["ok"]
-    assert set(lab.up()) == QUIET
+def test_a_machine_that_cannot_be_reached(lab: OneLab) -> None:
+    lab.machine.off()
+    lab.change(reachable_min=SHORT_MIN)
+    said = lab.fails()
+    assert f"nothing answers at {ADDRESS}:{lab.machine.port} (Connection refused)" in said
+    assert "tried for 2 s (iotlab:cloud.reachableWithinMin)" in said
+    lab.machine.on()
+    lab.repaired()
 
 
-def test_a_refresh_sees_a_lab_that_got_ill_and_the_next_up_says_why_or_finds_it_well(lab: CloudStack) -> None:
-    lab.account.machine.says(RED)
-    assert lab.refresh()["updated"] == 1
-    said = lab.engine.fails("up", "--yes", "--skip-preview")
-    assert "is up but not healthy: kafka: kafka-0 is not ready" in said
-    lab.account.machine.says()
-    assert lab.up()["updated"] == 1
-    assert set(lab.up()) == QUIET
+def test_another_machine_at_its_address(lab: OneLab) -> None:
+    right, lab.machine.host_key = lab.machine.host_key, paramiko.RSAKey.generate(2048)
+    lab.change()
+    said = lab.fails()
+    assert fingerprint(lab.given["host_key"]) in said
+    assert fingerprint(lab.machine.host_line) in said
+    assert "nothing was sent" in said
+    lab.machine.host_key = right
+    lab.repaired()
 
 
-def test_a_machine_without_a_host_key_on_its_console_is_waited_for_and_then_asked_again(lab: CloudStack) -> None:
-    ec2 = lab.account.client("ec2")
-    lab.account.boots = False
-    lab.configure(reachableWithinMin=0.02)
-    ec2.terminate_instances(InstanceIds=[lab.machine()["InstanceId"]])
-    lab.refresh()
-    said = lab.engine.fails("up", "--yes", "--skip-preview")
-    assert "has shown no host key within 0.02 min" in said
-    lab.account.boots = True
-    lab.configure(reachableWithinMin=10)
-    lab.up()
-    assert resource(lab, "HostKey")["outputs"]["key"] == lab.account.machine.host_line
-    assert set(lab.up()) == QUIET
+def test_a_new_host_key_that_a_person_knows(lab: OneLab) -> None:
+    lab.machine.new_host_key()
+    lab.change()
+    assert "write it under iotlab:cloud.hostKeys" in lab.fails()
+    lab.change(host_key=lab.machine.host_line)
+    lab.repaired()
+
+
+def test_a_machine_that_does_not_let_us_in(lab: OneLab) -> None:
+    lab.machine.lets_in = False
+    lab.change(reachable_min=SHORT_MIN)
+    assert "does not let ubuntu in by the stack's own key: /etc/iotlab/authorized_keys lacks it" in lab.fails()
+    lab.machine.lets_in = True
+    lab.repaired()
+
+
+def test_a_stage_that_fails(lab: OneLab) -> None:
+    lab.machine.stage("60-bundle", fails="one\ntwo\nthe bundle has no checkout\nremedy: make it anew")
+    lab.another_bundle()
+    lab.change()
+    said = lab.fails()
+    assert (
+        f"the stage bundle of the machine {lab.machine.name} ({ADDRESS}) failed, its last lines: «60-bundle begins / one /"
+        in said
+    )
+    assert "what to do there: make it anew; the next ./lab up goes on with this stage" in said
+    assert "the stage bundle" in lab.fails()  # still so: tried once more
+    lab.machine.stage("60-bundle")
+    lab.repaired()
+
+
+def test_a_disk_that_is_full_when_files_are_laid_down(lab: OneLab) -> None:
+    lab.change()
+    with lab.machine.full():
+        lab.machine.room(3)
+        said = lab.fails()
+    assert f"the disk of the machine {ADDRESS} is full (3 MB of 38 GB are left): no room for the file /usr/local/" in said
+    assert "raise iotlab:cloud.diskGb" in said
+    lab.machine.room()
+    lab.repaired()
+
+
+@pytest.mark.parametrize(("left_mb", "line"), [(12, "cannot go on"), (900, "tar: No space left on device")])
+def test_a_disk_that_is_full_for_a_stage(lab: OneLab, left_mb: int, line: str) -> None:
+    lab.machine.stage("60-bundle", fails=line)
+    lab.another_bundle()
+    lab.machine.room(left_mb)
+    lab.change()
+    assert f"is full ({left_mb} MB of 38 GB are left): no room for the stage bundle" in lab.fails()
+    lab.machine.stage("60-bundle")
+    lab.machine.room()
+    lab.repaired()
+
+
+def _meanwhile(act: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=act)
+    thread.start()
+    return thread
+
+
+def test_a_connection_that_breaks_off_and_a_reboot_midway(lab: OneLab) -> None:
+    lab.machine.stage("60-bundle", hangs=True)
+    lab.machine.runs()
+    lab.another_bundle()
+    lab.change()
+
+    def break_off() -> None:
+        lab.machine.until((lab.machine.control / "runs").exists)
+        lab.machine.drop()
+        lab.machine.reboot()
+        lab.machine.stage("60-bundle")
+
+    thread = _meanwhile(break_off)
+    lab.repaired()
+    thread.join()
+    assert lab.machine.runs() == ["60-bundle", "60-bundle", "90-lab"]
+
+
+def test_a_red_doctor_is_recorded_and_asked_again(lab: OneLab) -> None:
+    lab.machine.says(RED)
+    lab.change()
+    assert "is up but not healthy: kafka: kafka-0 is not ready; look at ./lab logs kafka" in lab.fails()
+    lab.machine.says()
+    lab.repaired()
+    assert set(done(lab.engine.up())) == {"unchanged"}
+
+
+def test_a_lab_that_got_ill_is_seen_by_a_refresh(lab: OneLab) -> None:
+    lab.machine.says(RED)
+    assert done(lab.engine.ok("refresh", "--yes", "--skip-preview"))["updated"] == 1
+    lab.machine.says()
+    lab.repaired()
+
+
+def test_a_file_that_somebody_changed_comes_back(lab: OneLab) -> None:
+    (lab.machine.root / "etc/iotlab/expires").write_text("2999-01-01\n")
+    assert done(lab.engine.ok("refresh", "--yes", "--skip-preview"))["updated"] == 1
+    lab.repaired()
+
+
+def test_what_listens_on_the_machines_loopback_alone_is_reached_by_a_forward(lab: OneLab) -> None:
+    door = Door(ADDRESS, lab.machine.port, "ubuntu", lab.machine.host_line, lab.given["private_key"])
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        answering = _meanwhile(lambda: service.accept()[0].sendall(b"hello"))
+        with session(door) as here, here.forward(service.getsockname()[1]) as port:
+            with socket.create_connection(("127.0.0.1", port)) as near:
+                near.sendall(b"?")
+                assert near.recv(100) == b"hello"
+            answering.join()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+
+
+def test_the_stacks_key_is_one_that_ssh_reads() -> None:
+    key = SshKey().made({"comment": "gate"}, print)
+    read = paramiko.Ed25519Key.from_private_key(io.StringIO(key["private"].value))
+    assert key["public"] == f"ssh-ed25519 {read.get_base64()} gate"

@@ -5,15 +5,29 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from tests.support.cloud_stack import OTHER_KEY, CloudStack
+from tests.support.cloud_stack import KEY, OTHER_KEY, CloudStack
 from tests.support.emulator import NEWEST
+from tests.support.ssh_machine import ADDRESS
 
 QUIET = {"unchanged"}
+
+
+def outputs(lab: CloudStack, *words: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(lab.engine.ok("stack", "output", "--json", *words))
+    return found
+
+
+def resource(lab: CloudStack, kind: str) -> dict[str, Any]:
+    (found,) = (one["outputs"] for one in lab.engine.resources().values() if one["type"] == f"iotlab:index:{kind}")
+    outputs: dict[str, Any] = found
+    return outputs
 
 
 def test_a_machine_starts_from_canonicals_newest_image_and_not_from_a_newer_one_of_somebody_else(lab: CloudStack) -> None:
@@ -74,15 +88,37 @@ def test_an_expired_stack_is_stopped_by_a_schedule_for_this_machine(lab: CloudSt
     assert lab.machine()["InstanceId"] in schedule["Target"]["Input"]
 
 
-def test_a_second_up_changes_nothing(lab: CloudStack) -> None:
+def test_a_stack_ends_with_its_labs_doctor_addresses_and_the_kubeconfig_as_a_secret(lab: CloudStack) -> None:
+    shown = outputs(lab)
+    assert shown["doctor"] == {"lab": {"ok": True, "red": {}}}
+    assert shown["services"] == {"lab": {"mosquitto": f"mqtt://{ADDRESS}:31883"}}
+    assert shown["kubeconfig"] == {"lab": "[secret]"}
+    (cluster,) = yaml.safe_load(outputs(lab, "--show-secrets")["kubeconfig"]["lab"])["clusters"]
+    assert cluster["cluster"] == {"server": f"https://{ADDRESS}:16443", "tls-server-name": "kubernetes"}
+    stored = json.dumps(lab.engine.resources())
+    assert "PRIVATE KEY" not in stored
+    assert "made-there" not in stored
+
+
+def test_the_stacks_own_key_is_among_the_machines_and_the_host_key_is_what_the_console_showed(lab: CloudStack) -> None:
+    keys = lab.account.machine.read("/etc/iotlab/authorized_keys").splitlines()
+    assert keys == [KEY, resource(lab, "SshKey")["public"]]
+    assert resource(lab, "HostKey")["key"] == lab.account.machine.host_line
+
+
+def test_a_second_up_changes_nothing_and_asks_the_machine_nothing(lab: CloudStack) -> None:
     lab.account.changes.clear()
+    lab.account.machine.calls()
     assert set(lab.up()) == QUIET
     assert lab.account.changes == []
+    assert lab.account.machine.calls() == []
 
 
 def test_a_change_is_made_in_place(lab: CloudStack) -> None:
-    before = lab.machine()
-    lab.configure(owner="grace@example.org", ownerCidr="203.0.113.8/32", machineType="m6i.xlarge", diskGb=50)
+    before, later = lab.machine(), "2099-03-01"
+    lab.account.machine.runs()
+    changed = {"ownerCidr": "203.0.113.8/32", "machineType": "m6i.xlarge", "diskGb": 50, "expires": later}
+    lab.configure(owner="grace@example.org", **changed)
     done = lab.up()
     assert set(done) == {"updated", "unchanged"}
     after = lab.machine()
@@ -91,6 +127,8 @@ def test_a_change_is_made_in_place(lab: CloudStack) -> None:
     assert {rule["CidrIpv4"] for rule in lab.rules() if not rule["IsEgress"]} == {"203.0.113.8/32"}
     filters = [{"Name": "attachment.instance-id", "Values": [after["InstanceId"]]}]
     assert lab.account.client("ec2").describe_volumes(Filters=filters)["Volumes"][0]["Size"] == 50
+    assert lab.account.machine.read("/etc/iotlab/expires") == f"{later}\n"
+    assert lab.account.machine.runs() == []  # no stage is made from the day
     assert set(lab.up()) == QUIET
 
 
@@ -105,6 +143,11 @@ def test_another_key_and_another_bundle_are_replaced_and_the_machine_stays(lab: 
     assert new_key["KeyPairId"] != old_key["KeyPairId"]
     stored = lab.account.client("s3").list_objects_v2(Bucket=lab.bucket())["Contents"]
     assert len(stored) == 2  # the older bundle is what the machine runs until it has the newer
+    machine_keys = lab.account.machine.read("/etc/iotlab/authorized_keys")
+    assert OTHER_KEY in machine_keys
+    assert KEY not in machine_keys
+    assert hashlib.sha256(newer.read_bytes()).hexdigest() in lab.account.machine.read("/etc/iotlab/stages/60-bundle.env")
+    assert lab.account.machine.runs() == ["60-bundle", "90-lab"]
     assert lab.machine()["InstanceId"] == machine
     assert set(lab.up()) == QUIET
 
@@ -131,7 +174,12 @@ def test_a_machine_that_was_terminated_is_made_anew_with_its_old_address(lab: Cl
     (before,) = ec2.describe_addresses()["Addresses"]
     ec2.terminate_instances(InstanceIds=[lost])
     assert lab.refresh()["deleted"] == 1
+    lab.account.boots = False
+    lab.configure(reachableWithinMin=0.02)
+    assert "has shown no host key within 0.02 min" in lab.engine.fails("up", "--yes", "--skip-preview")
+    lab.account.boots = True
     lab.up()
+    assert resource(lab, "HostKey")["key"] == lab.account.machine.host_line
     (after,) = ec2.describe_addresses()["Addresses"]
     assert after["PublicIp"] == before["PublicIp"]
     assert after["InstanceId"] == lab.machine()["InstanceId"] != lost

@@ -33,7 +33,9 @@ LIMIT = "monthlyLimit"
 NOTHING_TO_PAY = "Nothing to pay: this stack makes no machines."
 USER_DATA = "userDataBase64"
 UNBUILT = f"sha256:{64 * '0'}"  # of images and bundles that are not built yet
-NOT_SHOWN = frozenset({"stringData", USER_DATA})  # inputs that are told otherwise: by their keys alone, as text
+NOT_SHOWN = frozenset(
+    {"stringData", USER_DATA, "userData", "privateKey"}
+)  # inputs that are told otherwise: by their keys alone, as text
 # what stands for what a person has not filled in yet, so that the rest can be seen
 FILLING: dict[str, object] = {
     "ownerCidr": "203.0.113.7/32",

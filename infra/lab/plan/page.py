@@ -9,6 +9,7 @@ import jinja2
 from infra.cloud.user_data import MOST_BYTES
 from infra.lab.plan.collect import Plan
 from infra.lab.plan.text import objects
+from infra.lab.plan.words import about
 
 TEMPLATE = "page.html.j2"
 
@@ -22,4 +23,4 @@ def page(plan: Plan) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return templates.get_template(TEMPLATE).render(plan=plan, most_bytes=MOST_BYTES, objects=objects)
+    return templates.get_template(TEMPLATE).render(plan=plan, most_bytes=MOST_BYTES, objects=objects, about=about)

@@ -11,6 +11,7 @@ from rich.table import Table
 from infra.cloud.user_data import MOST_BYTES
 from infra.lab.plan.collect import Plan
 from infra.lab.plan.difference import Changes, Difference
+from infra.lab.plan.words import about
 from infra.lab.views import out, plain
 
 
@@ -39,7 +40,7 @@ def show_plan(plan: Plan) -> None:
         data = plan.user_data_bytes[host]
         out.print(f"machine {plain(host)}: {size}; user data {data} of at most {MOST_BYTES} bytes", soft_wrap=True)
     _heading(f"Resources ({len(plan.resources)})")
-    _table(("type", "name"), ((kind, name) for kind, name, _ in plan.resources))
+    _table(("type", "name", ""), ((kind, name, about(kind, inputs)) for kind, name, inputs in plan.resources))
     _heading(f"Ways in ({len(plan.ports)})")
     ports = (
         (port.service, f"{port.port}/{port.protocol}", port.source, "yes" if port.encrypted else "NO", port.login, port.reason)

@@ -230,3 +230,37 @@ def test_a_stack_above_its_monthly_limit_is_refused_with_the_price() -> None:
         machines(monthlyLimit=80)
     with pytest.raises(SettingsError, match=r"has no prices of eu-west-3 \(it has eu-central-1\)"):
         machines(monthlyLimit=80, region="eu-west-3")
+
+
+LAB, HOST_KEY, SSH_KEY = "iotlab:index:Lab", "iotlab:index:HostKey", "iotlab:index:SshKey"
+SECRET_MARK = "4dabf18193072939515e22adb298388d"
+
+
+def test_every_machine_is_followed_to_its_lab_by_the_stacks_own_key() -> None:
+    recording = machines(*CLASS)
+    assert set(recording.of(LAB)) == set(recording.of(HOST_KEY)) == set(CLASS)
+    (gate,) = recording.of(SSH_KEY)
+    text, _ = user_data(recording, CLASS[0])
+    keys = next(file for file in yaml.safe_load(text)["write_files"] if file["path"] == "/etc/iotlab/authorized_keys")
+    assert keys["content"].splitlines() == [KEY, f"ssh-ed25519 {68 * 'A'} iotlab-{gate}"]
+
+
+def test_a_lab_is_told_what_its_machine_was_told_and_waits_as_long_as_the_stack_says() -> None:
+    recording = machines(reachableWithinMin=5, readyWithinMin=90)
+    asked = recording.of(LAB)["lab"].inputs
+    assert asked["userData"] == recording.of(INSTANCE)["lab"].inputs["userDataBase64"]
+    assert (asked["reachableMin"], asked["stagesMin"], asked["port"]) == (5, 90, 22)
+    assert set(asked["openPorts"]) == {int(rule.inputs["fromPort"]) for rule in recording.of(INGRESS).values()}
+    assert SECRET_MARK in asked["privateKey"]
+
+
+def test_a_machine_is_entered_when_it_can_read_its_bundle() -> None:
+    recording = machines()
+    assert any("rolePolicy" in urn for urn in recording.of(LAB)["lab"].dependencies)
+
+
+def test_a_host_key_that_a_person_knows_stands_for_its_machine_alone() -> None:
+    recording = machines("lab", "lab-2", hostKeys={"lab-2": KEY})
+    assert {name: asked.inputs["known"] for name, asked in recording.of(HOST_KEY).items()} == {"lab": "", "lab-2": KEY}
+    with pytest.raises(SettingsError, match="hostKeys names lab-3: machines are lab"):
+        machines(hostKeys={"lab-3": KEY})

@@ -37,6 +37,8 @@ def test_a_stack_without_the_key_or_with_an_empty_one_makes_no_machines() -> Non
         ({"owner": "Ada\n"}, "iotlab:cloud.owner: 'Ada"),
         ({"machineType": "z9.huge"}, "iotlab:cloud.machineType: there is no machine type 'z9.huge'"),
         ({"sshKeys": ["-----BEGIN OPENSSH PRIVATE KEY-----"]}, "iotlab:cloud.sshKeys: this is a private key: it stays with you"),
+        ({"hostKeys": {"lab": "SHA256:abc"}}, "iotlab:cloud.hostKeys: lab: 'SHA256:abc…' is no host key; write what"),
+        ({"reachableWithinMin": 0}, "iotlab:cloud.reachableWithinMin: Input should be greater than 0."),
         ({"sshKeys": ["ada"]}, "iotlab:cloud.sshKeys: 'ada…' is no public key"),
         ({"kubernetes": "k3s"}, "iotlab:cloud.kubernetes: Input should be 'microk8s' or 'embedded'."),
         ({"microk8sChannel": "latest/edge"}, "iotlab:cloud.microk8sChannel: String should match pattern"),

@@ -209,3 +209,23 @@ def test_a_state_file_that_cannot_be_read_makes_every_stage_run_again(machine: M
 def test_a_machine_without_stages_is_not_called_done(machine: Machine) -> None:
     code, found = machine.status()
     assert (code, found["state"]) == (2, "waiting")
+
+
+def test_a_stage_that_is_due_again_is_waiting_before_anybody_runs_it(machine: Machine) -> None:
+    machine.stage("10-one", "note one")
+    machine.stage("20-two", "note two", "KEY=1\n")
+    assert machine.run() == 0
+    machine.stage("20-two", "note two", "KEY=2\n")
+    code, told = machine.status()
+    assert (code, told["state"], told["stage"], told["done"], told["running"]) == (2, "waiting", "two", 1, False)
+    assert machine.run() == 0
+    assert machine.noted() == ["one", "two", "two"]
+    assert machine.status()[1]["state"] == "done"
+
+
+def test_it_says_whether_a_run_goes_on(machine: Machine) -> None:
+    machine.stage("10-one", "note begun; sleep 30")
+    machine.start()
+    machine.wait_for("begun")
+    told = machine.status()[1]
+    assert (told["state"], told["running"]) == ("running", True)

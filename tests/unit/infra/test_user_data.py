@@ -57,7 +57,7 @@ def test_the_same_facts_give_the_same_bytes(facts: MachineFacts) -> None:
 
 
 def test_a_full_machine_with_four_keys_and_an_expiring_address_fits_into_a_clouds_user_data() -> None:
-    kinds = (*(("ssh-ed25519", 68),) * 3, ("ssh-rsa", 544))
+    kinds = (*(("ssh-ed25519", 68),) * 4, ("ssh-rsa", 544))  # of four people, and the stack's own
     keys = tuple(f"{kind} {noise(length)} person{n}@example.org" for n, (kind, length) in enumerate(kinds))
     facts = replace(FULL, ssh_keys=keys, bundle=Bundle(EXPIRING, "ab" * 32))
     size = len(user_data.packed(user_data.cloud_config(facts)))
@@ -157,7 +157,13 @@ def test_keys_and_owners_with_odd_characters_stay_what_they_are() -> None:
     facts = replace(FULL, owner='o\'Neill "x": #1', ssh_keys=(f"{KEY} '\"{{{{ x }}}} & <b>",))
     user = document(facts)["users"][0]
     assert user["gecos"] == 'Lab of o\'Neill "x": #1'
-    assert user["ssh_authorized_keys"] == list(facts.ssh_keys)
+    assert files(facts)["/etc/iotlab/authorized_keys"].splitlines() == list(facts.ssh_keys)
+
+
+def test_keys_lie_in_the_one_file_that_sshd_is_told_so_that_one_that_is_taken_out_is_gone() -> None:
+    assert "ssh_authorized_keys" not in document(FULL)["users"][0]
+    read = "AuthorizedKeysFile .ssh/authorized_keys /etc/iotlab/authorized_keys\n"
+    assert read in files(FULL)["/etc/ssh/sshd_config.d/10-iotlab.conf"]
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,16 @@ def test_the_manifests_are_those_of_the_machines_own_lab(core: Plan) -> None:
     assert set(core.manifests) == {f"{service}.yaml" for service in SETS["core"]} | {"lab.yaml", "secrets.yaml"}
 
 
+def test_what_the_stack_does_on_its_machines_is_told_in_plain_words(folder: Path) -> None:
+    _, said = _run("-s", "s")
+    told = " ".join(said.split())
+    for words in ("the stack's own key", "the key that the machine is known by", "waits for its stages (60 min at most)"):
+        assert words in told, words
+    written = page(plan_of(stack(folder, "told", ["core"])))
+    assert "the stack&#39;s own key" in written
+    assert "privateKey" not in json.dumps(plan_of(Lab("told")).as_json(), default=str)
+
+
 def test_every_way_in_has_a_source_a_login_and_a_reason(core: Plan) -> None:
     assert {port.port for port in core.ports} == {22, 16443, 31883, 31884, 30443}
     assert all(port.source == CLOUD["ownerCidr"] and port.login and port.reason for port in core.ports)

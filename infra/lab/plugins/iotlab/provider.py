@@ -18,7 +18,7 @@ from infra.lab.plugins.iotlab.kind import Kind, Report, UnfinishedError
 from infra.lab.plugins.server import NotReadyError, Plugin
 from infra.lab.plugins.values import Properties, from_struct, has_unknown, mark_secrets, plain, secret, to_struct
 
-KINDS: Final = {  # type -> its module, read when it is asked for: boto3 and paramiko take 0.4 s that a laptop's lab doesn't need
+KINDS: Final = {  # type -> its module, read when it is asked for: boto3 and paramiko take 0.3 s that a laptop's lab doesn't need
     f"iotlab:index:{name}": module
     for name, module in (
         ("Password", "password"),
