@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,19 @@ NET, HOST = 17, 7
 
 
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vm]:
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """A line for who reads the run: how long things took is one of its results."""
+    captures = request.config.pluginmanager.getplugin("capturemanager")
+
+    def told(line: str) -> None:
+        with captures.global_and_fixture_disabled():
+            print(f"\n  {line}")
+
+    return told
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory, say: Callable[[str], None]) -> Iterator[Vm]:
     """It lets people in; its stages go on."""
     folder = tmp_path_factory.mktemp("vm")
     bundle = core_bundle(folder)
@@ -30,6 +42,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vm]:
     try:
         vm.start()
         vm.wait_for_door()
+        say(f"{vm.age_s:.0f} s after power-on it lets us in")
         yield vm
     finally:
         vm.close()
@@ -48,10 +61,9 @@ def host(session: gate.Session) -> Any:
 
 
 @pytest.fixture(scope="session")
-def lab(machine: Vm) -> gate.StagesNow:
-    """The machine with all stages done; how long each took stands in the test's output."""
+def lab(machine: Vm, say: Callable[[str], None]) -> gate.StagesNow:
+    """The machine with all stages done."""
     done = machine.wait_for_stages(READY_WITHIN_S)
-    for stage in done.stages:
-        print(f"{stage.name:<10} {stage.seconds:>7.1f} s")
-    print(f"all stages done {machine.age_s:.0f} s after power-on")
+    took = ", ".join(f"{stage.name} {stage.seconds:.0f} s" for stage in done.stages)
+    say(f"{machine.age_s:.0f} s after power-on all stages are done: {took}; {machine.cpu_s:.0f} s of processor time")
     return done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any
 
 from infra.cloud import gate
@@ -18,12 +19,12 @@ def test_every_stage_gets_done(lab: gate.StagesNow) -> None:
     assert lab.state == "done"
 
 
-def test_its_doctor_is_green(machine: Vm, lab: gate.StagesNow, session: gate.Session) -> None:
+def test_its_doctor_is_green(machine: Vm, lab: gate.StagesNow, session: gate.Session, say: Callable[[str], None]) -> None:
     assert lab.done
     there = gate.lab_of(session)
     assert (there.ok, there.red) == (True, {})
     assert len(there.doctor["hops"]) > 3
-    print(f"doctor green through the gate {machine.age_s:.0f} s after power-on")
+    say(f"{machine.age_s:.0f} s after power-on its doctor is green, seen through the gate")
     told = gzip.decompress(machine.user_data).decode()
     passwords = [entry["password"] for entry in there.access.values() if "password" in entry]
     assert passwords
@@ -42,14 +43,16 @@ def test_a_second_run_of_the_stages_has_nothing_to_do(lab: gate.StagesNow, host:
     assert (done.rc, done.stdout) == (0, ""), lab.told
 
 
-def test_after_a_reboot_the_lab_is_up_again_and_no_other_stage_was_run(machine: Vm, lab: gate.StagesNow) -> None:
+def test_after_a_reboot_the_lab_is_up_again_and_no_other_stage_was_run(
+    machine: Vm, lab: gate.StagesNow, say: Callable[[str], None]
+) -> None:
     with gate.session(machine.door, patience_s=60) as before:
         booted = before.run(BOOT_ID, within_s=60).out
         before.run("sudo systemctl reboot --no-block", within_s=60)
     machine.wait_until("it boots again", lambda: machine.says(BOOT_ID) not in {"", booted}, 600)
     since = machine.age_s
     again = machine.wait_for_stages(REBOOTED_WITHIN_S)
-    print(f"lab up again {machine.age_s - since:.0f} s after the reboot")
+    say(f"{machine.age_s - since:.0f} s after its reboot the lab is up again")
     assert [stage.since for stage in again.stages[:-1]] == [stage.since for stage in lab.stages[:-1]]
     assert again.stages[-1].since > lab.stages[-1].since
     with gate.session(machine.door, patience_s=60) as here:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +40,7 @@ ALONE = "ip netns exec neighbour"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _laid_down(machine: Vm) -> None:
+def _laid_down(machine: Vm, say: Callable[[str], None]) -> None:
     """The stages before the bundle are done."""
 
     def past_vpn() -> bool:
@@ -51,7 +51,7 @@ def _laid_down(machine: Vm) -> None:
         return now.current is None or (now.of > 0 and now.current.name not in {"packages", "data", "vpn"})
 
     machine.wait_until("the stages packages, data and vpn are done", past_vpn, 600)
-    print(f"stages up to vpn done {machine.age_s:.0f} s after power-on")
+    say(f"{machine.age_s:.0f} s after power-on the stages up to vpn are done")
 
 
 @pytest.fixture
