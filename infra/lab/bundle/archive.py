@@ -90,8 +90,7 @@ def export_archive(
         hashes = {
             f"{place}/{path.relative_to(folder)}": sha256_of(path) for place, folder in folders.items() for path in _files(folder)
         }
-    said = {"format": FORMAT, "checkout": images.bundle_key(), "images": manifest.folder.name, "files": hashes}
-    table = json.dumps(said, indent=1).encode()
+    table = _table(manifest.folder.name, hashes)
     scratch = file.with_name(f".{file.name}.new{file.suffix}")
     try:
         with steps.step("Bundle"), _writing(scratch) as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
@@ -106,6 +105,10 @@ def export_archive(
     finally:
         scratch.unlink(missing_ok=True)
     return Exported(file, sha256_of(file), file.stat().st_size)
+
+
+def _table(key: str, hashes: Mapping[str, str]) -> bytes:
+    return json.dumps({"format": FORMAT, "checkout": images.bundle_key(), "images": key, "files": hashes}, indent=1).encode()
 
 
 def import_archive(source: str, toolchain: Toolchain, paths: Paths, steps: Steps) -> Manifest:
