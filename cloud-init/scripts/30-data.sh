@@ -11,7 +11,8 @@ systemctl restart iotlab-firewall.service
 install -d -o "${OWNER:?}" -g "$OWNER" -m 2775 /data
 install -d /etc/nfs.conf.d /etc/exports.d
 printf '[nfsd]\nvers3=n\nvers4=y\n' >/etc/nfs.conf.d/iotlab.conf
-systemctl mask --now rpcbind.service rpcbind.socket
+# statd serves version 3 and would be a failed unit without the portmapper
+systemctl mask --now rpcbind.service rpcbind.socket rpc-statd.service
 exports=/etc/exports.d/iotlab.exports
 if [ -z "${NET:-}" ]; then
     rm -f "$exports"

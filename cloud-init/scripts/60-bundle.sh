@@ -14,8 +14,7 @@ place=/opt/iotlab/${BUNDLE_SHA256:0:16}
 if ! [ -d "$place" ]; then
     rm -rf "$place.new"
     mkdir "$place.new"
-    tar --extract --file "$bundle" --directory "$place.new" --strip-components=1 checkout ||
-        fail "the bundle has no checkout" "make it anew with this version's ./lab bundle export, then sudo lab-stage run"
+    lab-fetch --checkout "$bundle" "$place.new"
     mv "$place.new" "$place"
 fi
 ln -sfn "$place" /opt/iotlab/current

@@ -31,12 +31,20 @@ def images(file: Annotated[Path, typer.Argument(help="Where to write the archive
         write_images(lab, file)
 
 
-@bundle_app.command("export", epilog="Example: ./lab bundle export lab.tar.zst")
-def export(file: Annotated[Path, typer.Argument(help="Where to write the archive.")], stack: StackName = LOCAL) -> None:
+@bundle_app.command(
+    "export", epilog="Examples: ./lab bundle export lab.tar.zst  ·  ./lab bundle export s.tar.zst -s s --only-needed"
+)
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to write the archive.")],
+    stack: StackName = LOCAL,
+    only_needed: Annotated[
+        bool, typer.Option("--only-needed", help="Leave out other stacks' images and what tests need.")
+    ] = False,
+) -> None:
     """Write the archive for `./lab up --bundle FILE` on a machine without a network, and for the cloud's machines."""
     lab = Lab(stack)
     with lab.lock():
-        export_bundle(lab, file)
+        export_bundle(lab, file, only_needed=only_needed)
 
 
 @bundle_app.command(

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from infra.lab import upstream
-from infra.lab.bundle import Manifest, checkout, export_archive, handout, import_archive
+from infra.lab.bundle import Exported, Manifest, checkout, export_archive, handout, import_archive, wheels
+from infra.lab.bundle.lean import lean
 from infra.lab.bundle.upstream import UPSTREAM, Upstream
-from infra.lab.bundle.wheels import FOLDER, wheels
 from infra.lab.console import console
 from infra.lab.errors import UserError
 from infra.lab.lab import Lab
@@ -35,18 +35,25 @@ def _brought(lab: Lab) -> list[tuple[Upstream, Manifest]]:
     return [(image, found) for image in asked if (found := upstream.archived(lab, image))]
 
 
-def export_bundle(lab: Lab, file: Path) -> None:
-    """Write toolchain and images into one archive, making what is missing first."""
+def export_bundle(lab: Lab, file: Path, *, only_needed: bool = False) -> Exported:
+    """Write toolchain and images, all or those that this stack needs, into one archive, making what is missing first."""
     _check_place(file)
-    lab.whole_bundle.check()
+    bundle = lab.bundle if only_needed else lab.whole_bundle
+    bundle.check()
     lab.toolchain.ensure()
-    manifest = lab.whole_bundle.ensure()
+    manifest = lean(bundle) if only_needed else bundle.ensure()
     brought = [found for _, found in _brought(lab)]
-    packages = wheels(lab.paths, lab.steps)
-    first = {f"{FOLDER}/{packages.name}": packages, checkout.FOLDER: checkout.copied(lab.paths)}  # the door takes the packages
+    packages = wheels.wheels(lab.paths, lab.steps)
+    if only_needed:
+        packages = wheels.lean(packages)
+    first = {
+        f"{wheels.FOLDER}/{packages.name}": packages,
+        checkout.FOLDER: checkout.copied(lab.paths),
+    }  # the door takes the packages
     written = export_archive(lab.toolchain, manifest, first, lab.steps, file, brought)
     for line in next_steps(written.file, written.size, written.sha256):
         console.print(line, soft_wrap=True, markup=False)
+    return written
 
 
 def next_steps(file: Path, size: int, sha256: str) -> list[str]:

@@ -13,8 +13,8 @@ from infra.lab.errors import UserError
 from infra.lab.paths import ROOT, Paths
 from infra.lab.toolchain import Toolchain
 
-TIERS = ("unit", "repository", "render", "plugins", "cloud", "broker", "e2e")
-NEEDS_TOOLCHAIN = frozenset({"repository", "render", "plugins", "cloud", "broker", "e2e"})
+TIERS = ("unit", "repository", "render", "plugins", "cloud", "vm", "broker", "e2e")
+NEEDS_TOOLCHAIN = frozenset({"repository", "render", "plugins", "cloud", "vm", "broker", "e2e"})
 NO_TESTS_COLLECTED = 5
 
 

@@ -85,6 +85,21 @@ def test_the_python_packages_come_from_the_bundle(checkout: Path, tmp_path: Path
     assert done.stdout.strip() == f"from the bundle {words}"
 
 
+@pytest.mark.parametrize("pins", ["the checkout's", "others"])
+def test_a_bundle_may_bring_fewer_packages_and_none_of_its_own(checkout: Path, tmp_path: Path, pins: str) -> None:
+    one = (checkout / "requirements.txt").read_text()
+    (checkout / "requirements.txt").write_text(f"{one}for-tests==1.0 --hash=sha256:{'0' * 64}\n")
+    told = one if pins == "the checkout's" else one.replace("sha256:", "sha256:0")
+    members = {"bundle.json": b"{}", "wheels/0123/requirements.txt": told.encode(), f"wheels/0123/{WHEEL}": wheel()}
+    done = door(checkout, "up", "--bundle", str(bundle(tmp_path / "lab.tar.gz", members)))
+    log = (checkout / "state/logs/python-packages.log").read_text()
+    if pins == "the checkout's":
+        assert done.returncode == 0, done.stderr + log
+    else:
+        assert done.returncode == 1
+        assert "for-tests==1.0" in log, "all of the checkout's own pins were asked for"
+
+
 @pytest.fixture
 def opened(checkout: Path, tmp_path: Path) -> Path:
     """A checkout whose .venv has been made."""

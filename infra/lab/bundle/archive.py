@@ -34,7 +34,7 @@ from infra.lab.toolchain import Toolchain
 from infra.lab.toolchain.store import sha256_of
 
 TABLE = "bundle.json"
-FORMAT = 1
+FORMAT = 2
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 CHUNK = 1 << 20
 
@@ -90,7 +90,7 @@ def export_archive(
         hashes = {
             f"{place}/{path.relative_to(folder)}": sha256_of(path) for place, folder in folders.items() for path in _files(folder)
         }
-    table = json.dumps({"format": FORMAT, "images": manifest.folder.name, "files": hashes}, indent=1).encode()
+    table = _table(manifest.folder.name, hashes)
     scratch = file.with_name(f".{file.name}.new{file.suffix}")
     try:
         with steps.step("Bundle"), _writing(scratch) as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
@@ -105,6 +105,10 @@ def export_archive(
     finally:
         scratch.unlink(missing_ok=True)
     return Exported(file, sha256_of(file), file.stat().st_size)
+
+
+def _table(key: str, hashes: Mapping[str, str]) -> bytes:
+    return json.dumps({"format": FORMAT, "checkout": images.bundle_key(), "images": key, "files": hashes}, indent=1).encode()
 
 
 def import_archive(source: str, toolchain: Toolchain, paths: Paths, steps: Steps) -> Manifest:
@@ -195,15 +199,15 @@ def _check(tree: Path, place: str) -> str:
     """Compare every file with the table; returns the key of the images."""
     try:
         table = json.loads((tree / TABLE).read_text())
+        if table["format"] != FORMAT:
+            raise UserError(f"{place} has the format {table['format']}; this lab reads {FORMAT}: export it anew.")
         hashes: dict[str, str] = table["files"]
-        key = str(table["images"])
+        key, checkout = str(table["images"]), str(table["checkout"])
     except (OSError, ValueError, KeyError, TypeError) as broken:
         raise UserError(f"{place} is no bundle of this lab: it has no valid {TABLE}.") from broken
-    if table.get("format") != FORMAT:
-        raise UserError(f"{place} has the format {table.get('format')}; this lab reads {FORMAT}: export it anew.")
-    if key != images.bundle_key():
+    if checkout != images.bundle_key():
         raise UserError(
-            f"{place} was made from another checkout (images {key}, here {images.bundle_key()}): use the one it came from."
+            f"{place} was made from another checkout (images {checkout}, here {images.bundle_key()}): use the one it came from."
         )
     found = {str(path.relative_to(tree)) for path in _files(tree)} - {TABLE}
     wrong = sorted(found ^ set(hashes)) or [name for name in sorted(hashes) if sha256_of(tree / name) != hashes[name]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,10 @@ def object_path(manifest: Mapping[str, Any]) -> str:
     return f"{prefix}{inside}/{PLURALS[manifest['kind']]}/{metadata['name']}"
 
 
+class AwayError(LabError):
+    """The API server doesn't answer, or not in time: on a slow machine it may a moment later."""
+
+
 class Api:
     """The API server of the embedded cluster, as its administrator."""
 
@@ -59,7 +63,7 @@ class Api:
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, HTTPException) as failure:
-            raise LabError(f"the cluster's API at {self._address}:{API_PORT} doesn't answer: {failure}") from failure
+            raise AwayError(f"the cluster's API at {self._address}:{API_PORT} doesn't answer: {failure}") from failure
         finally:
             connection.close()
 
@@ -78,10 +82,11 @@ class Api:
         found: dict[str, Any] = json.loads(text)
         return found
 
-    def apply(self, manifest: Mapping[str, Any]) -> None:
-        """Make an object what the manifest says.
+    def apply(self, manifest: Mapping[str, Any]) -> bool:
+        """Make an object what the manifest says; True, once it is.
 
         Raises:
+            AwayError: nobody answered.
             LabError: with the API's own words.
         """
         path = f"{object_path(manifest)}?fieldManager={FIELD_MANAGER}&force=true"
@@ -89,6 +94,15 @@ class Api:
         if status not in OK:
             why = json.loads(text).get("message", "") if text.startswith(b"{") else text.decode(errors="replace")
             raise LabError(f"the cluster refused {manifest['kind']} {manifest['metadata']['name']}: {why}")
+        return True
+
+
+def answered(asked: Callable[[], bool]) -> bool:
+    """Whether it is so; an API server that is too slow to say it is asked again (seen on an emulated machine, 2026-11)."""
+    try:
+        return asked()
+    except AwayError:
+        return False
 
 
 def _since(moment: str) -> float:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.lab.cluster import addons, config, leftovers, lock, network, pki, preflight, status
-from infra.lab.cluster.api import Api, deployment_ready, node_ready
+from infra.lab.cluster.api import Api, answered, deployment_ready, node_ready
 from infra.lab.cluster.exposure import forwards
 from infra.lab.cluster.forward import Forward
 from infra.lab.cluster.images import ImageStore
@@ -196,7 +196,7 @@ class Cluster:
 
     def _await(self, what: str, there: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_LIMIT_S
-        while not there():
+        while not answered(there):
             if self._own() is None:
                 self._raise_if_said()
                 raise LabError(f"the cluster ended while {what} was awaited; see {self._log}.")
@@ -219,7 +219,7 @@ class Cluster:
         self._store(owner).load(archive)
         api = self._api()
         for manifest in addons.manifests(network.choose(self.folders.network, ()), images):
-            api.apply(manifest)
+            self._await(f"{manifest['kind']} {manifest['metadata']['name']}", partial(api.apply, manifest))
         self._await("the node", lambda: node_ready(api, owner.since))
         for namespace, name in addons.DEPLOYMENTS:
             self._await(f"{name} in {namespace}", partial(deployment_ready, api, namespace, name, owner.since))

@@ -25,6 +25,9 @@ from infra.wiring import NAMESPACE, REGISTRY_NAME, node_port
 
 MAX_PODS = 110
 REGISTRIES = HOME / "conf/registries"
+# Names of the world aren't served: no pod has a way out. Not empty, or containerd would copy the machine's own file, which isn't
+# there inside if systemd-resolved keeps it in /run (Ubuntu, Debian's cloud images).
+RESOLVER = b"options ndots:1\n"
 NOT_USED = (
     "snapshotter.v1.aufs",
     "snapshotter.v1.btrfs",
@@ -171,4 +174,4 @@ def write(folders: Folders, network: Network, cni_plugins: Path, pause: str, adm
     # the node has its ports on its address, not on its own loopback as the name says
     write_private(registry / "hosts.toml", registry_hosts(f"{network.node}:{node_port('registry')}").encode())
     write_private(folders.conf / "kubelet.yaml", kubelet(network).encode())
-    write_private(folders.conf / "resolv.conf", b"")  # names of the world aren't served: no pod has a way out
+    write_private(folders.conf / "resolv.conf", RESOLVER)

@@ -80,7 +80,7 @@ def private_folders(home: Path, keep: list[Path]) -> None:
         target = stage / seen_as.relative_to("/")
         target.mkdir(parents=True, exist_ok=True)
         _mount("--bind", folder, target)
-    for name in ("var", "run"):
+    for name in sorted(("run", "var"), key=lambda name: home.is_relative_to(Path("/", name))):  # then the stage is out of sight
         _mount("--rbind", stage / name, Path("/", name))
     _mount("--make-rshared", "/")  # only within these namespaces: pods may ask for mount propagation
 

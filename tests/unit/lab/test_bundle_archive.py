@@ -95,8 +95,15 @@ def test_another_hash_than_the_one_that_was_meant_is_refused(here: Lab, there: L
         there.take(f"{exported.file}#sha256={'0' * 64}")
 
 
-def test_a_bundle_of_another_checkout_is_refused(here: Lab, there: Lab, tmp_path: Path) -> None:
+def test_a_bundle_of_one_stacks_images_is_taken_where_the_checkout_is_the_same(here: Lab, there: Lab, tmp_path: Path) -> None:
     exported = _export(here, tmp_path / "lab.tar.gz", key="0" * 16)
+    assert there.take(str(exported.file)).folder.name == "0" * 16
+
+
+def test_a_bundle_of_another_checkout_is_refused(here: Lab, there: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "bundle_key", lambda: "0" * 16)
+        exported = _export(here, tmp_path / "lab.tar.gz")
     with pytest.raises(UserError, match="another checkout"):
         there.take(str(exported.file))
 

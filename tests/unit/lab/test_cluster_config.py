@@ -4,12 +4,13 @@ import json
 import tomllib
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
 
 from infra.lab.cluster import addons, config
-from infra.lab.cluster.api import object_path
+from infra.lab.cluster.api import AwayError, answered, object_path
 from infra.lab.cluster.layout import Binaries
 from infra.lab.cluster.network import Network
 from infra.lab.cluster.parts import parts
@@ -129,3 +130,14 @@ def test_containerd_finds_the_labs_registry_at_the_nodes_address_and_asks_nobody
     assert f'config_path = "{config.REGISTRIES}"' in config.containerd(Path("/cni"), "pause")
     hosts = tomllib.loads(config.registry_hosts("10.0.0.1:1"))
     assert hosts == {"server": "http://10.0.0.1:1", "host": {"http://10.0.0.1:1": {"capabilities": ["pull", "resolve"]}}}
+
+
+def test_a_pod_never_gets_the_machines_own_resolver_which_may_not_be_there_inside() -> None:
+    assert config.RESOLVER.strip(), "containerd copies the machine's file where kubelet's is empty"
+    assert b"nameserver" not in config.RESOLVER
+
+
+def test_an_api_server_that_is_too_slow_to_answer_is_asked_again_and_one_that_refuses_is_not() -> None:
+    assert not answered(Mock(side_effect=AwayError("the read operation timed out")))
+    with pytest.raises(LabError, match="refused"):
+        answered(Mock(side_effect=LabError("the cluster refused Service x")))
