@@ -204,9 +204,7 @@ def test_credentials_for_another_account_than_the_stacks_are_refused(monkeypatch
     account = Account("eu-central-1")
     monkeypatch.setattr(account, "ask", lambda *_: {"Account": "222222222222", "Arn": "arn:aws:iam::222222222222:user/ada"})
     assert account.payer().account == "222222222222"
-    with pytest.raises(
-        UserError, match=r"is in the AWS account 111111111111, these credentials .* are for 222222222222"
-    ):
+    with pytest.raises(UserError, match=r"is in the AWS account 111111111111, these credentials .* are for 222222222222"):
         account.payer(made.account)
 
 
