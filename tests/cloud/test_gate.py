@@ -47,7 +47,7 @@ class OneLab:
         (folder / "stack").mkdir()
         self.machine = SshMachine(folder / "machine", lambda: ("i-1", packed(cloud_config(self.facts))))
         self.machine.now()
-        self.engine = Stack.make(folder / "stack")
+        self.engine = Stack.make(folder / "stack", "iotlab")
         self.engine.program(PROGRAM)
         self.given: dict[str, Any] = {
             "address": ADDRESS,
@@ -78,9 +78,9 @@ class OneLab:
 
     def repaired(self) -> None:
         """The next `up` brings what was changed, and the state is content."""
-        self.engine.up()
+        said = self.engine.up()
         assert self.machine.read("/etc/iotlab/expires") == f"2099-01-{self.days:02}\n"
-        assert json.loads(self.engine.ok("stack", "output", "--json"))["doctor"] == {"ok": True, "red": {}}
+        assert "doctor: { ok : true red: {} }" in " ".join(said.split())
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,6 @@ def test_a_stage_that_fails(lab: OneLab) -> None:
         in said
     )
     assert "what to do there: make it anew; the next ./lab up goes on with this stage" in said
-    assert "the stage bundle" in lab.fails()  # still so: tried once more
     lab.machine.stage("60-bundle")
     lab.repaired()
 
@@ -214,16 +213,13 @@ def test_a_red_doctor_is_recorded_and_asked_again(lab: OneLab) -> None:
     assert set(done(lab.engine.up())) == {"unchanged"}
 
 
-def test_a_lab_that_got_ill_is_seen_by_a_refresh(lab: OneLab) -> None:
+def test_a_refresh_sees_a_lab_that_got_ill_and_a_file_that_somebody_changed(lab: OneLab) -> None:
+    (lab.machine.root / "etc/iotlab/expires").write_text("2999-01-01\n")
+    assert done(lab.engine.ok("refresh", "--yes", "--skip-preview"))["updated"] == 1
+    lab.repaired()
     lab.machine.says(RED)
     assert done(lab.engine.ok("refresh", "--yes", "--skip-preview"))["updated"] == 1
     lab.machine.says()
-    lab.repaired()
-
-
-def test_a_file_that_somebody_changed_comes_back(lab: OneLab) -> None:
-    (lab.machine.root / "etc/iotlab/expires").write_text("2999-01-01\n")
-    assert done(lab.engine.ok("refresh", "--yes", "--skip-preview"))["updated"] == 1
     lab.repaired()
 
 

@@ -52,14 +52,14 @@ class Stack:
     env: dict[str, str]
 
     @classmethod
-    def make(cls, folder: Path) -> Stack:
-        """Make an empty project in an empty folder; the plugins are those of this checkout."""
+    def make(cls, folder: Path, plugin: str = "kubernetes") -> Stack:
+        """Make an empty project in an empty folder; the plugins are those of this checkout, each started by every command."""
         (folder / "program").mkdir()
         (folder / "Pulumi.yaml").write_text(
             "name: test\nruntime: python\nmain: program\n"
             f"plugins: {{providers: [{{name: iotlab, path: {ROOT}/infra/lab/plugins/iotlab}}]}}\n"
         )
-        return cls._initialised(folder, "kubernetes", {})
+        return cls._initialised(folder, plugin, {})
 
     @classmethod
     def of_the_lab(cls, folder: Path, plugin: str, env: Mapping[str, str]) -> Stack:
