@@ -1,4 +1,4 @@
-"""Fixtures of the tiers vm and vm_lab: one machine for a run, booted from its user data and a stick, seen through the gate alone."""
+"""Fixtures of the tiers vm and vm_lab: one machine for a run, from its user data and a stick, seen through the gate alone."""
 
 from __future__ import annotations
 
