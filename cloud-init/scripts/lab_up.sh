@@ -2,6 +2,13 @@
 # What iotlab-up.service runs: the lab as this machine's stack file says, then /data as the place where its shared volume lies.
 set -euo pipefail
 
+PATH=$PATH:/snap/bin # a unit's has it on some images only
+if command -v microk8s >/dev/null; then # after a boot its API comes minutes later than the network, and `lab up` asks once
+    microk8s status --wait-ready --timeout 600 || {
+        echo "microk8s does not get ready: microk8s inspect says why" >&2
+        exit 1
+    }
+fi
 install -m 0644 /etc/iotlab/Pulumi.vm.yaml /opt/iotlab/current/Pulumi.vm.yaml
 lab up --stack vm
 
