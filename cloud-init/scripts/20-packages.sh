@@ -15,5 +15,5 @@ if [ "${#missing[@]}" -eq 0 ]; then
     exit 0
 fi
 apt=(apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3)
-again 3 20 "${apt[@]}" update
+again 3 20 "${apt[@]}" -o APT::Update::Error-Mode=any update # else it ends well where a mirror gave nothing
 again 3 20 "${apt[@]}" install -y --no-install-recommends "${missing[@]}"

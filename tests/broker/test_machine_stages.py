@@ -162,7 +162,7 @@ def test_a_bundle_without_a_checkout_says_how_to_make_a_new_one(machine: Pretend
     assert machine.run("lab-stage", "run").returncode == 1
     broken = next(stage for stage in machine.stages() if stage["state"] == "failed")
     assert broken["name"] == "bundle"
-    assert "the bundle has no checkout" in broken["log"]
+    assert "lab-fetch: the bundle has no checkout" in broken["log"]
     assert broken["remedy"].startswith("make it anew with this version's ./lab bundle export")
 
 
@@ -186,11 +186,29 @@ def test_data_is_where_the_shared_volume_lies(machine: Pretended, facts: Machine
     done = machine.run("/usr/local/lib/iotlab/lab-up")
     assert done.returncode == 0, done.stderr
     assert machine.calls() == [
+        "microk8s status --wait-ready --timeout 600",
         "lab up --stack vm",
         f"mount --bind {VOLUME} /data",
         "systemctl is-active --quiet nfs-server.service",
         "exportfs -ra",
     ]
+
+
+@pytest.mark.parametrize(("gets_ready", "calls"), [(True, ["lab up --stack vm"]), (False, [])])
+def test_after_a_boot_the_lab_waits_for_a_microk8s_that_is_not_ready_yet(
+    machine: Pretended, facts: MachineFacts, calls: list[str], *, gets_ready: bool
+) -> None:
+    machine.told(facts)
+    machine.run("mkdir", "-p", "/opt/iotlab/current")
+    (machine.files / "usr/local/sbin/microk8s").unlink()
+    waited = "touch /ready" if gets_ready else "exit 1"
+    machine.write("snap/bin/microk8s", f'#!/bin/sh\n[ "$*" = "status --wait-ready --timeout 600" ] && sleep 0.2 && {waited}\n', 0o755)
+    machine.program("lab", '#!/bin/sh\necho "lab $*" >> /calls\n[ -e /ready ]\n')
+    machine.program("kubectl", "#!/bin/sh\n")
+    done = machine.run("/usr/local/lib/iotlab/lab-up")
+    assert (done.returncode == 0) is gets_ready, done.stderr
+    assert machine.calls() == calls
+    assert ("microk8s does not get ready" in done.stderr) is not gets_ready
 
 
 @pytest.mark.parametrize(("expires", "stops"), [("2000-01-01", True), ("2099-12-31", False)])
@@ -200,6 +218,18 @@ def test_a_machine_stops_itself_from_the_day_on_which_it_expires(
     machine.told(replace(facts, expires=expires))
     assert machine.run("/usr/local/lib/iotlab/lab-expiry").returncode == 0
     assert (machine.calls() == ["systemctl poweroff"]) is stops
+
+
+def test_an_index_that_could_not_be_had_is_asked_for_again(machine: Pretended) -> None:
+    """Without the option apt-get ends well with old indexes or none, and the installation after it fails."""
+    strict = 'case "$*" in *APT::Update::Error-Mode=any\\ update) [ -e /again ] || { touch /again; exit 100; } ;; esac\n'
+    machine.program("apt-get", '#!/bin/sh\necho "apt-get $*" >> /calls\n' + strict)
+    machine.program("sleep", "#!/bin/sh\n")
+    machine.told(replace(PLAIN, bundle=Bundle("file:///none", "ab" * 32)))
+    machine.program("dpkg-query", "#!/bin/sh\n")
+    machine.run("lab-stage", "run")
+    assert [call.split()[-1] for call in machine.calls() if call.startswith("apt-get") and "install" not in call] == ["update"] * 2
+    assert machine.stages()[0]["state"] == "done"
 
 
 def test_a_program_that_was_changed_does_not_run(machine: Pretended, facts: MachineFacts) -> None:
