@@ -259,6 +259,14 @@ def test_a_machine_is_entered_when_it_can_read_its_bundle() -> None:
     assert any("rolePolicy" in urn for urn in recording.of(LAB)["lab"].dependencies)
 
 
+def test_a_machine_starts_when_its_subnet_has_the_way_out() -> None:
+    recording = machines()
+    associated = recording.of("aws:ec2/routeTableAssociation:RouteTableAssociation")["network"]
+    route = recording.of("aws:ec2/route:Route")["network"]
+    assert associated.urn in recording.of(INSTANCE)["lab"].dependencies
+    assert route.urn in associated.dependencies
+
+
 def test_a_host_key_that_a_person_knows_stands_for_its_machine_alone() -> None:
     recording = machines("lab", "lab-2", hostKeys={"lab-2": KEY})
     assert {name: asked.inputs["known"] for name, asked in recording.of(HOST_KEY).items()} == {"lab": "", "lab-2": KEY}
