@@ -34,6 +34,13 @@ STICK = Path("/run/iotlab/stick")
 METADATA = os.environ.get("IOTLAB_METADATA") or "http://169.254.169.254"
 ZSTD = b"\x28\xb5\x2f\xfd"
 RANGE_IS_BEYOND = 416
+ELSEWHERE = (
+    "an expired address: put a new one into /etc/iotlab/stages/60-bundle.env; else check the network; then sudo lab-stage run"
+)
+IN_THE_STORE = (  # S3 says 403, too, of what is not there, to who may not list
+    "403 just after ./lab up: AWS needs minutes to know a new right, so sudo lab-stage run; 403 later: the store has no such "
+    "bundle, so name its file in iotlab:cloud.bundle and run ./lab up; else check the network"
+)
 
 
 class NoBundleError(Exception):
@@ -107,19 +114,22 @@ def transfer(url: str, file: Path) -> None:
             raise
 
 
+def is_final(url: str, failed: Exception) -> bool:
+    """Whether another try would get the same answer. S3 refuses with 403 until a new right is known everywhere in AWS."""
+    if not isinstance(failed, urllib.error.HTTPError) or failed.code >= http.client.INTERNAL_SERVER_ERROR:
+        return False
+    return not (url.startswith("s3:") and failed.code == http.client.FORBIDDEN)
+
+
 def fetch(url: str, shown: str, file: Path) -> None:
-    """Bring `url` to `file`; what breaks off is tried again, longer and longer apart."""
+    """Bring `url` to `file`; what breaks off is tried again, longer and longer apart, and S3's address is signed anew."""
     for attempt in range(1, TRIES + 1):
         try:
             transfer(from_s3(url) if url.startswith("s3:") else url, file)
         except (OSError, http.client.HTTPException) as failed:
-            final = isinstance(failed, urllib.error.HTTPError) and failed.code < http.client.INTERNAL_SERVER_ERROR
-            if final or attempt == TRIES:
-                raise NoBundleError(
-                    f"{shown} cannot be fetched: {failed}",
-                    "an expired address: put a new one into /etc/iotlab/stages/60-bundle.env; else check the network; "
-                    "then sudo lab-stage run",
-                ) from failed
+            if is_final(url, failed) or attempt == TRIES:
+                remedy = IN_THE_STORE if url.startswith("s3:") else ELSEWHERE
+                raise NoBundleError(f"{shown} cannot be fetched: {failed}", remedy) from failed
             sys.stderr.write(f"{shown} broke off ({failed}): tried again\n")
             time.sleep(2**attempt)
         else:

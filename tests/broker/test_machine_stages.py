@@ -202,7 +202,9 @@ def test_after_a_boot_the_lab_waits_for_a_microk8s_that_is_not_ready_yet(
     machine.run("mkdir", "-p", "/opt/iotlab/current")
     (machine.files / "usr/local/sbin/microk8s").unlink()
     waited = "touch /ready" if gets_ready else "exit 1"
-    machine.write("snap/bin/microk8s", f'#!/bin/sh\n[ "$*" = "status --wait-ready --timeout 600" ] && sleep 0.2 && {waited}\n', 0o755)
+    machine.write(
+        "snap/bin/microk8s", f'#!/bin/sh\n[ "$*" = "status --wait-ready --timeout 600" ] && sleep 0.2 && {waited}\n', 0o755
+    )
     machine.program("lab", '#!/bin/sh\necho "lab $*" >> /calls\n[ -e /ready ]\n')
     machine.program("kubectl", "#!/bin/sh\n")
     done = machine.run("/usr/local/lib/iotlab/lab-up")
@@ -228,7 +230,9 @@ def test_an_index_that_could_not_be_had_is_asked_for_again(machine: Pretended) -
     machine.told(replace(PLAIN, bundle=Bundle("file:///none", "ab" * 32)))
     machine.program("dpkg-query", "#!/bin/sh\n")
     machine.run("lab-stage", "run")
-    assert [call.split()[-1] for call in machine.calls() if call.startswith("apt-get") and "install" not in call] == ["update"] * 2
+    assert [call.split()[-1] for call in machine.calls() if call.startswith("apt-get") and "install" not in call] == [
+        "update"
+    ] * 2
     assert machine.stages()[0]["state"] == "done"
 
 

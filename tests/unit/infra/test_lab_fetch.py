@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import urllib.error
 import urllib.parse
+import urllib.request
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.message import Message
+from http.client import OK, PARTIAL_CONTENT
 from pathlib import Path
+from unittest import mock
 
 import lab_fetch
 import pytest
@@ -78,3 +85,85 @@ def test_a_verified_bundle_is_not_fetched_again(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_bytes(CONTENT)
     assert lab_fetch.bring("https://nowhere.invalid/lab.tar.zst", SHA256, taken) == taken
+
+
+class Answer(io.BytesIO):
+    """What a server gives: some of what it announces."""
+
+    def __init__(self, status: int, announced: bytes, given: int | None = None) -> None:
+        super().__init__(announced[:given])
+        self.status = status
+        self.headers = {"Content-Length": str(len(announced))}
+
+
+def refusal(code: int) -> urllib.error.HTTPError:
+    return urllib.error.HTTPError("https://store", code, "No", Message(), None)
+
+
+@pytest.fixture
+def served() -> Iterator[mock.Mock]:
+    """The server's answers one after the other, without waiting between them."""
+    with mock.patch.object(urllib.request, "urlopen") as opened, mock.patch("time.sleep") as slept:
+        opened.slept = slept
+        yield opened
+
+
+@pytest.fixture
+def signing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses that can be told from one another."""
+    numbers = iter(range(9))
+    monkeypatch.setattr(lab_fetch, "from_s3", lambda _: f"https://store/{next(numbers)}")
+
+
+def asked(served: mock.Mock) -> list[tuple[str, str | None]]:
+    """Each request's address and range."""
+    requests = [call.args[0] for call in served.call_args_list]
+    return [(request.full_url, request.get_header("Range")) for request in requests]
+
+
+def test_what_broke_off_goes_on_where_it_stopped(tmp_path: Path, served: mock.Mock) -> None:
+    parts = [Answer(OK, CONTENT, 1000), Answer(PARTIAL_CONTENT, CONTENT[1000:], 500), Answer(PARTIAL_CONTENT, CONTENT[1500:])]
+    served.side_effect = [*parts[:2], TimeoutError("silent"), parts[2]]
+    file = lab_fetch.bring("https://store/x", SHA256, tmp_path / "taken")
+    assert file.read_bytes() == CONTENT
+    assert [part for _, part in asked(served)] == [None, "bytes=1000-", "bytes=1500-", "bytes=1500-"]
+    assert [call.args[0] for call in served.slept.call_args_list] == [2, 4, 8], "longer and longer apart"
+
+
+def test_a_server_that_knows_no_parts_gives_all_of_it_again(tmp_path: Path, served: mock.Mock) -> None:
+    served.side_effect = [Answer(OK, CONTENT, 1000), Answer(OK, CONTENT)]
+    assert lab_fetch.bring("https://store/x", SHA256, tmp_path / "taken").read_bytes() == CONTENT
+
+
+def test_what_was_whole_already_is_only_compared(tmp_path: Path, served: mock.Mock) -> None:
+    (tmp_path / f".{SHA256[:16]}.part").write_bytes(CONTENT)
+    served.side_effect = refusal(416)
+    assert lab_fetch.bring("https://store/x", SHA256, tmp_path / "taken").read_bytes() == CONTENT
+
+
+@pytest.mark.usefixtures("signing")
+def test_a_right_that_s3_does_not_know_yet_is_waited_for_and_signed_anew(tmp_path: Path, served: mock.Mock) -> None:
+    served.side_effect = [refusal(403), refusal(503), Answer(OK, CONTENT)]
+    assert lab_fetch.bring("s3://store/x", SHA256, tmp_path / "taken").read_bytes() == CONTENT
+    assert [url for url, _ in asked(served)] == ["https://store/0", "https://store/1", "https://store/2"]
+
+
+@pytest.mark.usefixtures("signing")
+@pytest.mark.parametrize(
+    ("url", "code", "tries", "remedy"),
+    [
+        ("s3://store/x", 403, 6, "AWS needs minutes to know a new right"),
+        ("s3://store/x", 404, 1, "name its file in iotlab:cloud.bundle"),
+        ("https://store/x?signature=word", 403, 1, "an expired address"),
+        ("https://store/x?signature=word", 502, 6, "check the network"),
+    ],
+)
+def test_a_server_that_goes_on_refusing_is_one_sentence_with_its_remedy(
+    tmp_path: Path, served: mock.Mock, url: str, code: int, tries: int, remedy: str
+) -> None:
+    served.side_effect = [refusal(code) for _ in range(9)]
+    with pytest.raises(lab_fetch.NoBundleError, match=f"store/x cannot be fetched: HTTP Error {code}") as refused:
+        lab_fetch.bring(url, SHA256, tmp_path / "taken")
+    assert served.call_count == tries
+    assert remedy in refused.value.remedy
+    assert "word" not in f"{refused.value}{refused.value.remedy}"
