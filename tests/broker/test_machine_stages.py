@@ -230,9 +230,8 @@ def test_an_index_that_could_not_be_had_is_asked_for_again(machine: Pretended) -
     machine.told(replace(PLAIN, bundle=Bundle("file:///none", "ab" * 32)))
     machine.program("dpkg-query", "#!/bin/sh\n")
     machine.run("lab-stage", "run")
-    assert [call.split()[-1] for call in machine.calls() if call.startswith("apt-get") and "install" not in call] == [
-        "update"
-    ] * 2
+    calls = [call for call in machine.calls() if call.startswith("apt-get")]
+    assert [("update" in call, "install" in call) for call in calls] == [(True, False), (True, False), (False, True)]
     assert machine.stages()[0]["state"] == "done"
 
 

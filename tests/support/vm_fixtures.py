@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,6 @@ from infra.cloud.facts import Bundle, Vpn
 from tests.support import through_the_gate
 from tests.support.machines import PLAIN
 from tests.support.vm import Vm, new_key
-from tests.support.vm_disk import core_bundle
 
 READY_WITHIN_S = 40 * 60
 NET, HOST = 17, 7
@@ -32,13 +33,14 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory, say: Callable[[str], None]) -> Iterator[Vm]:
-    """It lets people in; its stages go on."""
+def machine(tmp_path_factory: pytest.TempPathFactory, bundle: Path, say: Callable[[str], None]) -> Iterator[Vm]:
+    """It lets people in; its stages go on, with the `bundle` of the tier on its stick."""
     folder = tmp_path_factory.mktemp("vm")
-    bundle = core_bundle(folder)
+    with bundle.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     private, public = new_key()
-    on_stick = Bundle(f"file:///run/iotlab/stick/{bundle.file.name}", bundle.sha256)
-    vm = Vm(folder, replace(PLAIN, bundle=on_stick, ssh_keys=(public,), vpn=Vpn(NET, HOST, "", "")), private, bundle.file)
+    on_stick = Bundle(f"file:///run/iotlab/stick/{bundle.name}", sha256)
+    vm = Vm(folder, replace(PLAIN, bundle=on_stick, ssh_keys=(public,), vpn=Vpn(NET, HOST, "", "")), private, bundle)
     try:
         vm.start()
         vm.wait_for_door()
