@@ -1,7 +1,8 @@
 """The store of a stack's bundle, from which its machines take everything, and the right to read exactly that.
 
 A bundle lies under its hash, so a name never means two things. The bucket is private, encrypted and versioned, speaks TLS
-only, and stays when a stack is ended (it is protected): an upload of more than a gigabyte is not made again for nothing.
+only, and stays with its bundles when a stack is ended (it is protected). The stack's state forgets the bundles then, so the next
+`up` uploads the file again; who names the SHA-256 instead takes the one that lies there.
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ class BundleStore(pulumi.ComponentResource):
         self._closed(name, bucket)
         key = args.bundle.key
         if args.bundle.file:
-            stays = pulumi.ResourceOptions(parent=self, retain_on_delete=True)  # an older one is still what some machine runs
+            # an older one is still what some machine runs; whatever stays so is forgotten by the state
+            stays = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
             source = pulumi.FileAsset(str(args.bundle.file))
             stored = aws.s3.BucketObjectv2(name, bucket=bucket.bucket, key=key, source=source, tags=tags, opts=stays)
             self.stored: list[pulumi.Resource] = [stored]
