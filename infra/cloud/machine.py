@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pulumi
@@ -47,9 +48,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class MachineArgs:
-    """What can differ: what it is told, its size, and how it is waited for."""
+    """What can differ: what it is told once its address is known, its size, and how it is waited for."""
 
-    told: pulumi.Output[MachineFacts]
+    told: Callable[[pulumi.Output[str]], pulumi.Output[MachineFacts]]
     machine_type: MachineType
     cloud: CloudSettings
 
@@ -70,7 +71,12 @@ class Machine(pulumi.ComponentResource):
         }
         # version 2 alone; one hop, so that no pod gets at the machine's rights
         asked = {"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1}
-        told = args.told.apply(user_data)
+        inside = pulumi.ResourceOptions(parent=self)
+        needs = pulumi.ResourceOptions(parent=self, depends_on=list(place.needs))
+        # before the machine, which is told it; the two meet by the association below
+        address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=needs)
+        self.address = address.public_ip
+        told = args.told(self.address).apply(user_data)
         instance = aws.ec2.Instance(
             name,
             ami=place.image,
@@ -85,14 +91,14 @@ class Machine(pulumi.ComponentResource):
             instance_initiated_shutdown_behavior="stop",
             user_data_base64=told,
             tags=tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(place.needs), ignore_changes=LATER),
+            opts=pulumi.ResourceOptions.merge(needs, pulumi.ResourceOptions(ignore_changes=LATER)),
         )
-        ready = pulumi.ResourceOptions(parent=self, depends_on=list(place.needs))
-        self.address = aws.ec2.Eip(name, domain="vpc", instance=instance.id, tags=tags, opts=ready).public_ip
+        reached = aws.ec2.EipAssociation(name, allocation_id=address.id, instance_id=instance.id, opts=inside)
         self.id, self.arn = instance.id, instance.arn
-        known, inside = args.cloud.host_keys.get(name, ""), pulumi.ResourceOptions(parent=self)
+        known = args.cloud.host_keys.get(name, "")
         key = HostKey(name, self.id, args.cloud.region, known, args.cloud.reachable_within_min, inside).key
         waits = (args.cloud.reachable_within_min, args.cloud.ready_within_min)
-        entry = LabArgs(self.address, ENTRY_PORT, key, place.gate.private, told, self.id, place.open_ports, waits)
-        self.lab = Lab(name, entry, ready)
+        size = args.machine_type.name
+        entry = LabArgs(self.address, ENTRY_PORT, key, place.gate.private, told, self.id, size, place.open_ports, waits)
+        self.lab = Lab(name, entry, pulumi.ResourceOptions(parent=self, depends_on=[*place.needs, reached]))
         self.register_outputs({"address": self.address})
