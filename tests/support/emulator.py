@@ -99,7 +99,7 @@ class Emulator:
         return {"AWS_ENDPOINT_URL": self.address, "IOTLAB_ENTRY_PORT": str(self.machine.port)}
 
     def reset(self) -> None:
-        """Empty the account, but for what AWS itself has in it; what a test has to say to the next machine waits for its folder."""
+        """Empty the account, but for what AWS itself has in it; of the machine before nothing is left to say."""
         moto_api_backend.reset()
         shutil.rmtree(self.machine.control, ignore_errors=True)
         self.changes.clear()
