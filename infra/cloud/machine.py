@@ -31,6 +31,16 @@ def user_data(told: MachineFacts) -> str:
     return base64.b64encode(packed(cloud_config(told))).decode()
 
 
+def _disk(cloud: CloudSettings, tags: dict[str, str]) -> dict[str, object]:
+    return {
+        "volume_type": "gp3",
+        "volume_size": cloud.disk_gb,
+        "encrypted": True,
+        "delete_on_termination": True,
+        "tags": tags,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What all machines of a stack share: where they stand, from which image they start, who may log in and read what."""
@@ -62,13 +72,6 @@ class Machine(pulumi.ComponentResource):
         """`name` is the host's name."""
         super().__init__("iotlab:cloud:Machine", name, None, opts)
         tags = place.tags.named(name)
-        disk = {
-            "volume_type": "gp3",
-            "volume_size": args.cloud.disk_gb,
-            "encrypted": True,
-            "delete_on_termination": True,
-            "tags": tags,
-        }
         # version 2 alone; one hop, so that no pod gets at the machine's rights
         asked = {"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1}
         inside = pulumi.ResourceOptions(parent=self)
@@ -85,7 +88,7 @@ class Machine(pulumi.ComponentResource):
             vpc_security_group_ids=[place.group],
             key_name=place.key,
             iam_instance_profile=place.profile,
-            root_block_device=disk,
+            root_block_device=_disk(args.cloud, tags),
             metadata_options=asked,
             credit_specification={"cpu_credits": "standard"} if args.machine_type.burstable else None,
             instance_initiated_shutdown_behavior="stop",
