@@ -200,9 +200,10 @@ def test_ubuntu_is_looked_up_by_its_publishers_account() -> None:
 
 def test_each_machine_of_an_expired_stack_is_stopped_by_a_schedule_that_may_stop_these_machines_and_nothing_else() -> None:
     recording = machines(*CLASS[:2], services=("core",))
-    stopped = []
-    for host, asked in zip(CLASS[:2], recording.of(SCHEDULE).values(), strict=True):
-        schedule = asked.inputs
+    stopped, schedules = [], recording.of(SCHEDULE)
+    assert set(schedules) == {f"expiry-{host}" for host in CLASS[:2]}
+    for host in CLASS[:2]:
+        schedule = schedules[f"expiry-{host}"].inputs
         assert schedule["startDate"] == "2099-01-31T00:00:00Z"
         assert schedule["scheduleExpression"].startswith("rate(")
         assert schedule["target"]["arn"].endswith(":aws-sdk:ec2:stopInstances")
