@@ -45,7 +45,8 @@ def test_what_may_not_be_made_is_refused_before_anything(filled: CloudLab, keys:
     try:
         assert said in filled.fails(2, "up")
     finally:
-        filled.configure(**before)
+        filled.cloud = before
+        filled.configure()
     assert len(filled.account.changes) == changes
 
 

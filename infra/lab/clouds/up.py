@@ -85,7 +85,7 @@ def _refused(lab: Lab) -> Iterator[None]:
     """Refusals of the settings as a person's own."""
     try:
         yield
-    except SettingsError as wrong:
+    except (SettingsError, UserError) as wrong:
         raise UserError(f"Pulumi.{lab.stack_name}.yaml: {str(wrong).rstrip('.')}. Nothing was made.") from wrong
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import random
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -27,6 +29,8 @@ from infra.lab.errors import LabError, UserError
 from infra.lab.lab import Lab
 from infra.lab.paths import ROOT
 from infra.lab.plugins.values import HIDDEN, SIGNATURE
+from infra.lab.render import asked as asked_of
+from tests.support.cloud import CLOUD
 
 URN = "urn:pulumi:s::iotlab::iotlab:cloud:Machines$iotlab:cloud:Machine"
 HOST_KEY = "ssh-ed25519 AAAAhost"
@@ -226,6 +230,12 @@ def test_a_store_that_is_gone_costs_nothing_although_awss_list_still_names_it(mo
     monkeypatch.setattr(account, "all", lambda service, *_, **__: listed if service.startswith("resource") else [])
     monkeypatch.setattr(account, "ask", Mock(side_effect=[{"Addresses": []}, RefusedError("gone", "404")]))
     assert Bills(account, "s", made_of({})).all() == []
+
+
+def test_what_the_program_alone_refuses_is_its_sentence_and_no_stack_trace() -> None:
+    keys = [f"ssh-rsa {base64.b64encode(random.Random(n).randbytes(400)).decode()}" for n in range(40)]
+    with pytest.raises(UserError, match=r"^the user data has \d+ bytes as gzip, clouds take 16384: take fewer ssh keys\.$"):
+        asked_of({"cloud": CLOUD | {"sshKeys": keys}, "images": {}})
 
 
 def test_a_machine_that_the_stack_names_no_more_is_told_before_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
