@@ -68,7 +68,7 @@ class Machines(pulumi.ComponentResource):
         bundle = StoredBundle.of(cloud.bundle)
         store = BundleStore("bundle", BundleStoreArgs(bundle, tags), inside)
         key = aws.ec2.KeyPair("owner", public_key=cloud.ssh_keys[0], tags=tags.named("owner"), opts=inside).key_name
-        needs = (network.way_out, *store.stored)
+        needs = (network, *store.stored)  # the whole network, with its way out and its rules
         gate, ports = SshKey("gate", inside), tuple(rule.port for rule in ways_in)
         place = Place(network.subnet, network.group, ubuntu(self), key, store.profile, needs, tags, gate, ports)
 

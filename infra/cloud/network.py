@@ -38,5 +38,5 @@ class Network(pulumi.ComponentResource):
         aws.ec2.Route(name, route_table_id=table.id, destination_cidr_block=ANYWHERE, gateway_id=gateway.id, opts=inside)
         aws.ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=table.id, opts=inside)
         firewall = Firewall("firewall", FirewallArgs(vpc.id, args.rules, args.tags), inside)
-        self.subnet, self.group, self.way_out = subnet.id, firewall.group, gateway
+        self.subnet, self.group = subnet.id, firewall.group
         self.register_outputs({})
