@@ -143,6 +143,12 @@ class CloudSettings(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _knative_has_its_kubernetes(self) -> CloudSettings:
+        if self.knative and self.kubernetes != "microk8s":
+            raise ValueError("knative is an add-on of microk8s: take kubernetes: microk8s, or knative: false")
+        return self
+
     @property
     def unfilled(self) -> tuple[str, ...]:
         """The keys that only a person can fill in and nobody has yet."""

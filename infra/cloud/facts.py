@@ -52,3 +52,4 @@ class MachineFacts:
     course: Course | None
     knative: bool
     vpn: Vpn | None  # never a private key: the machine makes its own
+    address: str = ""  # where it is reached from outside, if that is known before it is made: its certificates vouch for it

@@ -26,6 +26,7 @@ BRIEF_S = 60.0  # for a question to the machine itself
 KEEP_ALIVE_S = 10
 LOOK_EVERY_S = 0.02  # whether a command has said something
 BLOCK = 65_536
+SILENT = "Authentication timeout"  # paramiko's own words
 SHOWN = 60  # characters of a command, in a sentence
 SIGNED_BY = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # key type -> signatures, where they are called otherwise
 
@@ -182,7 +183,7 @@ def session(door: Door, *, patience_s: float = PATIENCE_S) -> Iterator[Session]:
     """A connection for the time of the body; `patience_s` for each step of getting in.
 
     Raises:
-        UnreachableError: nothing answers, or no SSH server.
+        UnreachableError: nothing answers, or no SSH server, or it broke off.
         WrongHostKeyError: somebody else answers.
         RefusedError: the key is not let in.
     """
@@ -192,9 +193,12 @@ def session(door: Door, *, patience_s: float = PATIENCE_S) -> Iterator[Session]:
             _is_the_right_one(door, transport)
             transport.auth_publickey(door.user, paramiko.Ed25519Key.from_private_key(io.StringIO(door.private_key)))
         except paramiko.AuthenticationException as refused:
+            if not transport.is_active() or SILENT in f"{refused}":  # paramiko calls a lost connection and silence the same
+                raise UnreachableError(f"{door.where} broke off while it looked at our key ({refused}).") from refused
             raise RefusedError(
                 f"the machine at {door.where} does not let {door.user} in by the stack's own key: /etc/iotlab/authorized_keys "
-                "lacks it; write it there (pulumi stack export, SshKey), or let the machine be made anew: ./lab down, ./lab up."
+                "lacks it; log in with a key of your own and write it there (pulumi stack export, SshKey), or put sshd's "
+                "settings right."
             ) from refused
         except (paramiko.SSHException, OSError, EOFError) as broken:
             why = f"{broken}" or type(broken).__name__

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pulumi
@@ -30,6 +31,16 @@ def user_data(told: MachineFacts) -> str:
     return base64.b64encode(packed(cloud_config(told))).decode()
 
 
+def _disk(cloud: CloudSettings, tags: dict[str, str]) -> dict[str, object]:
+    return {
+        "volume_type": "gp3",
+        "volume_size": cloud.disk_gb,
+        "encrypted": True,
+        "delete_on_termination": True,
+        "tags": tags,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What all machines of a stack share: where they stand, from which image they start, who may log in and read what."""
@@ -47,9 +58,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class MachineArgs:
-    """What can differ: what it is told, its size, and how it is waited for."""
+    """What can differ: what it is told once its address is known, its size, and how it is waited for."""
 
-    told: pulumi.Output[MachineFacts]
+    told: Callable[[pulumi.Output[str]], pulumi.Output[MachineFacts]]
     machine_type: MachineType
     cloud: CloudSettings
 
@@ -61,16 +72,14 @@ class Machine(pulumi.ComponentResource):
         """`name` is the host's name."""
         super().__init__("iotlab:cloud:Machine", name, None, opts)
         tags = place.tags.named(name)
-        disk = {
-            "volume_type": "gp3",
-            "volume_size": args.cloud.disk_gb,
-            "encrypted": True,
-            "delete_on_termination": True,
-            "tags": tags,
-        }
         # version 2 alone; one hop, so that no pod gets at the machine's rights
         asked = {"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1}
-        told = args.told.apply(user_data)
+        inside = pulumi.ResourceOptions(parent=self)
+        needs = pulumi.ResourceOptions(parent=self, depends_on=list(place.needs))
+        # before the machine, which is told it; the two meet by the association below
+        address = aws.ec2.Eip(name, domain="vpc", tags=tags, opts=needs)
+        self.address = address.public_ip
+        told = args.told(self.address).apply(user_data)
         instance = aws.ec2.Instance(
             name,
             ami=place.image,
@@ -79,20 +88,20 @@ class Machine(pulumi.ComponentResource):
             vpc_security_group_ids=[place.group],
             key_name=place.key,
             iam_instance_profile=place.profile,
-            root_block_device=disk,
+            root_block_device=_disk(args.cloud, tags),
             metadata_options=asked,
             credit_specification={"cpu_credits": "standard"} if args.machine_type.burstable else None,
             instance_initiated_shutdown_behavior="stop",
             user_data_base64=told,
             tags=tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(place.needs), ignore_changes=LATER),
+            opts=pulumi.ResourceOptions.merge(needs, pulumi.ResourceOptions(ignore_changes=LATER)),
         )
-        ready = pulumi.ResourceOptions(parent=self, depends_on=list(place.needs))
-        self.address = aws.ec2.Eip(name, domain="vpc", instance=instance.id, tags=tags, opts=ready).public_ip
+        reached = aws.ec2.EipAssociation(name, allocation_id=address.id, instance_id=instance.id, opts=inside)
         self.id, self.arn = instance.id, instance.arn
-        known, inside = args.cloud.host_keys.get(name, ""), pulumi.ResourceOptions(parent=self)
+        known = args.cloud.host_keys.get(name, "")
         key = HostKey(name, self.id, args.cloud.region, known, args.cloud.reachable_within_min, inside).key
         waits = (args.cloud.reachable_within_min, args.cloud.ready_within_min)
-        entry = LabArgs(self.address, ENTRY_PORT, key, place.gate.private, told, self.id, place.open_ports, waits)
-        self.lab = Lab(name, entry, ready)
+        size = args.machine_type.name
+        entry = LabArgs(self.address, ENTRY_PORT, key, place.gate.private, told, self.id, size, place.open_ports, waits)
+        self.lab = Lab(name, entry, pulumi.ResourceOptions(parent=self, depends_on=[*place.needs, reached]))
         self.register_outputs({"address": self.address})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pulumi
 import pulumi_aws as aws
@@ -67,20 +68,22 @@ class Machines(pulumi.ComponentResource):
         bundle = StoredBundle.of(cloud.bundle)
         store = BundleStore("bundle", BundleStoreArgs(bundle, tags), inside)
         key = aws.ec2.KeyPair("owner", public_key=cloud.ssh_keys[0], tags=tags.named("owner"), opts=inside).key_name
-        needs = (network.way_out, *store.stored)
+        needs = (network, *store.stored)  # the whole network, with its way out and its rules
         gate, ports = SshKey("gate", inside), tuple(rule.port for rule in ways_in)
         place = Place(network.subnet, network.group, ubuntu(self), key, store.profile, needs, tags, gate, ports)
 
-        def told(machine: str) -> pulumi.Output[MachineFacts]:
-            known = pulumi.Output.all(store.url, gate.public)
+        def told(machine: str, address: pulumi.Output[str]) -> pulumi.Output[MachineFacts]:
+            known = pulumi.Output.all(store.url, gate.public, address)
             told: pulumi.Output[MachineFacts] = known.apply(
-                lambda both: facts_of(settings, stack, machine, Bundle(both[0], bundle.sha256), both[1])
+                lambda all_: facts_of(settings, stack, machine, Bundle(all_[0], bundle.sha256), all_[1], all_[2])
             )
             return told
 
         size = settings.machine_type
-        machines = {host: Machine(host, MachineArgs(told(host), size, cloud), place, inside) for host in settings.machines}
-        Expiry("expiry", ExpiryArgs(list(machines.values()), tags), inside)
+        machines = {
+            host: Machine(host, MachineArgs(partial(told, host), size, cloud), place, inside) for host in settings.machines
+        }
+        Expiry("expiry", ExpiryArgs(machines, tags), inside)
         self.register_outputs({"addresses": {host: machine.address for host, machine in machines.items()}})
         pulumi.export("addresses", {host: machine.address for host, machine in machines.items()})
         pulumi.export("services", {host: machine.lab.addresses for host, machine in machines.items()})

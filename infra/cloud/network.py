@@ -35,9 +35,8 @@ class Network(pulumi.ComponentResource):
         subnet = aws.ec2.Subnet(name, vpc_id=vpc.id, cidr_block=SUBNET_CIDR, tags=tags, opts=inside)
         gateway = aws.ec2.InternetGateway(name, vpc_id=vpc.id, tags=tags, opts=inside)
         table = aws.ec2.RouteTable(name, vpc_id=vpc.id, tags=tags, opts=inside)
-        route = aws.ec2.Route(name, route_table_id=table.id, destination_cidr_block=ANYWHERE, gateway_id=gateway.id, opts=inside)
-        after = pulumi.ResourceOptions(parent=self, depends_on=[route])  # so who waits for the subnet's table waits for both
-        way_out = aws.ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=table.id, opts=after)
+        aws.ec2.Route(name, route_table_id=table.id, destination_cidr_block=ANYWHERE, gateway_id=gateway.id, opts=inside)
+        aws.ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=table.id, opts=inside)
         firewall = Firewall("firewall", FirewallArgs(vpc.id, args.rules, args.tags), inside)
-        self.subnet, self.group, self.way_out = subnet.id, firewall.group, way_out
+        self.subnet, self.group = subnet.id, firewall.group
         self.register_outputs({})

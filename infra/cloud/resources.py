@@ -49,6 +49,7 @@ class LabArgs:
     private_key: pulumi.Output[str]
     user_data: pulumi.Output[str]
     instance: pulumi.Output[str]
+    machine_type: str  # another one restarts the machine, and the lab on it is asked again
     open_ports: tuple[int, ...]
     waits_min: tuple[float, float]  # until it is reached, until its stages are done
 
@@ -62,6 +63,7 @@ class LabArgs:
             "privateKey": pulumi.Output.secret(self.private_key),
             "userData": self.user_data,
             "instance": self.instance,
+            "machineType": self.machine_type,
             "openPorts": list(self.open_ports),
             "reachableMin": reachable,
             "stagesMin": stages,

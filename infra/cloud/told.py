@@ -8,7 +8,9 @@ from infra.cloud_settings import CloudSettings
 from infra.settings import Settings
 
 
-def facts_of(settings: Settings, stack: str, name: str, bundle: facts.Bundle, gate_key: str = "") -> MachineFacts:
+def facts_of(
+    settings: Settings, stack: str, name: str, bundle: facts.Bundle, gate_key: str = "", address: str = ""
+) -> MachineFacts:
     """What the machine `name` is told about itself; `gate_key` lets the stack itself in beside the people."""
     cloud = settings.cloud
     if cloud is None or cloud.expires is None:
@@ -28,6 +30,7 @@ def facts_of(settings: Settings, stack: str, name: str, bundle: facts.Bundle, ga
         course=facts.Course(course.repository, course.commit) if course else None,
         knative=cloud.knative,
         vpn=_vpn(cloud, name),
+        address=address,
     )
 
 

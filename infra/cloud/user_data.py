@@ -83,7 +83,7 @@ def stack_file(facts: MachineFacts) -> str:
     config: dict[str, object] = {f"{PROJECT}:scale": facts.scale, f"{PROJECT}:services": list(facts.services)}
     if facts.kubernetes == "microk8s":
         config[f"{PROJECT}:kubeconfig"] = KUBECONFIG
-    config[f"{PROJECT}:hosts"] = [facts.name]
+    config[f"{PROJECT}:hosts"] = [facts.name, *([facts.address] if facts.address else [])]
     return "# The lab of this machine, written by its user data.\n" + yaml.safe_dump({"config": config}, sort_keys=False)
 
 

@@ -22,10 +22,10 @@ import yaml
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
 
 from infra.lab import pretended
-from infra.lab.errors import LabError
+from infra.lab.errors import LabError, UserError
 from infra.lab.paths import ROOT
 from infra.lab.plugins.kubernetes.helm import helm_sentence
-from infra.settings import PROJECT
+from infra.settings import PROJECT, SettingsError
 
 CHART = "kubernetes:helm.sh/v4:Chart"
 REFERENCE = ("v1", "Secret")
@@ -59,11 +59,20 @@ class _Asked(Mocks):
         return dict(pretended.ANSWERS[args.token]), []
 
 
+def _refusal(failed: BaseException | None) -> SettingsError | None:
+    """The program's own refusal behind what the SDK makes of it on its way through outputs."""
+    while failed:
+        if isinstance(failed, SettingsError):
+            return failed
+        failed = failed.__cause__ or failed.__context__
+    return None
+
+
 def asked(settings: Mapping[str, object], stack: str = "render") -> list[Resource]:
     """What the program asks for with these settings (`iotlab:` left out), in its order.
 
     Raises:
-        LabError: the settings can't be carried out; the message is the program's own.
+        UserError: the settings can't be carried out; the message is the program's own.
     """
     raw = {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
     noted = _Asked()
@@ -73,6 +82,10 @@ def asked(settings: Mapping[str, object], stack: str = "render") -> list[Resourc
     os.environ["PULUMI_CONFIG"] = json.dumps(raw)
     try:
         _to_the_end(lambda: runpy.run_path(str(ROOT / "infra/__main__.py")))()
+    except ValueError as failed:
+        if refusal := _refusal(failed):
+            raise UserError(str(refusal)) from failed
+        raise
     finally:
         os.environ.pop("PULUMI_CONFIG")
         if before is not None:

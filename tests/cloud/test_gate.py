@@ -18,7 +18,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from infra.cloud.gate import Door, fingerprint, session
+from infra.cloud.gate import Door, UnreachableError, fingerprint, session
 from infra.cloud.user_data import cloud_config, packed
 from infra.lab.plugins.iotlab.ssh_key import SshKey
 from tests.support.cloud_stack import done
@@ -33,7 +33,8 @@ given = json.loads(pathlib.Path(__file__).with_name("lab.json").read_text())
 lab = Lab("lab", LabArgs(**given))
 pulumi.export("doctor", lab.doctor)
 """
-SHORT_MIN = 0.03
+SHORT_MIN = 0.03  # of what fails however fast this machine is
+LATE_MIN = 0.2  # enough for the other stages, also where two cores have four times their work
 FACTS = replace(PLAIN, name="lab")
 
 
@@ -55,10 +56,16 @@ class OneLab:
             "host_key": self.machine.host_line,
             "private_key": key["private"].value,
             "instance": "i-1",
+            "machine_type": "m6i.large",
             "open_ports": [],
         }
         self.days = 0
         self.change()
+
+    @property
+    def door(self) -> Door:
+        """How it is reached."""
+        return Door(ADDRESS, self.machine.port, "ubuntu", self.machine.host_line, self.given["private_key"])
 
     def another_bundle(self) -> None:
         """Let the next change be one of the bundle, too: two stages are made from it."""
@@ -96,9 +103,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneLab]:
 def test_a_machine_that_never_gets_ready(lab: OneLab) -> None:
     lab.machine.stage("90-lab", hangs=True)
     lab.another_bundle()
-    lab.change(stages_min=SHORT_MIN)
+    lab.change(stages_min=LATE_MIN)
     said = lab.fails()
-    assert f"the machine {lab.machine.name} ({ADDRESS}) is not ready within 2 s: stage 5 of 5, lab, running" in said
+    assert f"the machine {lab.machine.name} ({ADDRESS}) is not ready within 12 s: stage 5 of 5, lab, running" in said
     assert "its last lines: «90-lab begins»" in said
     assert "iotlab:cloud.readyWithinMin" in said
     lab.machine.stage("90-lab")
@@ -113,6 +120,7 @@ def test_a_machine_that_cannot_be_reached(lab: OneLab) -> None:
     assert f"nothing answers at {ADDRESS}:{lab.machine.port} (Connection refused)" in said
     assert "tried for 2 s (iotlab:cloud.reachableWithinMin)" in said
     lab.machine.on()
+    lab.change()
     lab.repaired()
 
 
@@ -137,10 +145,19 @@ def test_a_new_host_key_that_a_person_knows(lab: OneLab) -> None:
 
 def test_a_machine_that_does_not_let_us_in(lab: OneLab) -> None:
     lab.machine.lets_in = False
-    lab.change(reachable_min=SHORT_MIN)
+    lab.change(reachable_min=LATE_MIN)
     assert "does not let ubuntu in by the stack's own key: /etc/iotlab/authorized_keys lacks it" in lab.fails()
     lab.machine.lets_in = True
+    lab.change()
     lab.repaired()
+
+
+def test_a_connection_that_dies_while_our_key_is_looked_at_says_nothing_of_the_key(
+    lab: OneLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab.machine, "knows", lambda _: lab.machine.drop())
+    with pytest.raises(UnreachableError, match="broke off while it looked at our key"), session(lab.door):
+        pass
 
 
 def test_a_stage_that_fails(lab: OneLab) -> None:
@@ -224,10 +241,9 @@ def test_a_refresh_sees_a_lab_that_got_ill_and_a_file_that_somebody_changed(lab:
 
 
 def test_what_listens_on_the_machines_loopback_alone_is_reached_by_a_forward(lab: OneLab) -> None:
-    door = Door(ADDRESS, lab.machine.port, "ubuntu", lab.machine.host_line, lab.given["private_key"])
     with socket.create_server(("127.0.0.1", 0)) as service:
         answering = _meanwhile(lambda: service.accept()[0].sendall(b"hello"))
-        with session(door) as here, here.forward(service.getsockname()[1]) as port:
+        with session(lab.door) as here, here.forward(service.getsockname()[1]) as port:
             with socket.create_connection(("127.0.0.1", port)) as near:
                 near.sendall(b"?")
                 assert near.recv(100) == b"hello"

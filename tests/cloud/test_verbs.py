@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
+import random
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,9 @@ from tests.support.lab import ROOT
 
 TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
+MANY_KEYS = [
+    f"ssh-rsa {base64.b64encode(random.Random(number).randbytes(400)).decode()} many@example.org" for number in range(40)
+]
 LOGGED_OUT = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 
 
@@ -29,6 +34,8 @@ LOGGED_OUT = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
         ({"monthlyLimit": 5}, "iotlab:cloud.monthlyLimit is 5: take fewer iotlab:machines"),
         ({"expires": YESTERDAY}, f"iotlab:cloud.expires: {YESTERDAY} has come"),
         ({"bundle": "nowhere.tar.zst"}, "nowhere.tar.zst cannot be read"),
+        ({"sshKeys": MANY_KEYS}, "the user data has"),
+        ({"kubernetes": "embedded", "knative": True}, "knative is an add-on of microk8s"),
         ({"bundle": 64 * "a"}, "names a bundle by its SHA-256, and the store of this stack has none like it"),
     ],
 )
@@ -38,7 +45,8 @@ def test_what_may_not_be_made_is_refused_before_anything(filled: CloudLab, keys:
     try:
         assert said in filled.fails(2, "up")
     finally:
-        filled.configure(**before)
+        filled.cloud = before
+        filled.configure()
     assert len(filled.account.changes) == changes
 
 

@@ -39,14 +39,17 @@ def test_an_expired_machine_is_told_and_a_later_day_with_up_starts_it(up: CloudL
 
 def test_a_machine_that_is_gone_is_made_anew_and_one_that_no_state_knows_is_told_with_what_ends_it(up: CloudLab) -> None:
     ec2, lost = up.account.client("ec2"), up.instance()
-    wanted = [{"ResourceType": "instance", "Tags": tags()}]
+    wanted = [{"ResourceType": "instance", "Tags": tags(owner="bob@example.org")}]
     stray = ec2.run_instances(ImageId=lost["ImageId"], MinCount=1, MaxCount=1, TagSpecifications=wanted)["Instances"][0]
     ec2.stop_instances(InstanceIds=[stray["InstanceId"]])
     ec2.terminate_instances(InstanceIds=[lost["InstanceId"]])
     assert "AWS has no such machine any more" in up.fails(1, "status")
     said = up.ok("up")
-    assert f"{stray['InstanceId']} has this stack's tags and costs, but is not its machine" in said
-    assert f"aws ec2 terminate-instances --region eu-central-1 --instance-ids {stray['InstanceId']}" in said
+    ident = stray["InstanceId"]
+    assert (
+        f"{ident} of bob@example.org (not you: ask first) has this stack's tags and costs, but its state does not know it" in said
+    )
+    assert f"aws ec2 terminate-instances --instance-ids {ident} --region eu-central-1" in said
     ec2.terminate_instances(InstanceIds=[stray["InstanceId"]])
     assert up.instance()["InstanceId"] != lost["InstanceId"]
 

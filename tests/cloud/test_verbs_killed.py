@@ -27,7 +27,12 @@ def test_an_up_that_was_interrupted_or_killed_is_gone_on_with_by_the_next(filled
         assert "stopped; the next ./lab up goes on from here" in said
         assert "Traceback" not in said
         return
-    filled.ok("up")
+    said_next = filled.ok("up")
+    addresses = filled.account.client("ec2").describe_addresses()["Addresses"]
+    (ours,) = (one for one in addresses if one.get("InstanceId") == filled.instance()["InstanceId"])
+    (lost,) = (one for one in addresses if one != ours)  # AWS made it and the engine was killed before it heard so
+    assert f"aws ec2 release-address --allocation-id {lost['AllocationId']}" in said_next
+    assert "3.65 USD a month" in said_next
     assert filled.instance()["State"]["Name"] == "running"
     networks = filled.account.client("ec2").describe_subnets(Filters=[{"Name": "tag:stack", "Values": [STACK]}])["Subnets"]
     assert len(networks) == 1

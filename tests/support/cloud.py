@@ -24,6 +24,7 @@ ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 SCHEDULE = "aws:scheduler/schedule:Schedule"
 # of the types that we use, those that AWS has no tags for
 UNTAGGABLE = {
+    "aws:ec2/eipAssociation:EipAssociation",
     "aws:ec2/route:Route",
     "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "aws:s3/bucketPolicy:BucketPolicy",

@@ -6,6 +6,7 @@ import base64
 import io
 import logging
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -98,8 +99,9 @@ class Emulator:
         return {"AWS_ENDPOINT_URL": self.address, "IOTLAB_ENTRY_PORT": str(self.machine.port)}
 
     def reset(self) -> None:
-        """Empty the account, but for what AWS itself has in it."""
+        """Empty the account, but for what AWS itself has in it; of the machine before nothing is left to say."""
         moto_api_backend.reset()
+        shutil.rmtree(self.machine.control, ignore_errors=True)
         self.changes.clear()
         self.refuse(None)
         self.boots = True  # or the console stays empty

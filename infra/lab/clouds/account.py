@@ -96,13 +96,18 @@ class Account:
 
     # who
 
-    def payer(self, account: str = "") -> Payer:
-        """Whose account it is; `account` is the one in which the stack has made something.
+    def payer(self, account: str = "", region: str = "") -> Payer:
+        """Whose account it is; `account` and `region` are those in which the stack has made something.
 
         Raises:
-            UserError: there are no credentials, or another account's: there the machines would seem gone and be made again,
-                while the first ones go on costing.
+            UserError: there are no credentials, or another account's, or the stack's file names another region: there the
+                machines would seem gone and be made again, while the first ones go on costing.
         """
+        if region and region != self.region:
+            raise UserError(
+                f"this stack is in the region {region}, its file says {self.region}: write iotlab:cloud.region: {region} again, "
+                "or end the stack there first (./lab down --purge); nothing was done."
+            )
         said = self.ask("sts", "get_caller_identity")
         found = Payer(str(said["Account"]), str(said["Arn"]))
         if account and account != found.account:
@@ -150,6 +155,20 @@ class Account:
             if refused.code == NO_BUCKET:
                 return []
             raise
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Whether it is still there; AWS's list of what has tags names it for hours after its end.
+
+        Raises:
+            LabError: AWS refused to say.
+        """
+        try:
+            self.ask("s3", "head_bucket", Bucket=bucket)
+        except RefusedError as refused:
+            if refused.code in {"404", NO_BUCKET}:
+                return False
+            raise
+        return True
 
     def has(self, bucket: str, key: str) -> int | None:
         """The size of an object; None where there is none.

@@ -31,7 +31,7 @@ def show_address(lab: Lab, hours: int) -> None:
     except SettingsError as wrong:
         raise UserError(f"Pulumi.{lab.stack_name}.yaml: {wrong}") from wrong
     made = made_now(lab)
-    account.payer(made.account)
+    account.payer(made.account, made.region)
     size = account.has(made.bucket, bundle.key) if made.bucket else None
     if size is None:
         raise UserError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,12 +25,22 @@ class Bill:
     ident: str
     usd_month: float | None
     remedy: str
+    known: bool  # to the stack's state: its own, for the next `down` to end
+    owner: str  # as its tags say
+
+    @property
+    def price(self) -> str:
+        """For a person."""
+        return "price unknown" if self.usd_month is None else f"{self.usd_month:.2f} USD a month"
 
     @property
     def line(self) -> str:
         """For a person."""
-        price = "price unknown" if self.usd_month is None else f"{self.usd_month:.2f} USD a month"
-        return f"{self.what} {self.ident}: {price}; {self.remedy}"
+        return f"{self.what} {self.ident}: {self.price}; {self.remedy}"
+
+
+def _owner(tags: Iterable[Mapping[str, str]]) -> str:
+    return next((tag["Value"] for tag in tags if tag["Key"] == "owner"), "")
 
 
 def _machine(size: str, region: Region) -> float | None:
@@ -76,44 +86,41 @@ class Bills:
         per = what(self._prices) if self._prices else None
         return None if per is None else per * count
 
-    def machines(self) -> list[dict[str, Any]]:
-        """The instances that are not over."""
-        found = self._account.all("ec2", "describe_instances", "Reservations", Filters=self._tags)
-        return [one for each in found for one in each["Instances"] if one["State"]["Name"] not in OVER]
-
     def _machines(self) -> Iterator[Bill]:
-        for one in self.machines():
+        found = self._account.all("ec2", "describe_instances", "Reservations", Filters=self._tags)
+        for one in [one for each in found for one in each["Instances"] if one["State"]["Name"] not in OVER]:
             ident, size, state = str(one["InstanceId"]), str(one["InstanceType"]), str(one["State"]["Name"])
             hours = 0 if state in STOPPED else self._hours
             month = self._price(partial(_machine, size), hours)
             remedy = self._remedy(ident, "terminate-instances --instance-ids")
-            yield Bill(f"machine {size} ({state})", ident, month, remedy)
+            known = ident in self._made.ids
+            yield Bill(f"machine {size} ({state})", ident, month, remedy, known, _owner(one["Tags"]))
 
     def _volumes(self) -> Iterator[Bill]:
         for one in self._account.all("ec2", "describe_volumes", "Volumes", Filters=self._tags):
             ident, gb = str(one["VolumeId"]), int(one["Size"])
             holders = [str(held["InstanceId"]) for held in one.get("Attachments") or ()]
             remedy = f"goes with {holders[0]}" if holders else self._aws(f"delete-volume --volume-id {ident}")
-            yield Bill(f"volume of {gb} GB", ident, self._price(lambda region: region.disk_gb_month, gb), remedy)
+            price = self._price(lambda region: region.disk_gb_month, gb)
+            known = any(holder in self._made.ids for holder in holders)
+            yield Bill(f"volume of {gb} GB", ident, price, remedy, known, _owner(one["Tags"]))
 
     def _snapshots(self) -> Iterator[Bill]:
         found = self._account.all("ec2", "describe_snapshots", "Snapshots", OwnerIds=["self"], Filters=self._tags)
         for one in found:
             ident, gb = str(one["SnapshotId"]), int(one["VolumeSize"])
             remedy = self._aws(f"delete-snapshot --snapshot-id {ident}")
-            yield Bill(
-                f"snapshot of a volume of {gb} GB, at most",
-                ident,
-                self._price(lambda region: region.snapshot_gb_month, gb),
-                remedy,
-            )
+            price = self._price(lambda region: region.snapshot_gb_month, gb)
+            yield Bill(f"snapshot of a volume of {gb} GB, at most", ident, price, remedy, known=False, owner=_owner(one["Tags"]))
 
     def _addresses(self) -> Iterator[Bill]:
         for one in self._account.ask("ec2", "describe_addresses", Filters=self._tags)["Addresses"]:
             ident, ip = str(one["AllocationId"]), str(one["PublicIp"])
             ours = f"./lab down -s {self._stack} gives it back"
-            remedy = ours if ident in self._made.allocations else self._aws(f"release-address --allocation-id {ident}")
-            yield Bill("address", ip, self._price(lambda region: region.address_h, self._hours), remedy)
+            known = ident in self._made.allocations
+            remedy = ours if known else self._aws(f"release-address --allocation-id {ident}")
+            price = self._price(lambda region: region.address_h, self._hours)
+            yield Bill("address", ip, price, remedy, known, _owner(one["Tags"]))
 
     def _stores(self) -> Iterator[Bill]:
         tags = [{"Key": "stack", "Values": [self._stack]}, {"Key": "Name", "Values": [f"iotlab-{self._stack}-bundle"]}]
@@ -122,19 +129,15 @@ class Bills:
         )
         for one in found:
             bucket = str(one["ResourceARN"]).rsplit(":", 1)[-1]
-            if "/" not in bucket:
-                yield self._store(bucket)
+            if "/" not in bucket and self._account.has_bucket(bucket):
+                yield self._store(bucket, _owner(one["Tags"]))
 
-    def _store(self, bucket: str) -> Bill:
+    def _store(self, bucket: str, owner: str) -> Bill:
         versions = self._account.versions(bucket)
         size = sum(int(one.get("Size", 0)) for one in versions) / GB
         bundles = len({one["Key"] for one in versions})
         what = f"bundle store with {bundles} bundle{'' if bundles == 1 else 's'}, {size * 1000:,.0f} MB, in the bucket"
         ours = f"kept for the next up; ./lab down -s {self._stack} --purge removes it"
-        remedy = ours if bucket == self._made.bucket else "not of this lab's state: empty and delete it on AWS's page of buckets"
-        return Bill(what, bucket, self._price(lambda region: region.store_gb_month, size), remedy)
-
-
-def unknown_machines(found: list[dict[str, Any]], made: Made) -> list[str]:
-    """Machines with the stack's tags that its state does not know: what an engine made that was killed at that moment."""
-    return [str(one["InstanceId"]) for one in found if one["InstanceId"] not in made.ids]
+        known = bucket == self._made.bucket
+        remedy = ours if known else "not of this lab's state: empty and delete it on AWS's page of buckets"
+        return Bill(what, bucket, self._price(lambda region: region.store_gb_month, size), remedy, known, owner)

@@ -23,7 +23,7 @@ def down(lab: Lab, *, purge: bool) -> None:
     account.payer()
     need_engine(lab)
     made = made_of(lab.machines.told())
-    account.payer(made.account)
+    account.payer(made.account, made.region)
     failed: LabError | None = None
     try:
         _end(lab, made)

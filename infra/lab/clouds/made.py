@@ -17,7 +17,7 @@ INSTANCE, ADDRESS = "aws:ec2/instance:Instance", "aws:ec2/eip:Eip"
 BUCKET, OBJECT = "aws:s3/bucket:Bucket", "aws:s3/bucketObjectv2:BucketObjectv2"
 SSH_KEY, HOST_KEY, LAB = "iotlab:index:SshKey", "iotlab:index:HostKey", "iotlab:index:Lab"
 
-ACCOUNT = re.compile(r"arn:[\w-]+:[^:]*:[^:]*:(\d{12}):")
+PLACE = re.compile(r"arn:[\w-]+:[^:]*:([^:]*):(\d{12}):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Made:
 
     machines: dict[str, MachineMade]
     account: str  # number of the one in which all this is; empty as long as nothing says it
+    region: str  # the same of its region
     bucket: str
     bundles: frozenset[str]  # keys in it that the state knows
     allocations: frozenset[str]  # of addresses
@@ -68,9 +69,11 @@ def _of(resources: Sequence[Mapping[str, Any]], kind: str) -> dict[str, dict[str
     }
 
 
-def _account(resources: Sequence[Mapping[str, Any]]) -> str:
-    named = (ACCOUNT.match(str((one.get("outputs") or {}).get("arn") or "")) for one in resources)
-    return next((found.group(1) for found in named if found), "")
+def _place(resources: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Region and account; some of what is made is in an account and in no region."""
+    found = [PLACE.match(str((one.get("outputs") or {}).get("arn") or "")) for one in resources]
+    named = [(one.group(1), one.group(2)) for one in found if one]
+    return next((region for region, _ in named if region), ""), next((account for _, account in named), "")
 
 
 def made_of(deployment: Mapping[str, Any]) -> Made:
@@ -90,9 +93,11 @@ def made_of(deployment: Mapping[str, Any]) -> Made:
 
     buckets = _of(resources, BUCKET)
     cloudy = [one for one in resources if str(one["type"]).startswith("aws:")]
+    region, account = _place(cloudy)
     return Made(
         machines={name: machine(name) for name in sorted(instances.keys() | addresses.keys())},
-        account=_account(cloudy),
+        account=account,
+        region=region,
         bucket=next((str(bucket["id"]) for bucket in buckets.values()), ""),
         bundles=frozenset(str(one.get("key", "")) for one in _of(resources, OBJECT).values()),
         allocations=frozenset(str(address["id"]) for address in addresses.values()),

@@ -78,7 +78,7 @@ def status_of(lab: Lab) -> list[MachineStatus]:
     seen: dict[str, dict[str, Any]] = {}
     try:
         account = Account(lab.cloud.region)
-        account.payer(made.account)
+        account.payer(made.account, made.region)
         seen = account.machines(made.ids)
     except LabError as away:
         why_unknown = str(away)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from infra.cloud import prices
 from infra.cloud.bundle_store import StoredBundle
 from infra.cloud.machines import ready
 from infra.lab.clouds.account import Account
-from infra.lab.clouds.bills import STOPPED, Bills, unknown_machines
+from infra.lab.clouds.bills import STOPPED, Bills
 from infra.lab.clouds.made import Made, made_of
 from infra.lab.clouds.plugin import need_engine, need_plugin
 from infra.lab.clouds.progress import Progress
@@ -36,8 +37,9 @@ def up(lab: Lab) -> Made:
     account.payer()
     need_engine(lab)
     made = made_of(lab.machines.told())
-    payer = account.payer(made.account)
+    payer = account.payer(made.account, made.region)
     _need_bundle(lab, account, made, bundle)
+    tell_ended(lab, made)
     _announce(lab, made, bundle)
     console.print(f"  AWS account {payer.account} pays, by the credentials of {payer.arn}", soft_wrap=True, markup=False)
     need_plugin(lab)
@@ -74,10 +76,16 @@ def _checked(lab: Lab) -> StoredBundle:
     Raises:
         UserError: what a person has to fill in, or to change.
     """
+    with _refused(lab):
+        return StoredBundle.of(ready(lab.settings).bundle)
+
+
+@contextmanager
+def _refused(lab: Lab) -> Iterator[None]:
+    """Refusals of the settings as a person's own."""
     try:
-        cloud = ready(lab.settings)
-        return StoredBundle.of(cloud.bundle)
-    except SettingsError as wrong:
+        yield
+    except (SettingsError, UserError) as wrong:
         raise UserError(f"Pulumi.{lab.stack_name}.yaml: {str(wrong).rstrip('.')}. Nothing was made.") from wrong
 
 
@@ -90,11 +98,20 @@ def _need_bundle(lab: Lab, account: Account, made: Made, bundle: StoredBundle) -
         )
 
 
+def tell_ended(lab: Lab, made: Made) -> None:
+    """What `up` is about to end, before anything: a name that is taken out of the list is easily one too many."""
+    if ended := [machine for name, machine in made.machines.items() if name not in lab.settings.machines]:
+        names = ", ".join(" ".join(filter(None, (machine.name, machine.instance))) for machine in ended)
+        told = f"iotlab:machines no longer names what is made: {names}; this ends with all its data (Ctrl-C keeps it)."
+        console.print(told, style="yellow", soft_wrap=True, markup=False)
+
+
 def _announce(lab: Lab, made: Made, bundle: StoredBundle) -> None:
     """One look at what comes before anything costs."""
     settings = lab.settings
     config = {key.removeprefix(f"{PROJECT}:"): value for key, value in config_of(lab.stack_name).items()}
-    count_aws = sum(kind.startswith("aws:") for kind, _, _ in asked(config, lab.stack_name))
+    with _refused(lab):  # by what the program alone sees, as user data that are too large
+        count_aws = sum(kind.startswith("aws:") for kind, _, _ in asked(config, lab.stack_name))
     count, size = len(settings.machines), settings.machine_type
     names = f"{count} machine{'' if count == 1 else 's'} ({', '.join(settings.machines)})"
     there = f", {made.objects} of them are there" if made.objects else ""
@@ -146,7 +163,11 @@ def _since(instance: Mapping[str, Any]) -> str:
 
 
 def _warn_of_unknown(lab: Lab, account: Account, made: Made) -> None:
-    """Tell of machines that an engine made while it was killed: nobody else would, and they cost."""
-    for ident in unknown_machines(Bills(account, lab.stack_name, made).machines(), made):
-        remedy = f"aws ec2 terminate-instances --region {account.region} --instance-ids {ident}"
-        console.print(f"  [yellow]{ident} has this stack's tags and costs, but is not its machine:[/] {remedy}", soft_wrap=True)
+    """Tell of what an engine made while it was killed, or somebody else with the same name: nobody else would, and it costs."""
+    for bill in Bills(account, lab.stack_name, made).all():
+        if bill.known:
+            continue
+        whose = f"of {bill.owner}" if bill.owner else "of an owner that no tag names"
+        asks = "" if bill.owner == lab.cloud.owner else " (not you: ask first)"
+        told = f"{bill.what} {bill.ident} {whose}{asks} has this stack's tags and costs, but its state does not know it"
+        console.print(f"  {told}: {bill.price}; {bill.remedy}", soft_wrap=True, markup=False, style="yellow")

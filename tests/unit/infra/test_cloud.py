@@ -14,7 +14,7 @@ import yaml
 from infra import wiring
 from infra.cloud.user_data import MOST_BYTES
 from infra.scales import SCALES
-from infra.settings import SettingsError
+from infra.settings import Settings, SettingsError
 from tests.support.cloud import (
     BUNDLE,
     CLOUD,
@@ -163,6 +163,30 @@ def test_the_machine_is_told_what_its_own_lab_runs() -> None:
     assert (config["iotlab:scale"], config["iotlab:services"]) == ("S", ["core"])
 
 
+def test_a_long_host_name_still_names_a_schedule_within_the_clouds_64_characters() -> None:
+    hosts = [f"{'a' * 60}-{number}" for number in (1, 2)]
+    names = set(machines(*hosts, services=("core",)).of(SCHEDULE))
+    assert len(names) == len(hosts)
+    assert all(len(f"{name}-0a1b2c3") <= 64 for name in names)
+
+
+def test_a_machines_lab_vouches_for_its_name_and_its_address_which_is_there_before_it() -> None:
+    recording = machines()
+    text, _ = user_data(recording)
+    written = {file["path"]: file["content"] for file in yaml.safe_load(text)["write_files"]}
+    config = yaml.safe_load(written["/etc/iotlab/Pulumi.vm.yaml"])["config"]
+    assert config["iotlab:hosts"] == ["lab", recording.of(LAB)["lab"].inputs["address"]]
+    assert Settings.parse(config).hosts == tuple(config["iotlab:hosts"])
+    assert "instance" not in recording.of("aws:ec2/eip:Eip")["lab"].inputs
+    met = recording.of("aws:ec2/eipAssociation:EipAssociation")["lab"].inputs
+    assert (met["allocationId"], met["instanceId"]) == ("lab-lab", "i-lab")
+    assert any("eipAssociation" in urn for urn in recording.of(LAB)["lab"].dependencies)
+
+
+def test_another_machine_type_is_an_input_of_the_lab_so_that_its_doctor_is_asked_again() -> None:
+    assert machines(machineType="m6i.xlarge").of(LAB)["lab"].inputs["machineType"] == "m6i.xlarge"
+
+
 def test_nothing_that_changes_later_replaces_a_machine_that_people_work_on() -> None:
     assert set(machines().of(INSTANCE)["lab"].ignored) == {"ami", "keyName", "userDataBase64"}
 
@@ -174,14 +198,17 @@ def test_ubuntu_is_looked_up_by_its_publishers_account() -> None:
     assert asked["mostRecent"] is True
 
 
-def test_an_expired_stack_is_stopped_by_a_schedule_that_may_stop_its_machines_and_nothing_else() -> None:
+def test_each_machine_of_an_expired_stack_is_stopped_by_a_schedule_that_may_stop_these_machines_and_nothing_else() -> None:
     recording = machines(*CLASS[:2], services=("core",))
-    schedule = recording.of(SCHEDULE)["expiry"].inputs
-    assert schedule["startDate"] == "2099-01-31T00:00:00Z"
-    assert schedule["scheduleExpression"].startswith("rate(")
-    assert schedule["target"]["arn"].endswith(":aws-sdk:ec2:stopInstances")
-    stopped = json.loads(schedule["target"]["input"])["InstanceIds"]
-    assert stopped == [f"i-{name}" for name in CLASS[:2]]
+    stopped, schedules = [], recording.of(SCHEDULE)
+    assert set(schedules) == {f"expiry-{host}" for host in CLASS[:2]}
+    for host in CLASS[:2]:
+        schedule = schedules[f"expiry-{host}"].inputs
+        assert schedule["startDate"] == "2099-01-31T00:00:00Z"
+        assert schedule["scheduleExpression"].startswith("rate(")
+        assert schedule["target"]["arn"].endswith(":aws-sdk:ec2:stopInstances")
+        assert json.loads(schedule["target"]["input"]) == {"InstanceIds": [f"i-{host}"]}  # one that is gone hinders no other
+        stopped.append(f"i-{host}")
     (statement,) = json.loads(recording.of(ROLE_POLICY)["expiry"].inputs["policy"])["Statement"]
     assert statement["Action"] == "ec2:StopInstances"
     assert [arn.rpartition(":")[2] for arn in statement["Resource"]] == stopped
@@ -204,7 +231,7 @@ def test_a_class_is_a_longer_list_of_the_same_machines() -> None:
     instances = recording.of(INSTANCE)
     assert set(instances) == set(CLASS) == set(recording.of("aws:ec2/eip:Eip"))
     assert len({json.dumps(one.inputs["vpcSecurityGroupIds"]) for one in instances.values()}) == 1
-    assert len(recording.of("aws:ec2/vpc:Vpc")) == len(recording.of(BUCKET)) == len(recording.of(SCHEDULE)) == 1
+    assert len(recording.of("aws:ec2/vpc:Vpc")) == len(recording.of(BUCKET)) == 1
     text, _ = user_data(recording, CLASS[3])
     assert CLASS[3] in text
     assert CLASS[4] not in text
@@ -263,8 +290,7 @@ def test_a_machine_starts_when_its_subnet_has_the_way_out() -> None:
     recording = machines()
     associated = recording.of("aws:ec2/routeTableAssociation:RouteTableAssociation")["network"]
     route = recording.of("aws:ec2/route:Route")["network"]
-    assert associated.urn in recording.of(INSTANCE)["lab"].dependencies
-    assert route.urn in associated.dependencies
+    assert {associated.urn, route.urn} <= set(recording.of(INSTANCE)["lab"].dependencies)
 
 
 def test_a_host_key_that_a_person_knows_stands_for_its_machine_alone() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import random
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -16,9 +18,10 @@ from typer.testing import CliRunner
 from infra.cloud.bundle_store import StoredBundle
 from infra.lab import packing
 from infra.lab.cli import app
-from infra.lab.clouds import plugin, verbs
+from infra.lab.clouds import plugin, up, verbs
 from infra.lab.clouds.access import forward_hint
 from infra.lab.clouds.account import Account, RefusedError
+from infra.lab.clouds.bills import Bills
 from infra.lab.clouds.made import INSTANCE, LAB, OBJECT, made_of
 from infra.lab.clouds.progress import Progress
 from infra.lab.engine_events import Watcher
@@ -26,6 +29,8 @@ from infra.lab.errors import LabError, UserError
 from infra.lab.lab import Lab
 from infra.lab.paths import ROOT
 from infra.lab.plugins.values import HIDDEN, SIGNATURE
+from infra.lab.render import asked as asked_of
+from tests.support.cloud import CLOUD
 
 URN = "urn:pulumi:s::iotlab::iotlab:cloud:Machines$iotlab:cloud:Machine"
 HOST_KEY = "ssh-ed25519 AAAAhost"
@@ -206,6 +211,38 @@ def test_credentials_for_another_account_than_the_stacks_are_refused(monkeypatch
     assert account.payer().account == "222222222222"
     with pytest.raises(UserError, match=r"is in the AWS account 111111111111, these credentials .* are for 222222222222"):
         account.payer(made.account)
+
+
+def test_another_region_than_that_of_what_is_made_is_refused_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    role = resource("aws:iam/role:Role", "bundle", "r", arn="arn:aws:iam::111111111111:role/r")
+    machine = resource(INSTANCE, "lab", "i-1", arn="arn:aws:ec2:eu-central-1:111111111111:instance/i-1")
+    made = made_of({"resources": [role, machine]})
+    assert (made.account, made.region) == ("111111111111", "eu-central-1")
+    account = Account("eu-west-1")
+    monkeypatch.setattr(account, "ask", Mock(side_effect=AssertionError))
+    with pytest.raises(UserError, match=r"is in the region eu-central-1, its file says eu-west-1: write iotlab:cloud\.region"):
+        account.payer(made.account, made.region)
+
+
+def test_a_store_that_is_gone_costs_nothing_although_awss_list_still_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Account("eu-central-1")
+    listed = [{"ResourceARN": "arn:aws:s3:::bundle-1", "Tags": []}]
+    monkeypatch.setattr(account, "all", lambda service, *_, **__: listed if service.startswith("resource") else [])
+    monkeypatch.setattr(account, "ask", Mock(side_effect=[{"Addresses": []}, RefusedError("gone", "404")]))
+    assert Bills(account, "s", made_of({})).all() == []
+
+
+def test_what_the_program_alone_refuses_is_its_sentence_and_no_stack_trace() -> None:
+    keys = [f"ssh-rsa {base64.b64encode(random.Random(n).randbytes(400)).decode()}" for n in range(40)]
+    with pytest.raises(UserError, match=r"^the user data has \d+ bytes as gzip, clouds take 16384: take fewer ssh keys\.$"):
+        asked_of({"cloud": CLOUD | {"sshKeys": keys}, "images": {}})
+
+
+def test_a_machine_that_the_stack_names_no_more_is_told_before_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    up.tell_ended(Lab("s"), made_of({"resources": list(MADE)}))
+    assert capsys.readouterr().err == ""
+    up.tell_ended(Lab("s"), made_of({"resources": [*MADE, resource(INSTANCE, "old", "i-2")]}))
+    assert "no longer names what is made: old i-2; this ends with all its data" in capsys.readouterr().err
 
 
 def test_a_signed_address_names_the_buckets_own_region(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ class Lab(Kind):
         "privateKey": None,
         "userData": None,
         "instance": None,
+        "machineType": "",
         "openPorts": [],
         "reachableMin": 10,
         "stagesMin": 60,
