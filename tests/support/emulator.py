@@ -68,7 +68,9 @@ def _asked(environ: _Environ) -> tuple[str, str]:
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)  # to be read again
     text = body.decode(errors="replace")
-    if "Action=" in text and environ["PATH_INFO"] == "/":
+    if target := environ.get("HTTP_X_AMZ_TARGET"):  # AWS's JSON protocol
+        asked = str(target).rpartition(".")[2]
+    elif "Action=" in text and environ["PATH_INFO"] == "/":
         asked = parse_qs(text)["Action"][0]
     else:
         verb, query = str(environ["REQUEST_METHOD"]), environ.get("QUERY_STRING")
