@@ -13,11 +13,12 @@ from tests.support.processes import wait_until
 
 @pytest.mark.parametrize(("at", "how"), [("CreateRole", signal.SIGINT), ("AllocateAddress", signal.SIGKILL)])
 def test_an_up_that_was_interrupted_or_killed_is_gone_on_with_by_the_next(filled: CloudLab, at: str, how: signal.Signals) -> None:
-    filled.account.changes.clear()
+    filled.account.hold(at)
     running = filled.started("up")
     try:
-        wait_until(at, lambda: any(change.startswith(at) for change in filled.account.changes), 90)
+        wait_until(at, filled.account.holding.is_set, 90)
         os.killpg(running.pid, how)
+        filled.account.release()
         _, said = running.communicate(timeout=90)
     finally:
         running.kill()

@@ -35,6 +35,7 @@ CANONICAL = "099720109477"
 UBUNTU = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server"
 NEWEST = "ami-0a00000000000002b"
 _RANDOM = re.compile(r"-[0-9a-f]{7}\b|clientToken\W+[\w-]+", re.IGNORECASE)
+HELD_AT_MOST_S = 60.0
 _READS = ("Describe", "Get", "List", "Head")
 _Environ = dict[str, Any]
 _App = Callable[[_Environ, Callable[..., Any]], Iterable[bytes]]
@@ -90,6 +91,8 @@ class Emulator:
         self.refused: set[str] = set()
         self._refuses: re.Pattern[str] | None = None
         self._lock = threading.Lock()
+        self._holds = ""
+        self.holding, self._let_go = threading.Event(), threading.Event()
         self.machine = SshMachine(folder, self._instance)
         self._moto: _App = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
@@ -106,12 +109,24 @@ class Emulator:
         shutil.rmtree(self.machine.control, ignore_errors=True)
         self.changes.clear()
         self.refuse(None)
+        self.release()
         self.boots = True  # or the console stays empty
 
     def refuse(self, pattern: str | None) -> None:
         """From now on refuse every change that matches, the first time that it is asked for; None refuses nothing."""
         self._refuses = re.compile(pattern) if pattern is not None else None
         self.refused.clear()
+
+    def hold(self, action: str) -> None:
+        """Carry out the next change that begins so, and keep its answer until `release`; `holding` is set meanwhile."""
+        self._holds = action
+        self.holding.clear()
+        self._let_go.clear()
+
+    def release(self) -> None:
+        """Give the answer that is held, if any, and hold no more."""
+        self._holds = ""
+        self._let_go.set()
 
     def client(self, service: str) -> Any:
         """boto3's client, to look and to change things behind the program's back."""
@@ -147,7 +162,12 @@ class Emulator:
                     start("503 Service Unavailable", [("Content-Length", "0")])
                     return []
                 self.changes.append(asked)
-        return self._moto(environ, start)
+        answer = self._moto(environ, start)
+        if self._holds and asked.startswith(self._holds):
+            self._holds = ""
+            self.holding.set()
+            self._let_go.wait(HELD_AT_MOST_S)
+        return answer
 
     def _console(self, start: Callable[..., Any]) -> Iterable[bytes]:
         shown = self.machine.console() if self.boots else ""
