@@ -47,6 +47,7 @@ from infra.cloud.gate_stages import (
 from infra.machine_ports import API_PORT
 
 __all__ = [
+    "DOCTOR_S",
     "CommandError",
     "DiskFullError",
     "Door",

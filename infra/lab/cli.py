@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 import subprocess
@@ -104,7 +103,7 @@ def status(stack: StackName = LOCAL, json_: AsJson = False) -> None:
         clouds.status(lab, json_=json_)
         return
     found = status_of(lab)
-    _print_json(found.as_json()) if json_ else views.show_status(found)
+    views.print_json(found.as_json()) if json_ else views.show_status(found)
     if not found.ok:
         raise typer.Exit(1)
 
@@ -117,7 +116,7 @@ def doctor(stack: StackName = LOCAL, machine: MachineName = "", json_: AsJson = 
         clouds.doctor(lab, machine, json_=json_)
         return
     diagnosis = diagnose(lab)
-    _print_json(diagnosis.as_json()) if json_ else views.show_diagnosis(diagnosis)
+    views.print_json(diagnosis.as_json()) if json_ else views.show_diagnosis(diagnosis)
     if not diagnosis.ok:
         raise typer.Exit(diagnosis.code)
 
@@ -131,7 +130,7 @@ def access(stack: StackName = LOCAL, machine: MachineName = "", json_: AsJson = 
         return
     lab.need_up()
     entries = with_authorities(lab, logins(lab, tokens=True))
-    _print_json(entries) if json_ else views.show_access(
+    views.print_json(entries) if json_ else views.show_access(
         entries, [board_hint(lab, entries), given_hint(lab), authority_hint(entries)]
     )
 
@@ -175,7 +174,7 @@ def bench(
     lab = _lab_here(stack, "bench")
     with console.status(f"Messages run for {seconds:g} s"):
         found = benchmark(lab, rate, alert_rate, seconds)
-    _print_json(found.as_json()) if json_ else views.show_bench(found)
+    views.print_json(found.as_json()) if json_ else views.show_bench(found)
     if not found.ok:
         raise typer.Exit(1)
 
@@ -223,7 +222,7 @@ def fleet_list(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show how many devices of each kind there are."""
     devices = _lab_here(stack, "fleet").settings.fleet
     if json_:
-        _print_json(devices)
+        views.print_json(devices)
         return
     for kind, count in devices.items():
         console.print(f"{kind:<8}{count:>6}")
@@ -263,10 +262,6 @@ def test(
 ) -> None:
     """Run every test; what follows `--` goes to pytest."""
     raise typer.Exit(run_tests(only or [], context.args))
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2))
 
 
 def _stopped() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -102,3 +104,8 @@ def show_bench(found: Bench) -> None:
     out.print(lanes)
     if found.memory_mb:
         out.print(f"Memory of the whole lab: {found.memory_mb} MB (goal: {found.goal_memory_mb} MB)")
+
+
+def print_json(value: object) -> None:
+    """One JSON object on standard output, for programs."""
+    typer.echo(json.dumps(value, indent=2))

@@ -16,7 +16,6 @@ from infra.lab.lab import Lab
 
 AT_ONCE = 16  # machines asked at the same time
 BRIEF_S = 120.0
-DOCTOR_S = 600.0
 Answer = TypeVar("Answer")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from infra.lab.clouds.access import access_of
 from infra.lab.clouds.down import down
 from infra.lab.clouds.made import MachineMade
 from infra.lab.clouds.status import status_of
-from infra.lab.clouds.through import DOCTOR_S, ask_all, chosen, door_of, each, lab_command, refuse_all_failed
+from infra.lab.clouds.through import ask_all, chosen, door_of, each, lab_command, refuse_all_failed
 from infra.lab.clouds.up import up as make
 from infra.lab.console import console
 from infra.lab.doctor import Diagnosis
@@ -48,7 +47,7 @@ def status(lab: Lab, *, json_: bool) -> None:
     found = status_of(lab)
     ok = all(one.ok for one in found)
     if json_:
-        _print_json({"ok": ok, "stack": lab.stack_name, "machines": {one.name: one.as_json() for one in found}})
+        views.print_json({"ok": ok, "stack": lab.stack_name, "machines": {one.name: one.as_json() for one in found}})
     else:
         shown.show_status(found)
     if not ok:
@@ -59,7 +58,7 @@ def doctor(lab: Lab, machine: str, *, json_: bool) -> None:
     """Show each machine's own doctor; one that can't be asked is red."""
     answers = {
         name: Diagnosis((), (Check("lab", ok=False, why=str(found)),)).as_json() if isinstance(found, LabError) else found
-        for name, found in ask_all(lab, machine, "doctor", within_s=DOCTOR_S).items()
+        for name, found in ask_all(lab, machine, "doctor", within_s=gate.DOCTOR_S).items()
     }
     _show(lab, machine, answers, lambda found: views.show_diagnosis(Diagnosis.from_json(found)), json_=json_)
     if not all(found.get("ok") for found in answers.values()):
@@ -113,7 +112,7 @@ def _show(lab: Lab, machine: str, answers: Mapping[str, Any], show: Callable[[An
     several = len(lab.settings.machines) > 1 and not machine
     if json_:
         told = {name: {"ok": False, "why": f"{one}"} if isinstance(one, LabError) else one for name, one in answers.items()}
-        _print_json(told if several else next(iter(told.values())))
+        views.print_json(told if several else next(iter(told.values())))
         return
     for name, found in answers.items():
         if several:
@@ -122,7 +121,3 @@ def _show(lab: Lab, machine: str, answers: Mapping[str, Any], show: Callable[[An
             views.out.print(f"{views.mark(ok=False)}  {views.plain(str(found))}", soft_wrap=True)
         else:
             show(found)
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2))
