@@ -144,6 +144,7 @@ class Reader:
             self.consumer.assign(self._place(self.consumer, places) if self._place else places)
         except KafkaException as failed:
             raise UnavailableError(f"Kafka does not tell where to begin: {failed}") from failed
+        self.consumer.resume(places)  # librdkafka 2.16 keeps a partition paused that was taken away in `_wait` and comes back
         if places:  # nothing is given while a topic is away for a moment; of another that is not given, others took care
             self._anew.clear()
         self._unplaced, self._reads = None, True

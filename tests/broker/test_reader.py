@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -118,5 +119,29 @@ def test_a_kafka_that_is_killed_and_comes_back_costs_no_record_and_doubles_none(
         wait_until("the rest", lambda: len(read()) == 20, 60.0)
         assert read() == [*range(20)]
         assert reader.why is None
+    finally:
+        reader.close()
+
+
+def test_partitions_that_change_hands_while_a_batch_waits_are_read_on(kafka: Kafka) -> None:
+    topic = kafka.topic("broker", 1)
+    boards, reader, other = Boards(kafka, topic), _reader(kafka, topic), _reader(kafka, topic)
+    read = _offsets(reader, [])
+
+    def refused_until_the_group_is_shared_out_anew() -> bool:
+        other.read(1, 0.1)
+        if reader.consumer.assignment():
+            raise UnavailableError("the effect's server is away")
+        return True
+
+    try:
+        boards.sensors(range(10))
+        wait_until("ten are read", lambda: len(read()) == 10)
+        reader.commit_places([TopicPartition(topic, 0, 10)])
+        assert reader.insist(refused_until_the_group_is_shared_out_anew, threading.Event())
+        other.close()
+        boards.sensors(range(10, 20))
+        wait_until("the rest", lambda: len(read()) == 20)
+        assert read() == [*range(20)]
     finally:
         reader.close()
