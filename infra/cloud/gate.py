@@ -10,6 +10,7 @@ import gzip
 import json
 import shlex
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from infra.cloud.gate_errors import (
     WrongHostKeyError,
     last_lines,
 )
-from infra.cloud.gate_ssh import BRIEF_S, Door, Said, Session, fingerprint, session, well
+from infra.cloud.gate_ssh import Door, Said, Session, fingerprint, session, well
 from infra.cloud.gate_stages import (
     Report,
     Room,
@@ -70,6 +71,8 @@ __all__ = [
     "fingerprint",
     "from_outside",
     "lab_of",
+    "lab_said",
+    "lab_told",
     "lay_down",
     "reach",
     "room",
@@ -80,6 +83,7 @@ __all__ = [
     "wait_for_stages",
 ]
 
+VERB_S = 120.0  # for a verb of the machine's lab
 DOCTOR_S = 600.0  # the canary's hops, and refusals at their own limits
 GZIP = b"\x1f\x8b"
 CERTIFIED = "kubernetes"  # a name in the certificate of MicroK8s' API, whose addresses are the machine's inner ones
@@ -149,20 +153,30 @@ def lab_of(session: Session) -> LabThere:
     Raises:
         CommandError: it gives no answer.
     """
-    doctor = _told(session, "sudo -n lab doctor -s vm --json", DOCTOR_S)
-    access = _told(session, "sudo -n lab access -s vm --json", BRIEF_S)
+    doctor = lab_told(session, "doctor", within_s=DOCTOR_S)
+    access = lab_told(session, "access")
     kubeconfig = well(session, "sudo -n kubectl config view --raw --flatten").out
     return LabThere(doctor, access, from_outside(kubeconfig, session.door.address))
 
 
-def _told(session: Session, command: str, within_s: float) -> dict[str, Any]:
-    said = session.run(command, within_s=within_s)
-    try:
-        told: dict[str, Any] = json.loads(said.out)
-    except ValueError as strange:
-        lines = last_lines([*said.out.splitlines(), *said.err.splitlines()])
-        raise CommandError(f"'{command}' at {session.door.where} gave no answer, {lines}; log in and run it.") from strange
-    return told
+def lab_said(session: Session, *words: str, within_s: float = VERB_S) -> Said:
+    """Run a verb of the machine's own lab."""
+    return session.run(f"sudo -n lab {shlex.join(words)} -s vm", within_s=within_s)
+
+
+def lab_told(session: Session, *words: str, within_s: float = VERB_S) -> dict[str, Any]:
+    """The JSON object that a verb of the machine's own lab answers, whatever its exit code.
+
+    Raises:
+        CommandError: it answers none; its own last words.
+    """
+    said = lab_said(session, *words, "--json", within_s=within_s)
+    with suppress(ValueError):
+        told = json.loads(said.out)
+        if isinstance(told, dict):
+            return told
+    lines = last_lines([*said.out.splitlines(), *said.err.splitlines()])
+    raise CommandError(f"the lab at {session.door.where} gives no answer to '{words[0]}' (exit code {said.code}), {lines}.")
 
 
 def from_outside(kubeconfig: str, address: str) -> str:

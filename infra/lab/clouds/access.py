@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from infra.cloud import gate
 from infra.cloud.user_data import LOGIN
 from infra.lab.clouds.made import MachineMade
-from infra.lab.clouds.through import asked, chosen, door_of, each
+from infra.lab.clouds.through import chosen, door_of, each
 from infra.lab.errors import LabError
 from infra.lab.lab import Lab
 from infra.machine_ports import machine_ports
@@ -26,7 +26,7 @@ def access_of(lab: Lab, machine: str) -> tuple[dict[str, Entries | LabError], li
 
     def ask(one: MachineMade) -> Entries:
         with gate.session(door_of(one)) as session:
-            there: Entries = asked(session, "access")
+            there: Entries = gate.lab_told(session, "access")
             return _authorities_here(lab, one, session, from_here(there, one.address, opened))
 
     answers = each(machines, ask)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
 import boto3
@@ -108,14 +108,18 @@ class Account:
                 f"this stack is in the region {region}, its file says {self.region}: write iotlab:cloud.region: {region} again, "
                 "or end the stack there first (./lab down --purge); nothing was done."
             )
-        said = self.ask("sts", "get_caller_identity")
-        found = Payer(str(said["Account"]), str(said["Arn"]))
+        found = self._payer
         if account and account != found.account:
             raise UserError(
                 f"this stack is in the AWS account {account}, these credentials ({found.arn}) are for {found.account}: take "
                 "those for its own account (AWS_PROFILE); nothing was done."
             )
         return found
+
+    @cached_property
+    def _payer(self) -> Payer:
+        said = self.ask("sts", "get_caller_identity")
+        return Payer(str(said["Account"]), str(said["Arn"]))
 
     # machines
 

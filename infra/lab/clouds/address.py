@@ -8,11 +8,10 @@ import typer
 
 from infra.cloud.bundle_store import StoredBundle
 from infra.lab.clouds.account import Account
-from infra.lab.clouds.through import made_now
+from infra.lab.clouds.through import made_now, refused
 from infra.lab.console import console
 from infra.lab.errors import UserError
 from infra.lab.lab import Lab
-from infra.settings import SettingsError
 
 MOST_HOURS = 168  # AWS signs for a week at most
 
@@ -26,10 +25,8 @@ def show_address(lab: Lab, hours: int) -> None:
     account = Account(lab.cloud.region)
     if not lab.cloud.bundle:
         raise UserError(f"Pulumi.{lab.stack_name}.yaml: iotlab:cloud.bundle names no bundle.")
-    try:
+    with refused(lab):
         bundle = StoredBundle.of(lab.cloud.bundle)
-    except SettingsError as wrong:
-        raise UserError(f"Pulumi.{lab.stack_name}.yaml: {wrong}") from wrong
     made = made_now(lab)
     account.payer(made.account, made.region)
     size = account.has(made.bucket, bundle.key) if made.bucket else None

@@ -11,7 +11,7 @@ from infra.cloud import gate
 from infra.lab.clouds.account import Account
 from infra.lab.clouds.bills import OVER, STOPPED
 from infra.lab.clouds.made import MachineMade
-from infra.lab.clouds.through import asked, door_of, each, made_now
+from infra.lab.clouds.through import door_of, each, made_now
 from infra.lab.errors import LabError
 from infra.lab.lab import Lab
 
@@ -124,7 +124,7 @@ def _inside(machine: MachineMade) -> Inside:
         if stages.state != "done":
             return Inside(stages)
         try:
-            return Inside(stages, asked(session, "status"), asked(session, "doctor", within_s=gate.DOCTOR_S))
+            return Inside(stages, gate.lab_told(session, "status"), gate.lab_told(session, "doctor", within_s=gate.DOCTOR_S))
         except LabError as silent:
             return Inside(stages, why=str(silent))
 

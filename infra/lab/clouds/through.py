@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from infra.cloud import gate
 from infra.lab.clouds.made import MachineMade, Made, made_of
-from infra.lab.errors import LabError, UserError, last_line
+from infra.lab.errors import LabError, UserError
 from infra.lab.lab import Lab
+from infra.settings import SettingsError
 
 AT_ONCE = 16  # machines asked at the same time
-BRIEF_S = 120.0
 Answer = TypeVar("Answer")
 
 
@@ -28,6 +26,15 @@ def made_now(lab: Lab) -> Made:
     if lab.machines.exists:
         lab.need_tools()
     return made_of(lab.machines.told())
+
+
+@contextmanager
+def refused(lab: Lab, and_so: str = "") -> Iterator[None]:
+    """Refusals of the settings as a person's own: with the file's name, and what came of it."""
+    try:
+        yield
+    except (SettingsError, UserError) as wrong:
+        raise UserError(f"Pulumi.{lab.stack_name}.yaml: {str(wrong).rstrip('.')}. {and_so}".rstrip()) from wrong
 
 
 def chosen(lab: Lab, machine: str) -> tuple[Made, list[MachineMade]]:
@@ -72,32 +79,12 @@ def each(machines: list[MachineMade], ask: Callable[[MachineMade], Answer]) -> d
         return dict(zip((machine.name for machine in machines), pool.map(one, machines), strict=True))
 
 
-def lab_command(session: gate.Session, *words: str, within_s: float = BRIEF_S) -> gate.Said:
-    """Run a verb of the machine's own lab."""
-    return session.run(f"sudo -n lab {shlex.join(words)} -s vm", within_s=within_s)
-
-
-def asked(session: gate.Session, *words: str, within_s: float = BRIEF_S) -> dict[str, Any]:
-    """The JSON that a verb of the machine's own lab answers, whatever its exit code.
-
-    Raises:
-        LabError: it answers none; its own sentence.
-    """
-    said = lab_command(session, *words, "--json", within_s=within_s)
-    with suppress(ValueError):
-        found = json.loads(said.out)
-        if isinstance(found, dict):
-            return found
-    why = last_line(said.err, f"exit code {said.code}").removeprefix("lab: ")
-    raise LabError(f"its lab gives no answer to '{words[0]}': {why}")
-
-
-def ask_all(lab: Lab, machine: str, *words: str, within_s: float = BRIEF_S) -> dict[str, dict[str, Any] | LabError]:
+def ask_all(lab: Lab, machine: str, *words: str, within_s: float = gate.VERB_S) -> dict[str, dict[str, Any] | LabError]:
     """What a verb says on each machine."""
 
     def ask(one: MachineMade) -> dict[str, Any]:
         with gate.session(door_of(one)) as session:
-            return asked(session, *words, within_s=within_s)
+            return gate.lab_told(session, *words, within_s=within_s)
 
     return each(chosen(lab, machine)[1], ask)
 

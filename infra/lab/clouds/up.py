@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from infra.cloud import prices
@@ -15,12 +14,13 @@ from infra.lab.clouds.made import Made, made_of
 from infra.lab.clouds.plugin import need_engine, need_plugin
 from infra.lab.clouds.progress import Progress
 from infra.lab.clouds.status import expires_of, has_expired
+from infra.lab.clouds.through import refused
 from infra.lab.console import console
 from infra.lab.errors import LabError, UserError
 from infra.lab.lab import Lab
 from infra.lab.render import asked
 from infra.lab.stack import config_of
-from infra.settings import PROJECT, SettingsError
+from infra.settings import PROJECT
 
 MBIT_S = 10  # of an upload, for people's idea of it
 
@@ -76,17 +76,8 @@ def _checked(lab: Lab) -> StoredBundle:
     Raises:
         UserError: what a person has to fill in, or to change.
     """
-    with _refused(lab):
+    with refused(lab, "Nothing was made."):
         return StoredBundle.of(ready(lab.settings).bundle)
-
-
-@contextmanager
-def _refused(lab: Lab) -> Iterator[None]:
-    """Refusals of the settings as a person's own."""
-    try:
-        yield
-    except (SettingsError, UserError) as wrong:
-        raise UserError(f"Pulumi.{lab.stack_name}.yaml: {str(wrong).rstrip('.')}. Nothing was made.") from wrong
 
 
 def _need_bundle(lab: Lab, account: Account, made: Made, bundle: StoredBundle) -> None:
@@ -110,7 +101,7 @@ def _announce(lab: Lab, made: Made, bundle: StoredBundle) -> None:
     """One look at what comes before anything costs."""
     settings = lab.settings
     config = {key.removeprefix(f"{PROJECT}:"): value for key, value in config_of(lab.stack_name).items()}
-    with _refused(lab):  # by what the program alone sees, as user data that are too large
+    with refused(lab, "Nothing was made."):  # by what the program alone sees, as user data that are too large
         count_aws = sum(kind.startswith("aws:") for kind, _, _ in asked(config, lab.stack_name))
     count, size = len(settings.machines), settings.machine_type
     names = f"{count} machine{'' if count == 1 else 's'} ({', '.join(settings.machines)})"

@@ -15,7 +15,7 @@ from infra.lab.clouds.access import access_of
 from infra.lab.clouds.down import down
 from infra.lab.clouds.made import MachineMade
 from infra.lab.clouds.status import status_of
-from infra.lab.clouds.through import ask_all, chosen, door_of, each, lab_command, refuse_all_failed
+from infra.lab.clouds.through import ask_all, chosen, door_of, each, refuse_all_failed
 from infra.lab.clouds.up import up as make
 from infra.lab.console import console
 from infra.lab.doctor import Diagnosis
@@ -87,7 +87,7 @@ def logs(lab: Lab, machine: str, service: str, tail: int, *, follow: bool) -> No
 
     def ask(one: MachineMade) -> str:
         with gate.session(door_of(one)) as session:
-            said = lab_command(session, "logs", service, f"--tail={tail}")
+            said = gate.lab_said(session, "logs", service, f"--tail={tail}")
         if said.code:
             raise LabError(last_line(said.err).removeprefix("lab: "))
         return said.out
