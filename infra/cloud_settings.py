@@ -20,6 +20,7 @@ from infra.scales import CLUSTER_MB, MACHINE_DISK_GB, MACHINE_TYPES, MachineType
 from infra.vpn_settings import MACHINES, Vpn
 from infra.wiring import PRIVATE_NETWORKS
 
+CARRIERS = "100.64.0.0/10"  # between a provider and its customers
 NARROWEST_OPEN = 16  # prefix: a school has at most so many addresses; whoever opens to more says why
 MOST_MACHINES = len(MACHINES)  # hosts .2 to .49 of a class's WireGuard net
 SSH_KEY = re.compile(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]{40,}( [^\n]*)?")
@@ -89,9 +90,10 @@ class CloudSettings(BaseModel):
             network = ipaddress.IPv4Network(cidr)
         except ValueError as wrong:
             raise ValueError(f"'{cidr}' is no network ({wrong}); write {TO_FILL['ownerCidr']}") from wrong
-        if any(network.subnet_of(ipaddress.IPv4Network(private)) for private in PRIVATE_NETWORKS):
+        private = any(network.subnet_of(ipaddress.IPv4Network(each)) for each in (*PRIVATE_NETWORKS, CARRIERS))
+        if private or network.is_loopback or network.is_multicast or network.is_link_local:
             raise ValueError(f"{cidr} is a private network, which the cloud never sees; write {TO_FILL['ownerCidr']}")
-        return cidr
+        return str(network)  # as AWS wants it, address/prefix
 
     @field_validator("owner")
     @classmethod

@@ -16,6 +16,8 @@ volume=$(kubectl get pvc data-claim --ignore-not-found -o 'jsonpath={.spec.volum
 if [ -n "$volume" ]; then
     folder=$(kubectl get pv "$volume" -o 'jsonpath={.spec.hostPath.path}{.spec.local.path}')
     if ! [ /data -ef "$folder" ]; then
+        sed -i '\| /data none bind|d' /etc/fstab
+        echo "$folder /data none bind,nofail 0 0" >>/etc/fstab # at the next boot it is there before NFS
         mount --bind "$folder" /data
         ! systemctl is-active --quiet nfs-server.service || exportfs -ra
     fi

@@ -175,7 +175,7 @@ def lab_told(session: Session, *words: str, within_s: float = VERB_S) -> dict[st
         told = json.loads(said.out)
         if isinstance(told, dict):
             return told
-    lines = last_lines([*said.out.splitlines(), *said.err.splitlines()])
+    lines = last_lines(said.err.splitlines())  # its output may hold passwords
     raise CommandError(f"the lab at {session.door.where} gives no answer to '{words[0]}' (exit code {said.code}), {lines}.")
 
 

@@ -12,6 +12,7 @@ from infra.cloud.gate_errors import (
     CommandError,
     DiskFullError,
     LateError,
+    LostError,
     RefusedError,
     StageFailedError,
     UnreachableError,
@@ -22,6 +23,7 @@ from infra.cloud.gate_ssh import BRIEF_S, PATIENCE_S, Door, Session, session, we
 T = TypeVar("T")
 Report = Callable[[str], None]  # a line of progress; what it raises ends the wait
 
+MOST_LOST = 30  # connections in one wait: beyond that the machine dies of what is asked, or boots in a circle
 GRACE_S = 30.0  # after the first answer: sshd may be there before its keys are
 SHORTEST_S, LONGEST_S, MORE = 0.1, 3.0, 1.3  # between two looks
 RESTARTS = 3  # of stages that nothing runs any more, without one of them getting done
@@ -150,7 +152,7 @@ def steadily(door: Door, within_s: float, report: Report, act: Callable[[Session
         WrongHostKeyError: another machine answers.
         RefusedError: it does not take our key, nor a little later.
     """
-    began, answered, pause_s = time.monotonic(), 0.0, SHORTEST_S
+    began, answered, pause_s, lost = time.monotonic(), 0.0, SHORTEST_S, 0
     while True:
         left_s = began + within_s - time.monotonic()
         try:
@@ -162,6 +164,11 @@ def steadily(door: Door, within_s: float, report: Report, act: Callable[[Session
             if left_s < 0 or time.monotonic() > answered + GRACE_S:
                 raise
             report(f"{door.where} answers and does not take our key yet")
+        except LostError as away:
+            lost += 1
+            if lost >= MOST_LOST:
+                raise LostError(f"{str(away).removesuffix('.')}; {lost} connections were lost one after the other.") from away
+            report(f"{door.where} was lost {lost} times")
         except UnreachableError as away:
             if left_s < 0:
                 tried = f"tried for {minutes(within_s)} (iotlab:cloud.reachableWithinMin)"

@@ -61,11 +61,14 @@ def _lab_here(stack: str, verb: str) -> Lab:
 def up(
     stack: StackName = LOCAL,
     bundle: Annotated[str | None, typer.Option(help="Take toolchain and images from this archive: a file or a URL.")] = None,
+    end: Annotated[
+        list[str] | None, typer.Option(help="A machine that may end with all its data: its stack's file no longer names it.")
+    ] = None,
 ) -> None:
     """Bring the lab up, or to what this checkout says; repeat it as often as you like."""
     lab = Lab(stack)
     if lab.settings.cloud:
-        clouds.up(lab, bundle)
+        clouds.up(lab, bundle, end or ())
         return
     with lab.lock():
         if bundle:

@@ -33,10 +33,10 @@ class Bill:
         """For a person."""
         return "price unknown" if self.usd_month is None else f"{self.usd_month:.2f} USD a month"
 
-    @property
-    def line(self) -> str:
-        """For a person."""
-        return f"{self.what} {self.ident}: {self.price}; {self.remedy}"
+    def line(self, asker: str) -> str:
+        """For a person, who is told if it is somebody else's: stacks of several people have the same name."""
+        whose = "" if self.owner == asker else f" of {self.owner or 'an owner that no tag names'} (not you: ask first)"
+        return f"{self.what} {self.ident}{whose}: {self.price}; {self.remedy}"
 
 
 def _owner(tags: Iterable[Mapping[str, str]]) -> str:

@@ -87,6 +87,6 @@ def _say_what_costs(lab: Lab, bills: Bills, *, purge: bool) -> None:
     known = sum(bill.usd_month or 0 for bill in found)
     console.print(f"What still costs ({known:.2f} USD a month, in {bills.region}):", soft_wrap=True)
     for bill in found:
-        console.print(f"  {bill.line}", soft_wrap=True, markup=False)
+        console.print(f"  {bill.line(lab.cloud.owner)}", soft_wrap=True, markup=False)
     if purge:
         console.print("The state stays as long as something of it is left.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from infra.cloud import prices
@@ -25,8 +25,10 @@ from infra.settings import PROJECT
 MBIT_S = 10  # of an upload, for people's idea of it
 
 
-def up(lab: Lab) -> Made:
+def up(lab: Lab, ends: Collection[str] = ()) -> Made:
     """Make the machines, or bring them to what the checkout says; resumable at any point.
+
+    `ends` names the machines that may end because the stack's file names them no longer.
 
     Raises:
         UserError: nothing was made, and why.
@@ -39,7 +41,7 @@ def up(lab: Lab) -> Made:
     made = made_of(lab.machines.told())
     payer = account.payer(made.account, made.region)
     _need_bundle(lab, account, made, bundle)
-    tell_ended(lab, made)
+    refuse_to_end(lab, made, ends)
     _announce(lab, made, bundle)
     console.print(f"  AWS account {payer.account} pays, by the credentials of {payer.arn}", soft_wrap=True, markup=False)
     need_plugin(lab)
@@ -89,11 +91,21 @@ def _need_bundle(lab: Lab, account: Account, made: Made, bundle: StoredBundle) -
         )
 
 
-def tell_ended(lab: Lab, made: Made) -> None:
-    """What `up` is about to end, before anything: a name that is taken out of the list is easily one too many."""
-    if ended := [machine for name, machine in made.machines.items() if name not in lab.settings.machines]:
-        names = ", ".join(" ".join(filter(None, (machine.name, machine.instance))) for machine in ended)
-        told = f"iotlab:machines no longer names what is made: {names}; this ends with all its data (Ctrl-C keeps it)."
+def refuse_to_end(lab: Lab, made: Made, ends: Collection[str]) -> None:
+    """See that no machine ends by a slip: a name that is taken out of the list is easily one too many.
+
+    Raises:
+        UserError: one would end that `ends` does not name.
+    """
+    ended = {name: machine for name, machine in made.machines.items() if name not in lab.settings.machines}
+    if unsaid := [machine for name, machine in ended.items() if name not in ends]:
+        names = ", ".join(" ".join(filter(None, (machine.name, machine.instance))) for machine in unsaid)
+        raise UserError(
+            f"Pulumi.{lab.stack_name}.yaml: iotlab:machines no longer names what is made: {names}. Put it back, or end it with "
+            f"all its data: ./lab up -s {lab.stack_name} {' '.join(f'--end {one.name}' for one in unsaid)}. Nothing was made."
+        )
+    for machine in ended.values():
+        told = f"{machine.name} ends, with all its data: iotlab:machines no longer names it."
         console.print(told, style="yellow", soft_wrap=True, markup=False)
 
 
@@ -158,7 +170,5 @@ def _warn_of_unknown(lab: Lab, account: Account, made: Made) -> None:
     for bill in Bills(account, lab.stack_name, made).all():
         if bill.known:
             continue
-        whose = f"of {bill.owner}" if bill.owner else "of an owner that no tag names"
-        asks = "" if bill.owner == lab.cloud.owner else " (not you: ask first)"
-        told = f"{bill.what} {bill.ident} {whose}{asks} has this stack's tags and costs, but its state does not know it"
-        console.print(f"  {told}: {bill.price}; {bill.remedy}", soft_wrap=True, markup=False, style="yellow")
+        told = f"This stack's tags are on what its state does not know, and it costs: {bill.line(lab.cloud.owner)}"
+        console.print(f"  {told}", soft_wrap=True, markup=False, style="yellow")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import typer
@@ -26,8 +26,8 @@ from infra.lab.outside import Check
 __all__ = ["access", "doctor", "down", "logs", "status", "up"]
 
 
-def up(lab: Lab, bundle: str | None) -> None:
-    """Make the machines and end with what each one's doctor says.
+def up(lab: Lab, bundle: str | None, ends: Collection[str]) -> None:
+    """Make the machines and end with what each one's doctor says; `ends` as for `make`.
 
     Raises:
         UserError: `bundle` is given: the stack's file names it.
@@ -35,7 +35,7 @@ def up(lab: Lab, bundle: str | None) -> None:
     if bundle:
         raise UserError("machines take the bundle that iotlab:cloud.bundle of the stack's file names: write it there.")
     with lab.lock():
-        made = make(lab)
+        made = make(lab, ends)
     shown.show_made(list(made.machines.values()))
     name = lab.stack_name
     said = f"Logins: ./lab access -s {name}   How it is: ./lab status -s {name}   End it: ./lab down -s {name}"

@@ -37,6 +37,9 @@ class Client:
     def assign(self, partitions: list[TopicPartition]) -> None:
         self._own = partitions
 
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        assert partitions == self._own
+
     def assignment(self) -> list[TopicPartition]:
         return self._own
 

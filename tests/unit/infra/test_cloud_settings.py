@@ -32,6 +32,8 @@ def test_a_stack_without_the_key_or_with_an_empty_one_makes_no_machines() -> Non
         ({"diskGb": 16}, "iotlab:cloud.diskGb: Input should be greater than or equal to 32."),
         ({"ownerCidr": "203.0.113.7/24"}, "iotlab:cloud.ownerCidr: '203.0.113.7/24' is no network"),
         ({"ownerCidr": "192.168.1.0/24"}, "iotlab:cloud.ownerCidr: 192.168.1.0/24 is a private network, which the cloud never"),
+        ({"ownerCidr": "100.64.9.1/32"}, "iotlab:cloud.ownerCidr: 100.64.9.1/32 is a private network, which the cloud never"),
+        ({"ownerCidr": "127.0.0.0/8"}, "iotlab:cloud.ownerCidr: 127.0.0.0/8 is a private network, which the cloud never"),
         ({"ownerCidr": "0.0.0.0/0"}, "iotlab:cloud: ownerCidr 0.0.0.0/0 opens the machines to strangers"),
         ({"openReason": "«demo»"}, "iotlab:cloud.openReason: it can't stand in a rule"),
         ({"owner": "Ada\n"}, "iotlab:cloud.owner: 'Ada"),
@@ -51,6 +53,15 @@ def test_what_cannot_work_is_refused_with_the_key_as_it_is_written(cloud: dict[s
     with pytest.raises(SettingsError) as refused:
         Settings.parse({"iotlab:cloud": CLOUD | cloud})
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "for_aws"), [("203.0.113.7", "203.0.113.7/32"), ("203.0.113.0/255.255.255.0", "203.0.113.0/24")]
+)
+def test_an_address_is_brought_into_the_notation_that_aws_takes(given: str, for_aws: str) -> None:
+    cloud = Settings.parse({"iotlab:cloud": CLOUD | {"ownerCidr": given}}).cloud
+    assert cloud is not None
+    assert cloud.owner_cidr == for_aws
 
 
 @pytest.mark.parametrize("names", [[], ["Lab"], ["a", "a"], ["-a"], [f"m{n}" for n in range(49)]])

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from infra.cloud import gate_files
-from infra.cloud.gate import StageFailedError, address_outside, fingerprint, from_outside
+from infra.cloud import gate_files, gate_stages
+from infra.cloud.gate import Door, LostError, StageFailedError, address_outside, fingerprint, from_outside
 from infra.cloud.gate_stages import Room, minutes
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
@@ -103,3 +105,22 @@ def test_a_sentence_holds_the_end_of_a_log_and_the_remedy() -> None:
 def test_times_and_disks_are_told_as_people_say_them() -> None:
     assert (minutes(90), minutes(3600)) == ("90 s", "60 min")
     assert (Room(38912, 50).told, Room(38912, 50).full, Room(38912, 500).full) == ("50 MB of 38 GB are left", True, False)
+
+
+def test_a_machine_that_breaks_off_each_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    @contextmanager
+    def session(door: Door, *, patience_s: float) -> Iterator[Door]:
+        assert patience_s > 0
+        yield door
+
+    def dies(_: object) -> None:
+        tries.append(1)
+        raise LostError("the connection to lab broke off.")
+
+    monkeypatch.setattr(gate_stages, "session", session)
+    monkeypatch.setattr(gate_stages, "_pause", lambda pause_s: pause_s)
+    with pytest.raises(LostError, match=r"^the connection to lab broke off; 30 connections were lost one after the other\.$"):
+        gate_stages.steadily(Door("198.51.100.1", 22, "ubuntu", "key", "private"), 60.0, lambda _: None, dies)
+    assert len(tries) == gate_stages.MOST_LOST

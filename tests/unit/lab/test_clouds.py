@@ -21,7 +21,7 @@ from infra.lab.cli import app
 from infra.lab.clouds import plugin, up, verbs
 from infra.lab.clouds.access import forward_hint
 from infra.lab.clouds.account import Account, RefusedError
-from infra.lab.clouds.bills import Bills
+from infra.lab.clouds.bills import Bill, Bills
 from infra.lab.clouds.made import INSTANCE, LAB, OBJECT, made_of
 from infra.lab.clouds.progress import Progress
 from infra.lab.engine_events import Watcher
@@ -238,11 +238,22 @@ def test_what_the_program_alone_refuses_is_its_sentence_and_no_stack_trace() -> 
         asked_of({"cloud": CLOUD | {"sshKeys": keys}, "images": {}})
 
 
-def test_a_machine_that_the_stack_names_no_more_is_told_before_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
-    up.tell_ended(Lab("s"), made_of({"resources": list(MADE)}))
+def test_a_machine_that_the_stack_names_no_more_ends_only_where_a_person_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    up.refuse_to_end(Lab("s"), made_of({"resources": list(MADE)}), ())
+    made = made_of({"resources": [*MADE, resource(INSTANCE, "old", "i-2")]})
+    with pytest.raises(
+        UserError, match=r"no longer names what is made: old i-2\. Put it back, or .* up -s s --end old\. Nothing"
+    ):
+        up.refuse_to_end(Lab("s"), made, ("other",))
     assert capsys.readouterr().err == ""
-    up.tell_ended(Lab("s"), made_of({"resources": [*MADE, resource(INSTANCE, "old", "i-2")]}))
-    assert "no longer names what is made: old i-2; this ends with all its data" in capsys.readouterr().err
+    up.refuse_to_end(Lab("s"), made, ("old",))
+    assert "old ends, with all its data" in capsys.readouterr().err
+
+
+def test_what_somebody_else_pays_for_under_the_same_name_is_not_called_ours() -> None:
+    bill = Bill("machine m6i.large (running)", "i-9", 90.0, "aws ec2 terminate-instances", known=False, owner="bob")
+    assert bill.line("ada").startswith("machine m6i.large (running) i-9 of bob (not you: ask first): 90.00 USD a month; aws")
+    assert bill.line("bob") == "machine m6i.large (running) i-9: 90.00 USD a month; aws ec2 terminate-instances"
 
 
 def test_a_signed_address_names_the_buckets_own_region(monkeypatch: pytest.MonkeyPatch) -> None:
