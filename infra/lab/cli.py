@@ -81,7 +81,7 @@ def up(
     for line in kept(lab):
         console.print(views.plain(line), soft_wrap=True)
     if not diagnosis.ok:
-        raise LabError("the lab is up but not healthy; the red lines above say what to run next.")
+        raise LabError(f"the lab is up but not healthy: {', '.join(diagnosis.red)}; the red lines above say what to run next.")
     console.print("The lab is up. Look at it: ./lab watch   Logins: ./lab access   Stop it: ./lab down", soft_wrap=True)
 
 

@@ -7,6 +7,7 @@ without TLS. Only what the stack has chosen is asked: without a canary there are
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ CANARY = wiring.CANARY_STATUS.host
 NO_CANARY = "This stack has no canary: only pods and what is open to the outside were looked at."
 KERNEL_ALIVE = "/opt/iotlab/kernel_alive.py"
 SETTLE_S = 90  # the first reading may wait for a consumer group to form
+LEAST_LOOKS = 3  # on a slow machine one look takes longer than that
 AGAIN_AFTER_S = 3
 CANARY_WITHIN_S = 240  # the hops and five refusals at their own limits, and Python's start on a slow machine
 
@@ -61,6 +63,11 @@ class Diagnosis:
     def ok(self) -> bool:
         """Whether everything is green; a lab without hops is not, unless its stack has none."""
         return bool(self.hops or self.note) and all(hop.ok for hop in self.hops) and all(check.ok for check in self.services)
+
+    @property
+    def red(self) -> list[str]:
+        """The names of the hops and services that are red."""
+        return [hop.name for hop in self.hops if not hop.ok] + [check.name for check in self.services if not check.ok]
 
     def as_json(self) -> dict[str, object]:
         """`{"ok", "hops", "services", "left_out"}`."""
@@ -156,10 +163,11 @@ def _notebook(lab: Lab) -> Hop:
 
 
 def settle(lab: Lab) -> Diagnosis:
-    """Examine until green, for at most SETTLE_S: pods that are ready still have to find each other."""
+    """Examine until green, for SETTLE_S and LEAST_LOOKS at most: pods that are ready still have to find each other."""
     until = time.monotonic() + SETTLE_S
-    while True:
+    for look in itertools.count(1):
         diagnosis = examine(lab)
-        if diagnosis.ok or time.monotonic() > until:
-            return diagnosis
+        if diagnosis.ok or (look >= LEAST_LOOKS and time.monotonic() > until):
+            break
         time.sleep(AGAIN_AFTER_S)
+    return diagnosis

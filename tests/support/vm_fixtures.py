@@ -16,7 +16,7 @@ from tests.support import through_the_gate
 from tests.support.machines import PLAIN
 from tests.support.vm import Vm, new_key
 
-READY_WITHIN_S = 40 * 60
+READY_WITHIN_S = 90 * 60
 NET, HOST = 17, 7
 
 
