@@ -56,8 +56,16 @@ def test_a_given_number_goes_before_the_names() -> None:
         (("lab", "modtec-02-st17a"), {"hosts": {"lab": 2}}, "'lab' and 'modtec-02-st17a' would both be host 2: give one another"),
         (("modtec-02-st17a",), {"hosts": {"gone": 4}}, "hosts names 'gone', which is none of iotlab:machines (modtec-02-st17a)."),
         (CLASS, {"net": 256}, "iotlab:cloud.vpn.net: Input should be less than or equal to 255."),
-        (CLASS, {"gateway": "vpn.example.org:51837"}, "iotlab:cloud.vpn.gateway: String should match pattern"),
-        (CLASS, {"gateway": "x\nPostUp = id"}, "iotlab:cloud.vpn.gateway: String should match pattern"),
+        (
+            CLASS,
+            {"gateway": "vpn.example.org:51837"},
+            "iotlab:cloud.vpn.gateway: 'vpn.example.org:51837' is no name or address of",
+        ),
+        (
+            CLASS,
+            {"gateway": "x\nPostUp = id"},
+            "iotlab:cloud.vpn.gateway: 'x PostUp = id' is no name or address of a VPN gateway;",
+        ),
         (CLASS, {"gatewayPublicKey": "key"}, "iotlab:cloud.vpn.gatewayPublicKey: this is no public key of WireGuard: write the"),
         (CLASS, {"privateKey": KEY}, "iotlab:cloud.vpn.privateKey is not known; keys are gateway, gatewayPublicKey, hosts, net."),
     ],
