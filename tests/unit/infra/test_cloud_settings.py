@@ -39,9 +39,9 @@ def test_a_stack_without_the_key_or_with_an_empty_one_makes_no_machines() -> Non
 @pytest.mark.parametrize(
     ("cloud", "sentence"),
     [
-        ({"provider": "azure"}, "iotlab:cloud.provider: Input should be 'aws'."),
+        ({"provider": "azure"}, "iotlab:cloud.provider: 'azure' is not known; write 'aws'."),
         ({"foo": 1}, "the configuration key iotlab:cloud.foo is not known; keys are bundle, courseRepository, diskGb, "),
-        ({"diskGb": 16}, "iotlab:cloud.diskGb: Input should be greater than or equal to 32."),
+        ({"diskGb": 16}, "iotlab:cloud.diskGb: 16 is too small; write 32 or more."),
         ({"ownerCidr": "203.0.113.7/24"}, "iotlab:cloud.ownerCidr: '203.0.113.7/24' is no network"),
         ({"ownerCidr": "192.168.1.0/24"}, "iotlab:cloud.ownerCidr: 192.168.1.0/24 is a private network, which the cloud never"),
         ({"ownerCidr": "0.0.0.0/0"}, "iotlab:cloud: ownerCidr 0.0.0.0/0 opens the machines to strangers"),
@@ -50,9 +50,9 @@ def test_a_stack_without_the_key_or_with_an_empty_one_makes_no_machines() -> Non
         ({"machineType": "z9.huge"}, "iotlab:cloud.machineType: there is no machine type 'z9.huge'"),
         ({"sshKeys": ["-----BEGIN OPENSSH PRIVATE KEY-----"]}, "iotlab:cloud.sshKeys: this is a private key: it stays with you"),
         ({"hostKeys": {"lab": "SHA256:abc"}}, "iotlab:cloud.hostKeys: lab: 'SHA256:abc…' is no host key; write what"),
-        ({"reachableWithinMin": 0}, "iotlab:cloud.reachableWithinMin: Input should be greater than 0."),
+        ({"reachableWithinMin": 0}, "iotlab:cloud.reachableWithinMin: 0 is too small; write more than 0."),
         ({"sshKeys": ["ada"]}, "iotlab:cloud.sshKeys: 'ada…' is no public key"),
-        ({"kubernetes": "k3s"}, "iotlab:cloud.kubernetes: Input should be 'microk8s' or 'embedded'."),
+        ({"kubernetes": "k3s"}, "iotlab:cloud.kubernetes: 'k3s' is not known; write 'microk8s' or 'embedded'."),
         ({"sshKeys": [f"ssh-ed25519 {68 * '='}"]}, "iotlab:cloud.sshKeys: 'ssh-ed25519 ========…' is no public key"),
         ({"sshKeys": [f"ssh-ed25519 {67 * 'A'}"]}, "iotlab:cloud.sshKeys: 'ssh-ed25519 AAAAAAAA…' is no public key"),
         ({"region": "frankfurt"}, "iotlab:cloud.region: 'frankfurt' is no region of AWS; write its code, as in eu-central-1."),
@@ -62,14 +62,30 @@ def test_a_stack_without_the_key_or_with_an_empty_one_makes_no_machines() -> Non
             course(commit="main"),
             "iotlab:cloud.courseRepository.commit: 'main' is no whole commit; write its 40 hexadecimal digits",
         ),
-        ({"monthlyLimit": 0}, "iotlab:cloud.monthlyLimit: Input should be greater than 0."),
-        ({"expires": "soon"}, "iotlab:cloud.expires: Input should be a valid date"),
+        ({"monthlyLimit": 0}, "iotlab:cloud.monthlyLimit: 0 is too small; write more than 0."),
+        *(
+            ({"expires": day}, f"iotlab:cloud.expires: '{day}' is no day; write it as in 2030-01-31.")
+            for day in ("soon", 20300131)
+        ),
+        ({"sshKeys": "ssh-ed25519 AA"}, "sshKeys: 'ssh-ed25519 AA' is no list; write each entry on a line of its own below the"),
+        ({"knative": "perhaps"}, "iotlab:cloud.knative: 'perhaps' is neither true nor false; write one of them."),
+        ({"monthlyLimit": "cheap"}, "iotlab:cloud.monthlyLimit: 'cheap' is no number; write it as in 40 or 0.5."),
+        (
+            {"courseRepository": "x"},
+            "iotlab:cloud.courseRepository: 'x' stands where keys belong; write each on a line of its own",
+        ),
+        ({"courseRepository": {"commit": 40 * "a"}}, "iotlab:cloud.courseRepository.repository: the key is missing; write it"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_key_as_it_is_written(cloud: dict[str, object], sentence: str) -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.parse({"iotlab:cloud": CLOUD | cloud})
     assert sentence in str(refused.value)
+
+
+def test_a_word_where_the_keys_of_the_cloud_belong_is_refused_with_the_first_of_them() -> None:
+    with pytest.raises(SettingsError, match=r"^iotlab:cloud: 'hello' stands where keys belong; .* as in bundle: ….$"):
+        Settings.parse({"iotlab:cloud": "hello"})
 
 
 @pytest.mark.parametrize("names", [[], ["Lab"], ["a", "a"], ["-a"], [f"m{n}" for n in range(49)]])

@@ -55,7 +55,7 @@ def test_a_given_number_goes_before_the_names() -> None:
         (("modtec-50-st17a",), {}, "would be host 50, machines are 2 to 49"),
         (("lab", "modtec-02-st17a"), {"hosts": {"lab": 2}}, "'lab' and 'modtec-02-st17a' would both be host 2: give one another"),
         (("modtec-02-st17a",), {"hosts": {"gone": 4}}, "hosts names 'gone', which is none of iotlab:machines (modtec-02-st17a)."),
-        (CLASS, {"net": 256}, "iotlab:cloud.vpn.net: Input should be less than or equal to 255."),
+        (CLASS, {"net": 256}, "iotlab:cloud.vpn.net: 256 is too large; write 255 or less."),
         (
             CLASS,
             {"gateway": "vpn.example.org:51837"},
