@@ -15,6 +15,7 @@ from infra.cloud.told import facts_of
 from infra.lab.cluster.pki import write_private
 from infra.lab.console import console
 from infra.lab.errors import UserError
+from infra.lab.places import check_place
 from infra.lab.stack import settings_of
 from infra.settings import Settings, SettingsError
 
@@ -75,6 +76,8 @@ def render(
     out: Annotated[Path | None, typer.Option(help="Where to write it; standard output if left out.")] = None,
 ) -> None:
     """Write the user data of one machine as a file of its own, to paste into any cloud."""
+    if out:
+        check_place(out)
     try:
         text = user_data.cloud_config(facts(stack, settings_of(stack), machine, _bundle(bundle_url)))
         size = len(user_data.packed(text))
@@ -83,8 +86,6 @@ def render(
     if out is None:
         typer.echo(text, nl=False)
         return
-    if not out.parent.is_dir():
-        raise UserError(f"there is no folder {out.parent} to write {out.name} into.")
     write_private(out, text.encode())  # an expiring address opens the bundle to who reads it
     limit = user_data.MOST_BYTES
     console.print(f"{out} has {len(text.encode())} bytes, as gzip {size} of the {limit} that clouds take.", soft_wrap=True)

@@ -95,7 +95,13 @@ def test_without_a_file_it_is_printed_and_nothing_else(
         (CLOUD, ["--bundle-url", STICK, "--machine", "other"], "has no machine 'other': it has lab, modtec-02-st17a"),
         (CLOUD | {"owner": "", "sshKeys": []}, ["--bundle-url", STICK], "fill in under iotlab:cloud of Pulumi.s.yaml: owner: "),
         (CLOUD | {"knative": True, "kubernetes": "embedded"}, ["--bundle-url", STICK], "knative is an add-on of microk8s"),
-        (CLOUD, ["--bundle-url", STICK, "--out", "/proc/none/user-data"], "there is no folder /proc/none"),
+        (
+            CLOUD,
+            ["--bundle-url", STICK, "--out", "/proc/none/user-data"],
+            "there is no folder /proc/none to write user-data into",
+        ),
+        (CLOUD, ["--bundle-url", STICK, "--out", "/proc"], "lab: /proc is a folder; name a file in it, as in /proc/lab.out."),
+        (CLOUD, ["--bundle-url", STICK, "--out", "/dev/null"], "lab: /dev/null is no file but a device or a pipe; name a file."),
     ],
 )
 def test_what_cannot_be_rendered_is_one_sentence(

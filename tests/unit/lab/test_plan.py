@@ -19,6 +19,7 @@ from infra.lab.cli import app
 from infra.lab.errors import UserError
 from infra.lab.lab import Lab
 from infra.lab.paths import ROOT
+from infra.lab.plan import command
 from infra.lab.plan.collect import Plan, plan_of
 from infra.lab.plan.difference import difference
 from infra.lab.plan.page import page
@@ -172,6 +173,21 @@ def test_json_and_page_are_written_by_one_command(folder: Path) -> None:
     assert code == 0
     assert json.loads(said[said.index("{") :])["stack"] == "core"
     assert (folder / "plan.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [("gone/p.html", "there is no folder {0} to write p.html into; make it"), (".", "{0} is a folder; name a file in it")],
+)
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, file: str, sentence: str
+) -> None:
+    monkeypatch.setattr(command, "plan_of", lambda *_: pytest.fail("the work was begun"))
+    page_file = folder / file
+    code, said = _run("-s", "s", "--page", str(page_file))
+    assert code == 2
+    assert sentence.format(page_file if file == "." else page_file.parent) in said
+    assert "IOTLAB_CACHE" not in said
 
 
 def test_two_stacks_are_compared_by_one_command(folder: Path) -> None:
