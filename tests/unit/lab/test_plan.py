@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,21 @@ def test_two_stacks_differ_by_what_was_changed_and_not_by_their_names(folder: Pa
     assert "jupyter 32088/tcp" in found.ports.added
     assert "jupyter.yaml" in found.manifests.added
     assert found.usd_h[1] - found.usd_h[0] == pytest.approx(0.355, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "lines"),
+    [
+        ({"reason": "another"}, "-why: {0.reason}\n+why: another"),
+        ({"encrypted": False}, "-encrypted: yes\n+encrypted: no"),
+        ({"source": "0.0.0.0/0"}, "-from {0.source}\n+from 0.0.0.0/0"),
+        ({"login": "none"}, "-login: {0.login}\n+login: none"),
+    ],
+)
+def test_whatever_changes_about_a_way_in_is_told(core: Plan, change: dict[str, Any], lines: str) -> None:
+    first, *rest = core.ports
+    found = difference(core, replace(core, ports=(replace(first, **change), *rest)), ("one", "other"))
+    assert found.ports.changed == {f"{first.service} {first.port}/{first.protocol}": lines.format(first)}
 
 
 def _run(*words: str) -> tuple[int, str]:
