@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-from infra import versions
+from infra import patterns, versions
 from infra.scales import CLUSTER_MB, MACHINE_DISK_GB, MACHINE_TYPES, MachineType
 from infra.vpn_settings import MACHINES, Vpn
 from infra.wiring import PRIVATE_NETWORKS
@@ -23,12 +23,8 @@ from infra.wiring import PRIVATE_NETWORKS
 CARRIERS = "100.64.0.0/10"  # between a provider and its customers
 NARROWEST_OPEN = 16  # prefix: a school has at most so many addresses; whoever opens to more says why
 MOST_MACHINES = len(MACHINES)  # hosts .2 to .49 of a class's WireGuard net
-SSH_KEY = re.compile(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d{3}|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]{40,}( [^\n]*)?")
 TAG = re.compile(r"[\w .:/=+@-]{1,64}")  # what AWS takes as a tag's value
 RULE_TEXT = re.compile(r"[A-Za-z0-9 ._:/()#,@+=&;{}!$*\[\]-]{1,120}")  # what AWS takes as a rule's description
-HOST_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
-COMMIT = re.compile(r"[0-9a-f]{40}")
-SHA256 = re.compile(r"[0-9a-f]{64}")
 TO_FILL = {  # what no default can know, and what to write there
     "ownerCidr": "the address that you come from, as in 203.0.113.7/32",
     "owner": "who answers for it, as in ada@example.org",
@@ -43,8 +39,8 @@ class Course(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    repository: Annotated[str, Field(pattern=r"^https://[^\s@]+$")]
-    commit: Annotated[str, Field(pattern=COMMIT.pattern)]
+    repository: Annotated[str, AfterValidator(patterns.REPOSITORY.check)]
+    commit: Annotated[str, AfterValidator(patterns.COMMIT.check)]
 
 
 class CloudSettings(BaseModel):
@@ -53,7 +49,7 @@ class CloudSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
     provider: Annotated[Literal["aws"], Field(description="whose cloud")] = "aws"
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="where in it")] = "eu-central-1"
+    region: Annotated[str, AfterValidator(patterns.REGION.check), Field(description="where in it")] = "eu-central-1"
     owner_cidr: Annotated[str, Field(description="the only network that reaches the machines' ports")] = ""
     open_reason: Annotated[str, Field(description="why ownerCidr is wider than a school's network; stands in every rule")] = ""
     owner: Annotated[str, Field(description="who answers for the stack; a tag of everything in it")] = ""
@@ -62,9 +58,7 @@ class CloudSettings(BaseModel):
     machine_type: Annotated[str, Field(description="a type of infra/scales.py; the scale's if empty")] = ""
     ssh_keys: Annotated[tuple[str, ...], Field(description="public keys that may log in as ubuntu")] = ()
     monthly_limit: Annotated[float | None, Field(gt=0, description="USD; a stack that costs more a month is refused")] = None
-    microk8s_channel: Annotated[str, Field(alias="microk8sChannel", pattern=r"^\d+\.\d+(-strict)?/(stable|candidate)$")] = (
-        versions.MICROK8S
-    )
+    microk8s_channel: Annotated[str, AfterValidator(patterns.CHANNEL.check), Field(alias="microk8sChannel")] = versions.MICROK8S
     kubernetes: Annotated[Literal["microk8s", "embedded"], Field(description="what the lab of a machine runs on")] = "microk8s"
     vpn: Annotated[Vpn | None, Field(description="the WireGuard net that the machines join")] = None
     course_repository: Annotated[Course | None, Field(description="checked out on each machine")] = None
@@ -122,7 +116,7 @@ class CloudSettings(BaseModel):
         for key in keys:
             if "PRIVATE" in key:
                 raise ValueError("this is a private key: it stays with you; write the one line of the file that ends in .pub")
-            if not SSH_KEY.fullmatch(key.strip()):
+            if not patterns.is_ssh_key(key.strip()):
                 raise ValueError(f"'{key[:20]}…' is no public key; write {TO_FILL['sshKeys']}")
         return tuple(key.strip() for key in keys)
 
@@ -130,7 +124,7 @@ class CloudSettings(BaseModel):
     @classmethod
     def _host_keys_are_public(cls, keys: dict[str, str]) -> dict[str, str]:
         for machine, key in keys.items():
-            if not SSH_KEY.fullmatch(key.strip()):
+            if not patterns.is_ssh_key(key.strip()):
                 raise ValueError(
                     f"{machine}: '{key[:20]}…' is no host key; write what ssh-keyscan or the console shows, type and key"
                 )
@@ -166,7 +160,11 @@ class CloudSettings(BaseModel):
         return ""
 
 
-INNER: Mapping[str, type[BaseModel]] = {"cloud": CloudSettings, "cloud.vpn": Vpn}  # behind which keys an object of ours is
+INNER: Mapping[str, type[BaseModel]] = {  # behind which keys an object of ours is
+    "cloud": CloudSettings,
+    "cloud.courseRepository": Course,
+    "cloud.vpn": Vpn,
+}
 
 
 def unfit(cloud: CloudSettings, machine: MachineType, services_mb: int, volumes_gb: int) -> str:
@@ -188,8 +186,7 @@ def _named_well(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or len(names) > MOST_MACHINES or len(set(names)) < len(names):
         raise ValueError(f"name each machine once, one to {MOST_MACHINES} of them")
     for name in names:
-        if not HOST_NAME.fullmatch(name):
-            raise ValueError(f"'{name}' is no host name: small letters, digits and -, as in modtec-07-st17a")
+        patterns.HOST_NAME.check(name)
     return names
 
 

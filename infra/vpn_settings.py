@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
+
+from infra.patterns import END_POINT, WIREGUARD_KEY
 
 MACHINES = range(2, 50)  # host numbers of machines; .1 is the gateway, .50 and above are people's
 NUMBERED = re.compile(r"[a-z][a-z0-9]*-(\d\d)-[a-z0-9-]+")  # <module>-<NN>-<class>, as schools name their machines
-KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")  # 32 bytes in base64
 
 
 class Vpn(BaseModel):
@@ -24,14 +25,14 @@ class Vpn(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
     net: Annotated[int, Field(ge=0, le=255, description="N of 192.168.N.0/24, and of the UDP port 51820 + N")]
-    gateway: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", description="its name or address")]
+    gateway: Annotated[str, AfterValidator(END_POINT.check), Field(description="its name or address")]
     gateway_public_key: Annotated[str, Field(description="no peer yet if empty")] = ""
     hosts: Annotated[dict[str, int], Field(default_factory=dict, description="host numbers of machines whose name has none")]
 
     @field_validator("gateway_public_key")
     @classmethod
     def _key_is_wireguards(cls, key: str) -> str:
-        if key and not KEY.fullmatch(key):
+        if key and not WIREGUARD_KEY.fullmatch(key):
             raise ValueError("this is no public key of WireGuard: write the line that wg pubkey prints on the gateway")
         return key
 

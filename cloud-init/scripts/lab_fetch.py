@@ -38,8 +38,8 @@ ELSEWHERE = (
     "an expired address: put a new one into /etc/iotlab/stages/60-bundle.env; else check the network; then sudo lab-stage run"
 )
 IN_THE_STORE = (  # S3 says 403, too, of what is not there, to who may not list
-    "403 just after ./lab up: AWS needs minutes to know a new right, so sudo lab-stage run; 403 later: the store has no such "
-    "bundle, so name its file in iotlab:cloud.bundle and run ./lab up; else check the network"
+    "just after ./lab up: AWS needs minutes to know a new right, so sudo lab-stage run; 403 later: the store has no such "
+    "bundle, so name its file in iotlab:cloud.bundle; then run ./lab up; else check the network"
 )
 
 
@@ -88,10 +88,9 @@ def from_s3(url: str) -> str:
         role = told("meta-data/iam/security-credentials/", token).split()[0]
         keys = json.loads(told(f"meta-data/iam/security-credentials/{role}", token))
     except (OSError, ValueError, IndexError) as failed:
-        raise NoBundleError(
-            f"the machine's role cannot be read ({failed}), and {url} needs it",
-            "give the instance its profile (pulumi up), then sudo lab-stage run",
-        ) from failed
+        raise ConnectionError(f"the machine has no role ({failed})") from failed
+    if "AccessKeyId" not in keys:
+        raise ConnectionError(f"the machine has no role ({keys.get('Code')})")
     place = urlsplit(url)
     return signed(f"{place.hostname}.s3.{region}.amazonaws.com", quote(place.path), keys, region, datetime.now(UTC))
 
@@ -157,20 +156,19 @@ def bring(url: str, wanted: str, file: Path) -> Path:
     """The verified bundle: `file`, or where it lies on the stick."""
     shown = url.partition("?")[0]
     if url.startswith("file:"):
-        file = on_the_stick(url)
-    elif not (file.is_file() and sha256_of(file) == wanted):
+        file = part = on_the_stick(url)
+    elif file.is_file() and sha256_of(file) == wanted:
+        return file
+    else:
         part = file.with_name(f".{wanted[:16]}.part")
         fetch(url, shown, part)
-        if sha256_of(part) == wanted:
-            part.replace(file)
-        else:
-            found = sha256_of(part)
-            part.unlink()
-            raise NoBundleError(f"{shown} is not the bundle that was meant: its SHA-256 is {found}", "export and upload it again")
-        return file
-    if (found := sha256_of(file)) != wanted:
-        raise NoBundleError(f"{file} is not the bundle that was meant: its SHA-256 is {found}", "take the right stick")
-    return file
+    if (found := sha256_of(part)) == wanted:
+        return file if part == file else part.replace(file)
+    remedy = "take the right stick"
+    if part != file:
+        part.unlink()
+        remedy = "export and upload it again"
+    raise NoBundleError(f"{shown} is not the bundle that was meant: its SHA-256 is {found}", remedy)
 
 
 def lay_checkout(bundle: Path, folder: Path) -> None:

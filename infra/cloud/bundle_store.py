@@ -17,7 +17,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.cloud.tags import Tags
-from infra.cloud_settings import SHA256
+from infra.patterns import SHA256
 from infra.settings import SettingsError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ class StoredBundle:
         Raises:
             SettingsError: there is no such file.
         """
-        if SHA256.fullmatch(named):
+        if not SHA256.fault(named):
             return cls(named, None)
         file = CHECKOUT / Path(named).expanduser()  # the engine runs the program in another folder than the person's
         try:

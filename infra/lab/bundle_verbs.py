@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from infra.lab.cloud_init import PIPE
 from infra.lab.clouds.address import MOST_HOURS, show_address
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.packing import export_bundle, take_bundle, write_images
@@ -47,9 +48,7 @@ def export(
         export_bundle(lab, file, only_needed=only_needed)
 
 
-@bundle_app.command(
-    "address", epilog='Example: ./lab cloud-init render -s s --bundle-url "$(./lab bundle address -s s)" --out user-data'
-)
+@bundle_app.command("address", epilog=f"Example: {PIPE}")
 def address(
     stack: StackName = "s",
     hours: Annotated[int, typer.Option(min=1, max=MOST_HOURS, help="How long it opens the bundle.")] = 24,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +12,16 @@ import typer
 from infra.cloud import user_data
 from infra.cloud.facts import Bundle, MachineFacts
 from infra.cloud.told import facts_of
+from infra.lab.cluster.pki import write_private
 from infra.lab.console import console
 from infra.lab.errors import UserError
+from infra.lab.places import check_place
 from infra.lab.stack import settings_of
 from infra.settings import Settings, SettingsError
 
 NEEDED = {"owner": "who answers for it", "expires": "the day on which it stops", "sshKeys": "the lines of your public keys"}
+STDIN = "-"
+PIPE = "./lab bundle address -s s | ./lab cloud-init render -s s --bundle-url - --out user-data"
 
 cloud_init_app = typer.Typer(help="What makes a machine a lab.", no_args_is_help=True)
 
@@ -27,6 +32,8 @@ def _verbs() -> None:
 
 
 def _bundle(told: str) -> Bundle:
+    if told == STDIN and not (told := sys.stdin.readline().strip()):
+        raise UserError(f"no address of a bundle came by standard input: {PIPE}")
     url, mark, sha256 = told.partition("#sha256=")
     if not mark:
         place = url.partition("?")[0]
@@ -54,16 +61,23 @@ def facts(stack: str, settings: Settings, machine: str, bundle: Bundle) -> Machi
 
 
 @cloud_init_app.command(
-    epilog="Examples: ./lab cloud-init render -s s --bundle-url 'https://…/lab.tar.zst?…#sha256=…' --out user-data  ·  "
-    "from a stick with the label IOTLAB: --bundle-url 'file:///run/iotlab/stick/lab.tar.zst#sha256=…'"
+    epilog=f"Examples: {PIPE}  ·  from a stick with the label IOTLAB: --bundle-url 'file:///run/iotlab/stick/lab.tar.zst#sha256=…'"
 )
 def render(
-    bundle_url: Annotated[str, typer.Option(help="Where the machine gets the bundle, with its hash: URL#sha256=…")],
+    bundle_url: Annotated[
+        str,
+        typer.Option(
+            help="Where the machine gets the bundle, with its hash: URL#sha256=…; - reads it from standard input, as what is "
+            "among the arguments is seen by every user of this machine."
+        ),
+    ],
     stack: Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")] = "s",
     machine: Annotated[str, typer.Option(help="Which of iotlab:machines; the first if empty.")] = "",
     out: Annotated[Path | None, typer.Option(help="Where to write it; standard output if left out.")] = None,
 ) -> None:
     """Write the user data of one machine as a file of its own, to paste into any cloud."""
+    if out:
+        check_place(out)
     try:
         text = user_data.cloud_config(facts(stack, settings_of(stack), machine, _bundle(bundle_url)))
         size = len(user_data.packed(text))
@@ -72,9 +86,6 @@ def render(
     if out is None:
         typer.echo(text, nl=False)
         return
-    if not out.parent.is_dir():
-        raise UserError(f"there is no folder {out.parent} to write {out.name} into.")
-    out.write_text(text)
-    out.chmod(0o600)  # an expiring address opens the bundle to who reads it
+    write_private(out, text.encode())  # an expiring address opens the bundle to who reads it
     limit = user_data.MOST_BYTES
     console.print(f"{out} has {len(text.encode())} bytes, as gzip {size} of the {limit} that clouds take.", soft_wrap=True)

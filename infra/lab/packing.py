@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from infra.lab import upstream
@@ -10,18 +9,10 @@ from infra.lab.bundle import Exported, Manifest, checkout, export_archive, hando
 from infra.lab.bundle.lean import lean
 from infra.lab.bundle.upstream import UPSTREAM, Upstream
 from infra.lab.console import console
-from infra.lab.errors import UserError
 from infra.lab.lab import Lab
 from infra.lab.paths import ROOT
+from infra.lab.places import check_place
 from infra.lab.toolchain import parts
-
-
-def _check_place(file: Path) -> None:
-    """Refuse now, not after the minutes that building takes, a file that can't be written."""
-    if not file.parent.is_dir():
-        raise UserError(f"there is no folder {file.parent} to write {file.name} into.")
-    if file.is_dir() or not os.access(file.parent, os.W_OK):
-        raise UserError(f"{file} cannot be written: it is a folder, or this user may not write into {file.parent}.")
 
 
 def take_bundle(lab: Lab, source: str) -> None:
@@ -37,7 +28,7 @@ def _brought(lab: Lab) -> list[tuple[Upstream, Manifest]]:
 
 def export_bundle(lab: Lab, file: Path, *, only_needed: bool = False) -> Exported:
     """Write toolchain and images, all or those that this stack needs, into one archive, making what is missing first."""
-    _check_place(file)
+    check_place(file)
     bundle = lab.bundle if only_needed else lab.whole_bundle
     bundle.check()
     lab.toolchain.ensure()
@@ -71,7 +62,7 @@ def next_steps(file: Path, size: int, sha256: str) -> list[str]:
 
 def write_images(lab: Lab, file: Path) -> None:
     """Write the images alone into one file, for a cluster's own tools."""
-    _check_place(file)
+    check_place(file)
     lab.bundle.check()
     if not Manifest.read(lab.bundle.folder):
         lab.toolchain.ensure(parts.DEBIAN.name)

@@ -11,6 +11,7 @@ import typer
 from infra.lab.console import console
 from infra.lab.errors import UserError
 from infra.lab.lab import LOCAL, Lab
+from infra.lab.places import check_place
 from infra.lab.plan.collect import plan_of
 from infra.lab.plan.difference import difference
 from infra.lab.plan.page import page as page_of
@@ -46,6 +47,8 @@ def plan(
 
 
 def _show(stack: str, page: Path | None, *, json_: bool) -> None:
+    if page:
+        check_place(page)
     found = plan_of(Lab(stack))
     if page:
         page.write_text(page_of(found))

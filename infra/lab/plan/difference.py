@@ -61,7 +61,14 @@ def _resources(plan: Plan) -> dict[str, str]:
 
 
 def _port(port: Rule) -> str:
-    return f"from {port.source}, login: {port.login}"
+    return "\n".join(
+        (
+            f"from {port.source}",
+            f"encrypted: {'yes' if port.encrypted else 'no'}",
+            f"login: {port.login}",
+            f"why: {port.reason}",
+        )
+    )
 
 
 def difference(first: Plan, second: Plan, names: tuple[str, str]) -> Difference:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 from infra.cloud import prices
+from infra.cloud.checks import refuse
+from infra.cloud.facts import Course
 from infra.cloud.quotas import quotas
 from infra.scales import MACHINE_TYPES
 from infra.settings import Settings, SettingsError
 from tests.support.cloud import CLOUD, KEY
+from tests.support.machines import FULL
+
+COURSE = Course("https://example.org/x.git", 40 * "a")
 
 
 def settings(services: tuple[str, ...] = ("core",), **cloud: object) -> Settings:
     return Settings.parse({"iotlab:cloud": CLOUD | cloud, "iotlab:services": list(services)})
+
+
+def course(**otherwise: str) -> dict[str, object]:
+    return {"courseRepository": {"repository": "https://example.org/x.git", "commit": 40 * "a"} | otherwise}
 
 
 def test_a_stack_without_the_key_or_with_an_empty_one_makes_no_machines() -> None:
@@ -27,9 +39,9 @@ def test_a_stack_without_the_key_or_with_an_empty_one_makes_no_machines() -> Non
 @pytest.mark.parametrize(
     ("cloud", "sentence"),
     [
-        ({"provider": "azure"}, "iotlab:cloud.provider: Input should be 'aws'."),
+        ({"provider": "azure"}, "iotlab:cloud.provider: 'azure' is not known; write 'aws'."),
         ({"foo": 1}, "the configuration key iotlab:cloud.foo is not known; keys are bundle, courseRepository, diskGb, "),
-        ({"diskGb": 16}, "iotlab:cloud.diskGb: Input should be greater than or equal to 32."),
+        ({"diskGb": 16}, "iotlab:cloud.diskGb: 16 is too small; write 32 or more."),
         ({"ownerCidr": "203.0.113.7/24"}, "iotlab:cloud.ownerCidr: '203.0.113.7/24' is no network"),
         ({"ownerCidr": "192.168.1.0/24"}, "iotlab:cloud.ownerCidr: 192.168.1.0/24 is a private network, which the cloud never"),
         ({"ownerCidr": "100.64.9.1/32"}, "iotlab:cloud.ownerCidr: 100.64.9.1/32 is a private network, which the cloud never"),
@@ -40,13 +52,31 @@ def test_a_stack_without_the_key_or_with_an_empty_one_makes_no_machines() -> Non
         ({"machineType": "z9.huge"}, "iotlab:cloud.machineType: there is no machine type 'z9.huge'"),
         ({"sshKeys": ["-----BEGIN OPENSSH PRIVATE KEY-----"]}, "iotlab:cloud.sshKeys: this is a private key: it stays with you"),
         ({"hostKeys": {"lab": "SHA256:abc"}}, "iotlab:cloud.hostKeys: lab: 'SHA256:abc…' is no host key; write what"),
-        ({"reachableWithinMin": 0}, "iotlab:cloud.reachableWithinMin: Input should be greater than 0."),
+        ({"reachableWithinMin": 0}, "iotlab:cloud.reachableWithinMin: 0 is too small; write more than 0."),
         ({"sshKeys": ["ada"]}, "iotlab:cloud.sshKeys: 'ada…' is no public key"),
-        ({"kubernetes": "k3s"}, "iotlab:cloud.kubernetes: Input should be 'microk8s' or 'embedded'."),
-        ({"microk8sChannel": "latest/edge"}, "iotlab:cloud.microk8sChannel: String should match pattern"),
-        ({"courseRepository": {"repository": "http://x", "commit": 40 * "a"}}, "iotlab:cloud.courseRepository: String should"),
-        ({"monthlyLimit": 0}, "iotlab:cloud.monthlyLimit: Input should be greater than 0."),
-        ({"expires": "soon"}, "iotlab:cloud.expires: Input should be a valid date"),
+        ({"kubernetes": "k3s"}, "iotlab:cloud.kubernetes: 'k3s' is not known; write 'microk8s' or 'embedded'."),
+        ({"sshKeys": [f"ssh-ed25519 {68 * '='}"]}, "iotlab:cloud.sshKeys: 'ssh-ed25519 ========…' is no public key"),
+        ({"sshKeys": [f"ssh-ed25519 {67 * 'A'}"]}, "iotlab:cloud.sshKeys: 'ssh-ed25519 AAAAAAAA…' is no public key"),
+        ({"region": "frankfurt"}, "iotlab:cloud.region: 'frankfurt' is no region of AWS; write its code, as in eu-central-1."),
+        ({"microk8sChannel": "latest/edge"}, "microk8sChannel: 'latest/edge' is no channel of MicroK8s; write one as in 1.34/"),
+        (course(repository="http://x"), "iotlab:cloud.courseRepository.repository: 'http://x' is no https address without a"),
+        (
+            course(commit="main"),
+            "iotlab:cloud.courseRepository.commit: 'main' is no whole commit; write its 40 hexadecimal digits",
+        ),
+        ({"monthlyLimit": 0}, "iotlab:cloud.monthlyLimit: 0 is too small; write more than 0."),
+        *(
+            ({"expires": day}, f"iotlab:cloud.expires: '{day}' is no day; write it as in 2030-01-31.")
+            for day in ("soon", 20300131)
+        ),
+        ({"sshKeys": "ssh-ed25519 AA"}, "sshKeys: 'ssh-ed25519 AA' is no list; write each entry on a line of its own below the"),
+        ({"knative": "perhaps"}, "iotlab:cloud.knative: 'perhaps' is neither true nor false; write one of them."),
+        ({"monthlyLimit": "cheap"}, "iotlab:cloud.monthlyLimit: 'cheap' is no number; write it as in 40 or 0.5."),
+        (
+            {"courseRepository": "x"},
+            "iotlab:cloud.courseRepository: 'x' stands where keys belong; write each on a line of its own",
+        ),
+        ({"courseRepository": {"commit": 40 * "a"}}, "iotlab:cloud.courseRepository.repository: the key is missing; write it"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_key_as_it_is_written(cloud: dict[str, object], sentence: str) -> None:
@@ -64,10 +94,50 @@ def test_an_address_is_brought_into_the_notation_that_aws_takes(given: str, for_
     assert cloud.owner_cidr == for_aws
 
 
+def test_a_word_where_the_keys_of_the_cloud_belong_is_refused_with_the_first_of_them() -> None:
+    with pytest.raises(SettingsError, match=r"^iotlab:cloud: 'hello' stands where keys belong; .* as in bundle: ….$"):
+        Settings.parse({"iotlab:cloud": "hello"})
+
+
 @pytest.mark.parametrize("names", [[], ["Lab"], ["a", "a"], ["-a"], [f"m{n}" for n in range(49)]])
 def test_machines_are_host_names_once_each_and_not_more_than_a_net_has(names: list[str]) -> None:
     with pytest.raises(SettingsError, match=r"^iotlab:machines: "):
         Settings.parse({"iotlab:machines": names})
+
+
+@pytest.mark.parametrize(
+    ("cloud", "facts"),
+    [
+        ({"microk8sChannel": "1.34/edge"}, {"microk8s_channel": "1.34/edge"}),
+        ({"microk8sChannel": "x1.34/stable"}, {"microk8s_channel": "x1.34/stable"}),
+        ({"microk8sChannel": "1.34-strict/candidate"}, {"microk8s_channel": "1.34-strict/candidate"}),
+        *((course(commit=word), {"course": replace(COURSE, commit=word)}) for word in (f"main-{40 * 'a'}", 40 * "a")),
+        *(
+            (course(repository=url), {"course": replace(COURSE, repository=url)})
+            for url in ("https://me@example.org/x", "https://example.org/@me/x", "https://example.org")
+        ),
+        *(({"sshKeys": [key]}, {"ssh_keys": (key,)}) for key in (f"ssh-dss {68 * 'A'}", f"ssh-rsa {68 * 'A'} x", "ssh-rsa AA")),
+    ],
+)
+def test_settings_and_user_data_take_and_refuse_the_same(cloud: dict[str, object], facts: dict[str, Any]) -> None:
+    said = [_refusal(lambda: Settings.parse({"iotlab:cloud": CLOUD | cloud})), _refusal(lambda: refuse(replace(FULL, **facts)))]
+    (key,) = cloud
+    assert said == ["", ""] or all(f"iotlab:cloud.{key}" in one for one in said), said
+    assert not said[1] or said[1].startswith("Pulumi.s.yaml, machine modtec-07-st17a: ")
+
+
+@pytest.mark.parametrize("name", ["7a", "a7", "a-", 63 * "a", 64 * "a"])
+def test_a_host_name_is_one_for_both(name: str) -> None:
+    said = [_refusal(lambda: Settings.parse({"iotlab:machines": [name]})), _refusal(lambda: refuse(replace(FULL, name=name)))]
+    assert said == ["", ""] or all(f"iotlab:machines: '{name}' is no host name; write small letters" in one for one in said), said
+
+
+def _refusal(asked: Callable[[], object]) -> str:
+    try:
+        asked()
+    except SettingsError as refused:
+        return str(refused)
+    return ""
 
 
 def test_a_key_that_would_not_reach_the_machines_is_refused() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
+import json
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.message import Message
 from http.client import OK, PARTIAL_CONTENT
@@ -54,16 +57,6 @@ def test_a_bucket_is_read_with_what_the_metadata_service_lends(monkeypatch: pyte
     assert asked == [("PUT", ""), *[("GET", "of-the-session")] * 3]
 
 
-def test_a_machine_without_a_role_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(*_: str, **__: str) -> str:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(lab_fetch, "told", told)
-    with pytest.raises(lab_fetch.NoBundleError, match="role cannot be read") as refused:
-        lab_fetch.from_s3("s3://lab-bundles/lab.tar.zst")
-    assert "profile" in refused.value.remedy
-
-
 def test_a_bundle_on_a_stick_stays_there(tmp_path: Path) -> None:
     stick = tmp_path / "lab.tar.zst"
     stick.write_bytes(CONTENT)
@@ -77,8 +70,10 @@ def test_the_wrong_stick_and_none_are_refused(tmp_path: Path) -> None:
         lab_fetch.bring(f"file://{stick}", SHA256, tmp_path / "taken")
     assert "label IOTLAB" in refused.value.remedy
     stick.write_bytes(b"another")
-    with pytest.raises(lab_fetch.NoBundleError, match="not the bundle that was meant"):
+    with pytest.raises(lab_fetch.NoBundleError, match="not the bundle that was meant") as refused:
         lab_fetch.bring(f"file://{stick}", SHA256, tmp_path / "taken")
+    assert refused.value.remedy == "take the right stick"
+    assert stick.read_bytes() == b"another", "it is somebody's stick"
 
 
 def test_a_verified_bundle_is_not_fetched_again(tmp_path: Path) -> None:
@@ -146,6 +141,57 @@ def test_a_right_that_s3_does_not_know_yet_is_waited_for_and_signed_anew(tmp_pat
     served.side_effect = [refusal(403), refusal(503), Answer(OK, CONTENT)]
     assert lab_fetch.bring("s3://store/x", SHA256, tmp_path / "taken").read_bytes() == CONTENT
     assert [url for url, _ in asked(served)] == ["https://store/0", "https://store/1", "https://store/2"]
+
+
+NOT_YET = {"HTTP Error 404": None, "AssumeRoleUnauthorizedAccess": '{"Code": "AssumeRoleUnauthorizedAccess"}'}
+
+
+def pretend_metadata(monkeypatch: pytest.MonkeyPatch, attempts: Iterable[str | None]) -> None:
+    """A metadata service that lends this to one attempt after the other; None: it knows no role yet."""
+    turns, lent = iter(attempts), [""]
+
+    def told(path: str, _: str = "", method: str = "GET") -> str:
+        if path.endswith("/security-credentials/"):
+            if (turn := next(turns)) is None:
+                raise refusal(404)
+            lent[0] = turn
+        return lent[0] if "/security-credentials/" in path and not path.endswith("/") else method
+
+    monkeypatch.setattr(lab_fetch, "told", told)
+
+
+@pytest.mark.parametrize("early", NOT_YET.values(), ids=NOT_YET)
+def test_a_role_that_iam_has_not_handed_out_yet_is_waited_for(
+    tmp_path: Path, served: mock.Mock, monkeypatch: pytest.MonkeyPatch, early: str | None
+) -> None:
+    pretend_metadata(monkeypatch, [early, early, json.dumps(LENT)])
+    served.side_effect = [Answer(OK, CONTENT)]
+    assert lab_fetch.bring("s3://store/x", SHA256, tmp_path / "taken").read_bytes() == CONTENT
+    assert [call.args[0] for call in served.slept.call_args_list] == [2, 4]
+
+
+@pytest.mark.parametrize(("why", "early"), NOT_YET.items(), ids=NOT_YET)
+def test_a_machine_that_gets_no_role_is_told_so_with_its_remedy(
+    served: mock.Mock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], why: str, early: str | None
+) -> None:
+    pretend_metadata(monkeypatch, itertools.repeat(early, 6))
+    monkeypatch.setenv("BUNDLE_URL", "s3://store/x")
+    monkeypatch.setenv("BUNDLE_SHA256", SHA256)
+    monkeypatch.setattr(sys, "argv", ["lab-fetch", "/nowhere/taken"])
+    assert lab_fetch.main() == 1
+    sentence, remedy = capsys.readouterr().err.splitlines()[-2:]
+    assert sentence.startswith(f"lab-fetch: s3://store/x cannot be fetched: the machine has no role ({why}")
+    assert remedy.startswith("remedy: just after ./lab up: AWS needs minutes to know a new right")
+    assert served.call_count == 0
+
+
+def test_a_bundle_that_was_not_meant_is_hashed_once(tmp_path: Path, served: mock.Mock) -> None:
+    served.side_effect = [Answer(OK, b"another")]
+    hashed = mock.Mock(wraps=lab_fetch.sha256_of)
+    with mock.patch.object(lab_fetch, "sha256_of", hashed), pytest.raises(lab_fetch.NoBundleError, match="not the bundle"):
+        lab_fetch.bring("https://store/x", SHA256, tmp_path / "taken")
+    assert hashed.call_count == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("signing")

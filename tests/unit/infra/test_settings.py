@@ -25,16 +25,18 @@ def test_an_empty_configuration_is_the_small_core_lab() -> None:
         ({"iotlab:services": ["bridge", "mosquitto"]}, "the service 'bridge' needs 'kafka'; add it to iotlab:services."),
         ({"iotlab:services": ["grafna"]}, "iotlab:services: there is no service or set 'grafna'"),
         ({"iotlab:services": []}, "iotlab:services: it names no service; choose from core, "),
-        ({"iotlab:rotation": 0}, "iotlab:rotation: Input should be greater than or equal to 1."),
-        ({"iotlab:devices": {"boat": 1}}, "iotlab:devices: Input should be 'car', 'iotkit' or 'fan'."),
-        ({"iotlab:devices": {"fan": -1}}, "iotlab:devices: Input should be greater than or equal to 0."),
+        ({"iotlab:rotation": 0}, "iotlab:rotation: 0 is too small; write 1 or more."),
+        ({"iotlab:devices": {"boat": 1}}, "iotlab:devices: 'boat' is not known; write 'car', 'iotkit' or 'fan'."),
+        ({"iotlab:devices": {"fan": -1}}, "iotlab:devices: -1 is too small; write 0 or more."),
         (
             {"iotlab:iotkitIngest": "node-red"},
             "iotlab:iotkitIngest names 'node-red', which is not among iotlab:services; add it, or name bridge.",
         ),
-        ({"iotlab:iotkitIngest": "both"}, "iotlab:iotkitIngest: Input should be 'bridge' or 'node-red'."),
+        ({"iotlab:iotkitIngest": "both"}, "iotlab:iotkitIngest: 'both' is not known; write 'bridge' or 'node-red'."),
         ({"iotlab:hosts": ["https://lab.example"]}, "iotlab:hosts: 'https://lab.example' is no host name in small letters"),
-        ({"iotlab:scale": 3}, "iotlab:scale: Input should be a valid string."),
+        ({"iotlab:rotation": "often"}, "iotlab:rotation: 'often' is no whole number; write digits alone, as in 40."),
+        ({"iotlab:devices": 5}, "iotlab:devices: '5' stands where keys belong; write each on a line of its own below this one"),
+        ({"iotlab:scale": 3}, "iotlab:scale: 3 is no text; write it in quotes, as in '3'."),
     ],
 )
 def test_what_cannot_work_is_refused_with_one_sentence(config: dict[str, object], sentence: str) -> None:

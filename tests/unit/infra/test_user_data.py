@@ -175,7 +175,7 @@ def test_keys_lie_in_the_one_file_that_sshd_is_told_so_that_one_that_is_taken_ou
         ({"bundle": Bundle("ftp://x/y", "ab" * 32)}, "no address of a bundle"),
         ({"bundle": Bundle("https://user:word@x/y", "ab" * 32)}, "no address of a bundle"),
         ({"bundle": Bundle("file:///x", "abc")}, "64 hexadecimal digits"),
-        ({"expires": "soon"}, "'soon' is no date"),
+        ({"expires": "soon"}, "Pulumi.s.yaml, machine modtec-07-st17a: iotlab:cloud.expires: 'soon' is no day; write it as in"),
         ({"microk8s_channel": "latest"}, "no channel of MicroK8s"),
         ({"kubernetes": "embedded"}, "knative is an add-on of microk8s"),
         ({"course": Course("https://me:word@example.org/x.git", "cd" * 20)}, "no https address without a login"),

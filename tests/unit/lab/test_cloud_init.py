@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,11 @@ def run(monkeypatch: pytest.MonkeyPatch, cloud: dict[str, Any] | None, *words: s
     return int(ended.value.code or 0)
 
 
+def _bundle_part(capsys: pytest.CaptureFixture[str]) -> str:
+    document = yaml.safe_load(capsys.readouterr().out)
+    return next(str(file["content"]) for file in document["write_files"] if file["path"].endswith("60-bundle.env"))
+
+
 def test_the_file_is_whole_and_only_its_owner_reads_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -40,6 +46,24 @@ def test_the_file_is_whole_and_only_its_owner_reads_it(
     assert document["hostname"] == "modtec-02-st17a"
     assert "of the 16384 that clouds take" in capsys.readouterr().err
     assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_file_is_private_before_anything_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Path, "chmod")
+    out = tmp_path / "user-data"
+    out.write_text("older, and open to all")
+    assert run(monkeypatch, CLOUD, "--bundle-url", STICK, "--out", str(out)) == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_address_that_opens_the_bundle_comes_by_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"https://example.org/lab.tar.zst?sig=1#sha256={SHA256}\n"))
+    assert run(monkeypatch, CLOUD, "--bundle-url", "-") == 0
+    assert "BUNDLE_URL=https://example.org/lab.tar.zst?sig=1\n" in _bundle_part(capsys)
+    assert run(monkeypatch, CLOUD, "--bundle-url", "-") == 2
+    assert "no address of a bundle came by standard input: ./lab bundle address -s s | ./lab" in capsys.readouterr().err
 
 
 def test_a_machines_place_in_the_vpn_is_in_its_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,10 +78,9 @@ def test_a_machines_place_in_the_vpn_is_in_its_file(monkeypatch: pytest.MonkeyPa
 def test_without_a_file_it_is_printed_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, CLOUD, "--bundle-url", f"https://example.org/lab.tar.zst?sig=1#sha256={SHA256}") == 0
-    document = yaml.safe_load(capsys.readouterr().out)
-    bundle = next(file["content"] for file in document["write_files"] if file["path"].endswith("60-bundle.env"))
-    assert bundle.splitlines()[:2] == ["BUNDLE_URL=https://example.org/lab.tar.zst?sig=1", f"BUNDLE_SHA256={SHA256}"]
+    url = "https://example.org/lab.tar.zst?sig=1"
+    assert run(monkeypatch, CLOUD, "--bundle-url", f"{url}#sha256={SHA256}") == 0
+    assert _bundle_part(capsys).splitlines()[:2] == [f"BUNDLE_URL={url}", f"BUNDLE_SHA256={SHA256}"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +95,13 @@ def test_without_a_file_it_is_printed_and_nothing_else(
         (CLOUD, ["--bundle-url", STICK, "--machine", "other"], "has no machine 'other': it has lab, modtec-02-st17a"),
         (CLOUD | {"owner": "", "sshKeys": []}, ["--bundle-url", STICK], "fill in under iotlab:cloud of Pulumi.s.yaml: owner: "),
         (CLOUD | {"knative": True, "kubernetes": "embedded"}, ["--bundle-url", STICK], "knative is an add-on of microk8s"),
-        (CLOUD, ["--bundle-url", STICK, "--out", "/proc/none/user-data"], "there is no folder /proc/none"),
+        (
+            CLOUD,
+            ["--bundle-url", STICK, "--out", "/proc/none/user-data"],
+            "there is no folder /proc/none to write user-data into",
+        ),
+        (CLOUD, ["--bundle-url", STICK, "--out", "/proc"], "lab: /proc is a folder; name a file in it, as in /proc/lab.out."),
+        (CLOUD, ["--bundle-url", STICK, "--out", "/dev/null"], "lab: /dev/null is no file but a device or a pipe; name a file."),
     ],
 )
 def test_what_cannot_be_rendered_is_one_sentence(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from infra.lab.cli import app
 from infra.lab.errors import UserError
 from infra.lab.lab import Lab
 from infra.lab.paths import ROOT
+from infra.lab.plan import command
 from infra.lab.plan.collect import Plan, plan_of
 from infra.lab.plan.difference import difference
 from infra.lab.plan.page import page
@@ -151,6 +153,21 @@ def test_two_stacks_differ_by_what_was_changed_and_not_by_their_names(folder: Pa
     assert found.usd_h[1] - found.usd_h[0] == pytest.approx(0.355, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("change", "lines"),
+    [
+        ({"reason": "another"}, "-why: {0.reason}\n+why: another"),
+        ({"encrypted": False}, "-encrypted: yes\n+encrypted: no"),
+        ({"source": "0.0.0.0/0"}, "-from {0.source}\n+from 0.0.0.0/0"),
+        ({"login": "none"}, "-login: {0.login}\n+login: none"),
+    ],
+)
+def test_whatever_changes_about_a_way_in_is_told(core: Plan, change: dict[str, Any], lines: str) -> None:
+    first, *rest = core.ports
+    found = difference(core, replace(core, ports=(replace(first, **change), *rest)), ("one", "other"))
+    assert found.ports.changed == {f"{first.service} {first.port}/{first.protocol}": lines.format(first)}
+
+
 def _run(*words: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, ["plan", *words])
     if isinstance(done.exception, UserError):
@@ -172,6 +189,21 @@ def test_json_and_page_are_written_by_one_command(folder: Path) -> None:
     assert code == 0
     assert json.loads(said[said.index("{") :])["stack"] == "core"
     assert (folder / "plan.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [("gone/p.html", "there is no folder {0} to write p.html into; make it"), (".", "{0} is a folder; name a file in it")],
+)
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, file: str, sentence: str
+) -> None:
+    monkeypatch.setattr(command, "plan_of", lambda *_: pytest.fail("the work was begun"))
+    page_file = folder / file
+    code, said = _run("-s", "s", "--page", str(page_file))
+    assert code == 2
+    assert sentence.format(page_file if file == "." else page_file.parent) in said
+    assert "IOTLAB_CACHE" not in said
 
 
 def test_two_stacks_are_compared_by_one_command(folder: Path) -> None:
