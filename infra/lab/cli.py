@@ -223,7 +223,7 @@ Count = Annotated[int, typer.Argument(min=1, help="How many.")]
 @fleet_app.command("list")
 def fleet_list(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show how many devices of each kind there are."""
-    devices = _lab_here(stack, "fleet").settings.fleet
+    devices = _lab_here(stack, "fleet list").settings.fleet
     if json_:
         views.print_json(devices)
         return
@@ -234,17 +234,17 @@ def fleet_list(stack: StackName = LOCAL, json_: AsJson = False) -> None:
 @fleet_app.command("add", epilog="Example: ./lab fleet add iotkit 3")
 def fleet_add(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
     """Add devices; they stay until they are removed."""
-    _change_fleet(stack, kind, count)
+    _change_fleet(_lab_here(stack, f"fleet add {kind} {count}"), kind, count)
 
 
 @fleet_app.command("remove", epilog="Example: ./lab fleet remove iotkit 3")
 def fleet_remove(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
     """Remove devices."""
-    _change_fleet(stack, kind, -count)
+    _change_fleet(_lab_here(stack, f"fleet remove {kind} {count}"), kind, -count)
 
 
-def _change_fleet(stack: str, kind: str, by: int) -> None:
-    lab = _lab_here(stack, "fleet")
+def _change_fleet(lab: Lab, kind: str, by: int) -> None:
+    stack = lab.stack_name
     with lab.lock():
         fleet.keep(lab.paths, stack, fleet.change(lab.settings, config_of(stack), kind, by))
         changed = Lab(stack)

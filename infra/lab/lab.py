@@ -57,7 +57,7 @@ class Lab:
         return self.settings.cloud
 
     def need_cluster(self, verb: str) -> None:
-        """Refuse a verb that looks at a cluster from beside it, on a stack that makes machines.
+        """Refuse a verb, with all its words, that looks at a cluster from beside it, on a stack that makes machines.
 
         Raises:
             UserError: with the command that does the same on a machine.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,9 +36,9 @@ def editor(lab: Lab) -> Iterator[Editor]:
         yield opened
 
 
-def _need(stack: str) -> Lab:
+def _need(stack: str, verb: str) -> Lab:
     lab = Lab(stack)
-    lab.need_cluster("node-red")
+    lab.need_cluster(f"node-red {verb}")
     if not lab.settings.has(SERVICE):
         raise UserError(f"the stack '{stack}' has no {SERVICE}; add it to iotlab:services and run ./lab up.")
     lab.need_up()
@@ -55,7 +56,7 @@ def _camunda(lab: Lab) -> Camunda | None:
 def import_(file: Annotated[Path, typer.Argument(help="A flow that Node-RED exported.")], stack: StackName = LOCAL) -> None:
     """Add an exported flow; its MQTT, Kafka and Camunda become the lab's, with their logins."""
     nodes = flow_import.read(file.read_text(errors="replace"), file.name)
-    lab = _need(stack)
+    lab = _need(stack, f"import {shlex.quote(str(file))}")
     with editor(lab) as open_editor:
         made = flow_import.fit(nodes, file.stem, types=open_editor.types(), camunda=_camunda(lab))
         open_editor.add(made.nodes)
@@ -69,7 +70,7 @@ def import_(file: Annotated[Path, typer.Argument(help="A flow that Node-RED expo
 @node_red_app.command()
 def status(stack: StackName = LOCAL) -> None:
     """Say how the lab's own flows differ from what the lab makes, and what of all flows cannot work."""
-    report = flow_report(_need(stack))
+    report = flow_report(_need(stack, "status"))
     for line in told_of_flows(report, most_lines=None) or ["The lab's own flows are as the lab made them."]:
         console.print(line, markup=False, soft_wrap=True)
 
@@ -77,7 +78,7 @@ def status(stack: StackName = LOCAL) -> None:
 @node_red_app.command()
 def reset(stack: StackName = LOCAL) -> None:
     """Restore the lab's own flows; tabs that people made stay."""
-    lab = _need(stack)
+    lab = _need(stack, "reset")
     lab.kube.run(*IN_NODE_RED, "node", "provision.js", "--reset")
     lab.kube.run("delete", "pod", POD)  # its flows are read at the start
     lab.kube.run("rollout", "status", f"statefulset/{SERVICE}", "--timeout=120s", timeout_s=120)

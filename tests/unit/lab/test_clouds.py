@@ -122,11 +122,14 @@ def test_a_line_of_progress_is_printed_once_however_long_it_goes_on(capsys: pyte
 # verbs
 
 
-@pytest.mark.parametrize("verb", [["watch"], ["bench"], ["render"], ["fleet", "list"], ["node-red", "status"]])
-def test_verbs_that_look_from_beside_a_cluster_name_the_command_on_the_machine(verb: list[str]) -> None:
-    done = CliRunner().invoke(app, [*verb, "-s", "s"])
+@pytest.mark.parametrize(
+    "verb",
+    ["watch", "bench", "render", "fleet list", "fleet add car 1", "fleet remove car 2", "node-red status", "node-red reset"],
+)
+def test_verbs_that_look_from_beside_a_cluster_name_the_command_on_the_machine(verb: str) -> None:
+    done = CliRunner().invoke(app, [*verb.split(), "-s", "s"])
     assert isinstance(done.exception, UserError)
-    assert f"ssh ubuntu@ADDRESS lab {verb[0]} -s vm" in str(done.exception)
+    assert f"ssh ubuntu@ADDRESS lab {verb} -s vm" in str(done.exception)
 
 
 @pytest.mark.parametrize("verb", [["doctor"], ["access"], ["logs", "kafka"]])

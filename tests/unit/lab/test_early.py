@@ -58,7 +58,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_file_that_cannot_be_written_is_refused_first(lab: Any, tmp_path: Path, verb: Callable[[Any, Path], None]) -> None:
     with pytest.raises(UserError, match=r"there is no folder .*nowhere to write lab\.tar into"):
         verb(lab, tmp_path / "nowhere/lab.tar")
-    with pytest.raises(UserError, match="cannot be written: it is a folder"):
+    with pytest.raises(UserError, match="is a folder; name a file in it"):
         verb(lab, tmp_path)
 
 
