@@ -125,13 +125,11 @@ def stages(session: Session) -> StagesNow:
             )
             for entry in told["stages"]
         )
-        running = bool(told.get("running", told["state"] == "running"))
-        return StagesNow(told["machine"], told["state"], told["done"], told["of"], running, found)
+        runs = bool(told.get("running", told["state"] == "running"))
+        return StagesNow(told["machine"], told["state"], told["done"], told["of"], runs, found)
     except (ValueError, KeyError, TypeError) as strange:
-        lines = last_lines([*said.out.splitlines(), *said.err.splitlines()])
-        raise CommandError(
-            f"lab-stage at {session.door.where} gave no answer, {lines}; log in: sudo lab-stage status."
-        ) from strange
+        lines, where = last_lines([*said.out.splitlines(), *said.err.splitlines()]), session.door.where
+        raise CommandError(f"lab-stage at {where} gave no answer, {lines}; log in: sudo lab-stage status.") from strange
 
 
 def minutes(seconds: float) -> str:

@@ -282,20 +282,3 @@ def test_the_registry_is_asked_with_its_login_and_without(
     names = ["registry", "registry from outside", "registry from outside refuses anonymous"]
     assert [check.name for check in found.services] == names
     assert {check.name.split()[0] for check in found.services if not check.ok} == red
-
-
-@pytest.mark.parametrize("green_at", [1, 3, 9])
-def test_a_machine_on_which_one_look_takes_all_the_time_gets_three(monkeypatch: pytest.MonkeyPatch, green_at: int) -> None:
-    looks = 0
-
-    def examine(_: object) -> doctor.Diagnosis:
-        nonlocal looks
-        looks += 1
-        return doctor.Diagnosis((), (outside.Check("kafka", ok=looks >= green_at, why=None),), note="no canary")
-
-    monkeypatch.setattr(doctor, "examine", examine)
-    monkeypatch.setattr(doctor, "SETTLE_S", -1)
-    monkeypatch.setattr(doctor, "AGAIN_AFTER_S", 0)
-    found = doctor.settle(lab(Kube([], "{}")))
-    assert looks == min(green_at, 3)
-    assert found.red == ([] if green_at <= 3 else ["kafka"])
