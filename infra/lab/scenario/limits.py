@@ -50,7 +50,7 @@ def _tracked() -> int | None:
 
 def refusal(found: Forecast, machine: Machine) -> str:
     """Why the machine cannot carry that: the need, the limit and what to do; empty if it can."""
-    checks = (_rate, _processes, _files_of_a_broker, _memory, _connections, _ports)
+    checks = (_processes, _files_of_a_broker, _memory, _connections, _ports, _rate)
     return next(filter(None, (check(found, machine) for check in checks)), "")
 
 

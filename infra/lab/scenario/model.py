@@ -34,13 +34,13 @@ class MisfitError(ValueError):
 def _keep_alive(milliseconds: int) -> int:
     least, most = KEEP_ALIVE_MS
     if not least <= milliseconds <= most or milliseconds % 1_000:
-        raise ValueError(f"keepAlive is {least // 1_000}s to {most // 1_000}s, in whole seconds")
+        raise ValueError(f"it is {least // 1_000}s to {most // 1_000}s, in whole seconds")
     return milliseconds
 
 
 def _quality(told: object) -> int:
     if type(told) is not int or told not in QUALITIES:
-        raise ValueError(f"qos {told} cannot be; the fleet speaks 0 and 1")
+        raise ValueError(f"{told} cannot be; the fleet speaks 0 and 1")
     return told
 
 
@@ -138,7 +138,7 @@ class Publish(Part):
     @model_validator(mode="after")
     def _ends(self) -> Publish:
         if (self.count is None) == (self.duration_ms is None):
-            raise ValueError("publish needs an end: either count (messages of each client) or duration, not both")
+            raise ValueError("it needs an end: either count (messages of each client) or duration, not both")
         if not self.messages_each:
             raise MisfitError(("duration",), f"at {self.rate} nothing is sent in that duration; make it longer than one interval")
         return self
@@ -184,7 +184,9 @@ class Scenario(Part):
 
     def topic_of(self, cycle: LifeCycle) -> Pattern | None:
         """Where the clients of a life cycle publish; None where they do not, or as boards do."""
-        return cycle.publish and (cycle.publish.topic or kinds_topic(self.client_groups[cycle.clients].kind))
+        if not cycle.publish:
+            return None
+        return cycle.publish.topic or kinds_topic(self.client_groups[cycle.clients].kind)
 
     @model_validator(mode="after")
     def _groups_fit(self) -> Scenario:

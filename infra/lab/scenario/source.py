@@ -75,7 +75,7 @@ def _first(wrong: ValidationError) -> tuple[Where, str]:
     if isinstance(cause, MisfitError):
         return where + cause.where, str(cause)
     if isinstance(cause, ValueError):
-        return where, str(cause)
+        return where, f"{where[-1]}: {cause}" if isinstance(where[-1], str) else str(cause)
     if first["type"] == "extra_forbidden":
         return where, f"the key '{where[-1]}' is not known here; keys are {', '.join(keys_of(_part(where[:-1])))}"
     if first["type"] == "missing":

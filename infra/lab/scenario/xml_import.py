@@ -120,9 +120,9 @@ class Importer:
                 case "rampUp":
                     made["rampUp"] = self._attribute(command, "duration")
                 case "subscribe":
-                    made["subscribe"] = self._subscribe(command)
+                    made["subscribe"] = self._subscribe((*where, "subscribe"), command)
                 case "publish":
-                    made["publish"] = self._publish(command, group)
+                    made["publish"] = self._publish((*where, "publish"), command, group)
                 case name:
                     made[name] = True
             if command.name == "connect":
@@ -137,8 +137,9 @@ class Importer:
             self._refuse(connect, f"'{group}' connected with keepAlive {self._keep_alive[group]} before; a group has one")
         self._lines["clientGroups", group, "keepAlive"] = connect.line
 
-    def _subscribe(self, subscribe: Element) -> dict[str, object]:
+    def _subscribe(self, where: Where, subscribe: Element) -> dict[str, object]:
         subscription = self._of(self._subscriptions, subscribe, self._attribute(subscribe, "to"))
+        self._lines[*where, "filter"] = subscription.line
         qos = self._number(subscribe, "qos", subscribe.attributes.get("qos", "0"))
         return {"filter": self._filter(subscription), "qos": qos}
 
@@ -155,7 +156,7 @@ class Importer:
         pattern = self._pattern(topics, "topicNamePattern")
         return pattern.any_level() if every and every.text.strip() == "true" else str(pattern)
 
-    def _publish(self, publish: Element, group: str) -> dict[str, object]:
+    def _publish(self, where: Where, publish: Element, group: str) -> dict[str, object]:
         self._check_fixed(publish)
         made: dict[str, object] = {
             "qos": self._number(publish, "qos", self._attribute(publish, "qos")),
@@ -171,6 +172,7 @@ class Importer:
         topic = self._topic(publish, group)
         if kind != "car" or topic != kinds_topic("car"):
             made["topic"] = str(topic)
+            self._lines[*where, "topic"] = self._topics[publish.attributes["topicGroup"]].line
         return made
 
     def _check_fixed(self, publish: Element) -> None:

@@ -22,9 +22,9 @@ def read_yaml(file: Path) -> Source:
     """
     text = text_of(file)
     try:
-        for event in yaml.parse(text, yaml.SafeLoader):
-            if getattr(event, "anchor", None):
-                raise refused(file, event.start_mark.line + 1, "anchors and aliases are not read here; write it out")
+        for token in yaml.scan(text, yaml.SafeLoader):
+            if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
+                raise refused(file, token.start_mark.line + 1, "anchors and aliases are not read here; write it out")
         node = yaml.compose(text, yaml.SafeLoader)
         lines = dict(_lines(file, node, ())) if node else {}
         return Source(file, yaml.safe_load(text), lines)
