@@ -13,12 +13,14 @@ from infra.lab.lab import LOCAL, Lab
 from infra.lab.scenario.choose import choose, scaled, shortened
 from infra.lab.scenario.forecast import forecast
 from infra.lab.scenario.limits import Machine, refusal
+from infra.lab.scenario.presets import RUNS
 from infra.lab.scenario.show import show_forecast
 from infra.lab.stack import config_of
 
 fleet_app = typer.Typer(help="Simulated devices: car, iotkit, fan.", no_args_is_help=True)
 StackName = Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+SIZES = ", ".join(RUNS)
 Kind = Annotated[str, typer.Argument(help="car, iotkit or fan.")]
 Count = Annotated[int, typer.Argument(min=1, help="How many.")]
 
@@ -67,8 +69,8 @@ def _change_fleet(stack: str, kind: str, by: int) -> None:
 
 @fleet_app.command("run", epilog="Examples: ./lab fleet run S --dry-run  ·  ./lab fleet run scenario.yaml --dry-run --json")
 def fleet_run(
-    scenario: Annotated[str, typer.Argument(help="A preset (S, M, L, XL, XXL), or a file: .yaml, or .xml to import.")],
-    scale: Annotated[str, typer.Option(help="As many cars as this size has: S, M, L, XL or XXL.")] = "",
+    scenario: Annotated[str, typer.Argument(help=f"A preset ({SIZES}), or a file: .yaml, or .xml to import.")],
+    scale: Annotated[str, typer.Option(help=f"As many cars as a size has: {SIZES}.")] = "",
     duration: Annotated[float | None, typer.Option(min=0.001, help="Most seconds that each client publishes in a stage.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen and what it needs; start nothing.")] = False,
     json_: AsJson = False,

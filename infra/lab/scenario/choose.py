@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,8 @@ def scaled(scenario: Scenario, size: str) -> Scenario:
             f"--scale says how many cars there are, and {scenario.name} has {len(cars)} groups of the kind car, not one."
         )
     groups = scenario.client_groups
+    if (names := groups[cars[0]].names) and not names.digits:
+        raise UserError(f"{scenario.name} has one car, '{names}'; give its clientIds a range, [0-9]{{n}}, for --scale.")
     more = groups[cars[0]].model_copy(update={"count": FLEET_SIZES[size].cars})
     return scenario.model_copy(update={"client_groups": groups | {cars[0]: more}})
 
@@ -65,8 +68,10 @@ def shortened(scenario: Scenario, seconds: float) -> Scenario:
     """The same, with each client publishing for at most so long in each stage.
 
     Raises:
-        UserError: so short that nothing would be sent.
+        UserError: it is no time, or so short that nothing would be sent.
     """
+    if not math.isfinite(seconds):
+        raise UserError(f"--duration is seconds, not {seconds}.")
     return scenario.model_copy(
         update={
             "stages": tuple(

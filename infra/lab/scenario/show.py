@@ -24,8 +24,8 @@ def show_forecast(found: Forecast) -> None:
             soft_wrap=True,
         )
     out.print(
-        f"Needs {found.files:,} files ({found.processes} processes of the fleet, {found.shards} brokers) and "
-        f"{found.memory_mb:,} MB of memory, by a prototype's figures",
+        f"Needs {found.files:,} files and {found.memory_mb:,} MB of memory, by a prototype's figures; "
+        f"processes of the fleet: {found.processes}, brokers: {found.shards}",
         soft_wrap=True,
     )
 

@@ -5,6 +5,7 @@ What this lab's fleet cannot do is refused at its line, never left out; what mea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +18,7 @@ from infra.lab.scenario.xml_file import Element, read_elements
 CARS = "com.hivemq.CarDataPayloadGenerator"  # makes the readings that this lab's cars send, too
 VERSIONS = {"3": "3.1.1", "3.1.1": "3.1.1", "5": "5"}
 DEFAULT_KEEP_ALIVE = "60s"
+WHOLE = re.compile(r"[0-9]{1,18}")
 ORDER = ("rampUp", "connect", "subscribe", "publish", "disconnect")
 
 
@@ -47,6 +49,7 @@ class Importer:
         Raises:
             UserError: something is missing or not supported; with its line.
         """
+        self._check_declared()
         found = self._root.child("stages")
         stages = tuple(self._stage(number, stage) for number, stage in enumerate(found.each("stage"))) if found else ()
         groups = {name: self._group(name) for name in self._used}
@@ -55,6 +58,17 @@ class Importer:
         if idle := [name for name in self._groups if name not in groups]:
             self.notes.append(f"no stage of {self._file} uses {', '.join(idle)}; left out.")
         return Source(self._file, {"name": self._file.stem, "clientGroups": groups, "stages": stages}, self._lines)
+
+    def _check_declared(self) -> None:
+        """What no stage uses has to be right, too: nobody should find a fault only when they begin to use it."""
+        for topics in self._topics.values():
+            self._pattern(topics, "topicNamePattern")
+            self._count(topics)
+        for subscription in self._subscriptions.values():
+            self._filter(subscription)
+        for group in self._groups.values():
+            self._pattern(group, "clientIdPattern")
+            self._count(group)
 
     def _refuse(self, element: Element, said: str) -> NoReturn:
         raise refused(self._file, element.line, said)
@@ -79,8 +93,8 @@ class Importer:
         return child.text.strip()
 
     def _number(self, element: Element, what: str, text: str) -> int:
-        if not (text.isascii() and text.isdigit()):
-            self._refuse(element, f"{what} is '{text}', not a whole number")
+        if not WHOLE.fullmatch(text):
+            self._refuse(element, f"{what} is '{text[:40]}', not a whole number of up to 18 digits")
         return int(text)
 
     def _count(self, element: Element) -> int:

@@ -104,6 +104,8 @@ def test_a_run_itself_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch
         (("S", "--scale", "XS"), "there is no size 'XS'; sizes are S, M, L, XL, XXL."),
         ((str(SCENARIOS / "every-element.xml"), "--scale", "M"), "has 0 groups of the kind car, not one"),
         (("S", "--duration", "4"), "in 4 s 'cars' sends nothing at 1/5s; give --duration at least one interval"),
+        (("S", "--duration", "nan"), "Invalid value for '--duration'"),
+        (("S", "--duration", "inf"), "--duration is seconds, not inf"),
         (("S", "--duration", "0"), "Invalid value for '--duration'"),
     ],
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from infra.failures import UserError
 from infra.lab.scenario.choose import scaled, shortened
 from infra.lab.scenario.forecast import OTHER_FILES, SESSIONS_OF_A_PROCESS, forecast, shards_for
 from infra.lab.scenario.limits import MSG_S_OF_A_CORE, Machine, refusal
@@ -132,6 +133,13 @@ def test_a_scale_replaces_the_count_of_cars_and_nothing_else() -> None:
     grown = scaled(preset("S"), "XL")
     assert grown.client_groups["cars"] == preset("XL").client_groups["cars"]
     assert grown.stages == preset("S").stages
+
+
+def test_one_car_with_a_name_of_its_own_cannot_become_many() -> None:
+    one = {"name": "x", "clientGroups": {"cars": {"count": 1, "clientIds": "mine"}}}
+    stages = ({"name": "a", "lifeCycles": ({"clients": "cars", "connect": True},)},)
+    with pytest.raises(UserError, match="x has one car, 'mine'; give its clientIds a range"):
+        scaled(Scenario.model_validate(one | {"stages": stages}), "M")
 
 
 def test_a_duration_shortens_what_is_longer_and_nothing_else() -> None:

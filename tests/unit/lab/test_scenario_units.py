@@ -5,36 +5,42 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.lab.scenario.units import MOST_LETTERS, Pattern, Rate, duration_ms, duration_text, filter_fault, topic_fault
 
+BRIEFLY = settings(max_examples=50, deadline=None)  # no deadline: the machine may be busy
 MILLISECONDS = st.integers(min_value=0, max_value=10**9 - 1)
 LITERAL = st.from_regex(r"[a-zA-Z0-9 /_.:+#$=-]{1,40}", fullmatch=True)
 
 
+@BRIEFLY
 @given(MILLISECONDS)
 def test_a_duration_is_read_as_it_is_written(milliseconds: int) -> None:
     assert duration_ms(duration_text(milliseconds)) == milliseconds
 
 
+@BRIEFLY
 @given(st.integers(min_value=1, max_value=10**9 - 1), MILLISECONDS.filter(bool))
 def test_a_rate_is_read_as_it_is_written(count: int, per_ms: int) -> None:
     assert Rate.parse(str(Rate(count, per_ms))) == Rate(count, per_ms)
 
 
+@BRIEFLY
 @given(LITERAL, st.integers(min_value=1, max_value=9), LITERAL)
 def test_a_pattern_is_read_as_it_is_written(before: str, digits: int, after: str) -> None:
     for pattern in (Pattern(before), Pattern(before, digits, after)):
         assert Pattern.parse(str(pattern)) == pattern
 
 
+@BRIEFLY
 @given(LITERAL, st.integers(min_value=1, max_value=9), st.lists(st.integers(0, 10**10), unique=True))
 def test_no_two_clients_of_a_pattern_have_one_name(before: str, digits: int, indices: list[int]) -> None:
     assert len({Pattern(before, digits).name(index) for index in indices}) == len(indices)
 
 
+@BRIEFLY
 @given(st.integers(min_value=1, max_value=10**6), MILLISECONDS.filter(bool), st.integers(0, 10**6))
 def test_the_messages_that_fit_into_a_time_are_those_whose_intervals_do(count: int, per_ms: int, milliseconds: int) -> None:
     fit = Rate(count, per_ms).within(milliseconds)

@@ -138,6 +138,14 @@ def test_every_element_has_its_meaning() -> None:
             11,
             "the pattern 'car-[a-z]+' has [ ]; it may be literal text with one range",
         ),
+        ("reader-[0-9]{1}", "reader-(a|b)", 16, "the pattern 'reader-(a|b)' has ( ) |; it may be literal text"),
+        (
+            "<count>6</count>",
+            f"<count>{'9' * 5000}</count>",
+            17,
+            f"<count> is '{'9' * 40}', not a whole number of up to 18 digits",
+        ),
+        ("<topicFilter>$share", "<topicFilter> <", 29, "this is no XML"),
         ("<connect/>", "<publish/>", 36, "<publish> needs the attribute qos"),
     ],
 )
