@@ -58,12 +58,10 @@ class Forecast:
 
 
 def shards_for(clients: int) -> int:
-    """Shards of Mosquitto that carry so many: of the smallest size that is as large, beyond all as full as the largest's."""
-    for size in FLEET_SIZES.values():
-        if clients <= size.cars:
-            return size.mqtt_shards
-    largest = FLEET_SIZES["XXL"]
-    return math.ceil(clients * largest.mqtt_shards / largest.cars)
+    """Shards of Mosquitto that carry so many: of the smallest size that is as large, or each as full as those of XL."""
+    full = FLEET_SIZES["XL"]
+    as_full = math.ceil(clients * full.mqtt_shards / full.cars)
+    return next((size.mqtt_shards for size in FLEET_SIZES.values() if clients <= size.cars <= full.cars), as_full)
 
 
 def forecast(scenario: Scenario) -> Forecast:

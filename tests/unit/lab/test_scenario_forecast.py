@@ -124,9 +124,9 @@ def test_a_connection_is_a_file_at_both_ends_and_costs_what_the_prototype_measur
     assert 932 <= large.memory_mb - 7 * 48 - 6 * 32 <= 933  # 9.54 KB a car, and each process at rest
 
 
-def test_shards_are_those_of_the_smallest_size_that_is_as_large() -> None:
+def test_shards_are_those_of_the_smallest_size_that_is_as_large_or_as_full_as_those_of_xl() -> None:
     assert [shards_for(size.cars) for size in FLEET_SIZES.values()] == [size.mqtt_shards for size in FLEET_SIZES.values()]
-    assert [shards_for(count) for count in (1_001, 10_001, 2_000_000)] == [2, 6, 120]
+    assert [shards_for(count) for count in (1_001, 10_001, 100_006, 2_000_000)] == [2, 6, 7, 120]
 
 
 def test_a_scale_replaces_the_count_of_cars_and_nothing_else() -> None:
