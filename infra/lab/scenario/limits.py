@@ -11,9 +11,9 @@ import psutil
 from infra.lab.scenario.forecast import OTHER_FILES, SESSIONS_OF_A_PROCESS, Forecast
 
 MSG_S_OF_A_CORE = 16_500  # fleet and brokers together: 33,000 on two cores was the edge, measured by a prototype, 2026-11
-PROCESSES_OF_A_CORE = 50  # of a fleet: each wakes for every 10 ms of its timers; reasoned, not measured
-PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
-TRACKED = Path("/proc/sys/net/netfilter")
+PROCESSES_OF_A_CORE = 50  # of a fleet; reasoned, not measured: 2.4 GB of them at rest, each with timers of its own
+SYSTEM = Path("/proc/sys")
+USUAL_PORTS = "32768 60999"  # Linux's own default, where nobody may know
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Machine:
     cores: int
     memory_mb: int  # that programs can still have
     files: int  # of one process
+    all_files: int | None  # of all together; None where nobody may know
     ports: int  # for one own address and one port of a server
     tracked: int | None  # connections that connection tracking still has room for
 
@@ -30,27 +31,34 @@ class Machine:
     def here(cls) -> Machine:
         """This one, now."""
         _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
-        first, last = PORTS.read_text().split()
+        first, last = (_said("net/ipv4/ip_local_port_range") or USUAL_PORTS).split()
+        every = _said("fs/file-max")
         return cls(
             cores=psutil.cpu_count() or 1,
             memory_mb=psutil.virtual_memory().available // 2**20,
             files=2**30 if files == resource.RLIM_INFINITY else files,
+            all_files=int(every) if every else None,
             ports=int(last) - int(first) + 1,
             tracked=_tracked(),
         )
 
 
-def _tracked() -> int | None:
+def _said(name: str) -> str:
+    """A setting of the kernel; empty where it has none of that name, or nobody may read it."""
     try:
-        most, now = (int((TRACKED / f"nf_conntrack_{name}").read_text()) for name in ("max", "count"))
-    except (OSError, ValueError):
-        return None
-    return max(0, most - now)
+        return (SYSTEM / name).read_text()
+    except OSError:
+        return ""
+
+
+def _tracked() -> int | None:
+    most, now = (_said(f"net/netfilter/nf_conntrack_{name}") for name in ("max", "count"))
+    return max(0, int(most) - int(now)) if most and now else None
 
 
 def refusal(found: Forecast, machine: Machine) -> str:
     """Why the machine cannot carry that: the need, the limit and what to do; empty if it can."""
-    checks = (_processes, _files_of_a_broker, _memory, _connections, _ports, _rate)
+    checks = (_processes, _files_of_a_broker, _all_files, _memory, _connections, _ports, _rate)
     return next(filter(None, (check(found, machine) for check in checks)), "")
 
 
@@ -81,6 +89,12 @@ def _files_of_a_broker(found: Forecast, machine: Machine) -> str:
     if need <= machine.files:
         return ""
     return f"each of {found.shards} brokers needs {need:,} open files, and a process may have {machine.files:,}: raise ulimit -Hn"
+
+
+def _all_files(found: Forecast, machine: Machine) -> str:
+    if machine.all_files is None or found.files <= machine.all_files:
+        return ""
+    return f"it needs {found.files:,} files, and the system has {machine.all_files:,}: raise fs.file-max, or take fewer clients"
 
 
 def _memory(found: Forecast, machine: Machine) -> str:

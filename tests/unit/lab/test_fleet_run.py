@@ -21,7 +21,7 @@ KEYS = {
     *("cars", "qos", "interval_s", "messages_each", "messages", "msg_s", "connects_s", "files", "memory_mb"),
     *("name", "clients", "processes", "shards", "stages", "refused"),
 }
-ROOMY = Machine(cores=2, memory_mb=24_000, files=20_000, ports=28_232, tracked=131_072)
+ROOMY = Machine(cores=2, memory_mb=24_000, files=20_000, all_files=2_400_000, ports=28_232, tracked=131_072)
 
 
 @pytest.fixture(autouse=True)

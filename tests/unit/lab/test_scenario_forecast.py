@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from infra.failures import UserError
+from infra.lab.scenario import limits
 from infra.lab.scenario.choose import scaled, shortened
-from infra.lab.scenario.forecast import OTHER_FILES, SESSIONS_OF_A_PROCESS, forecast, shards_for
+from infra.lab.scenario.forecast import OTHER_FILES, forecast, shards_for
 from infra.lab.scenario.limits import MSG_S_OF_A_CORE, Machine, refusal
 from infra.lab.scenario.model import Scenario
 from infra.lab.scenario.presets import RUNS, preset
 from infra.scales import FLEET_SIZES, SCALES
 
-ROOMY = Machine(cores=2, memory_mb=24_000, files=20_000, ports=28_232, tracked=131_072)
+ROOMY = Machine(cores=2, memory_mb=24_000, files=20_000, all_files=2_000_000, ports=28_232, tracked=131_072)
 
 
 def scenario(clients: int, ramp_up: str = "0s", **publish: object) -> Scenario:
@@ -171,9 +173,10 @@ def test_a_machine_of_two_cores_carries_the_presets_up_to_xl(name: str) -> None:
             ("92,401 clients", "have 92,400 for them, 924 each", "raise ulimit -Hn"),
         ),
         (replace(ROOMY, files=1_024), preset("L"), ("each of 2 brokers needs 5,100", "may have 1,024", "raise ulimit -Hn")),
+        (replace(ROOMY, all_files=200_000), preset("XL"), ("201,300 files", "the system has 200,000", "raise fs.file-max")),
         (replace(ROOMY, memory_mb=1_000), preset("XL"), ("1,460 MB of memory", "1,000 MB are available", "fewer clients")),
         (replace(ROOMY, tracked=99_999), preset("XL"), ("100,000 connections", "99,999 are free", "nf_conntrack_max")),
-        (ROOMY, preset("XXL"), ("1,000,000 connections", "131,072 are free", "nf_conntrack_max")),
+        (replace(ROOMY, all_files=None), preset("XXL"), ("1,000,000 connections", "131,072 are free", "nf_conntrack_max")),
         (
             replace(ROOMY, ports=16_000),
             preset("XL"),
@@ -195,10 +198,23 @@ def test_more_cores_carry_more_messages() -> None:
 
 
 def test_connections_that_nobody_tracks_have_no_limit() -> None:
-    assert refusal(forecast(preset("XXL")), replace(ROOMY, tracked=None)) == ""
+    assert refusal(forecast(preset("XXL")), replace(ROOMY, tracked=None, all_files=None)) == ""
 
 
 def test_this_machine_can_be_asked() -> None:
     here = Machine.here()
     assert min(here.cores, here.memory_mb, here.files, here.ports) > 0
-    assert SESSIONS_OF_A_PROCESS > 0
+
+
+def test_what_the_kernel_does_not_say_is_no_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(limits, "SYSTEM", tmp_path)
+    here = Machine.here()
+    assert (here.tracked, here.all_files, here.ports) == (None, None, 28_232)
+
+
+def test_connections_that_are_tracked_already_are_taken_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "net/netfilter").mkdir(parents=True)
+    (tmp_path / "net/netfilter/nf_conntrack_max").write_text("131072\n")
+    (tmp_path / "net/netfilter/nf_conntrack_count").write_text("1072\n")
+    monkeypatch.setattr(limits, "SYSTEM", tmp_path)
+    assert Machine.here().tracked == 130_000
