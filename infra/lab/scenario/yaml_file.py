@@ -45,6 +45,8 @@ def _lines(file: Path, node: yaml.Node, where: Where) -> Iterator[tuple[Where, i
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise refused(file, key.start_mark.line + 1, "a key is a word, no list and no mapping")
             if key.value in seen:
                 raise refused(file, key.start_mark.line + 1, f"the key '{key.value}' stands here for the second time")
             seen.add(key.value)

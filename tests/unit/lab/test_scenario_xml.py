@@ -169,6 +169,12 @@ def test_what_is_not_supported_is_refused_with_its_line(file: Path, old: str, ne
             "'hall/news' has 2 topics for 1 clients of 'probes'; supported is one topic",
         ),
         ('to="split" qos="1"', 'to="split" qos="2"', 53, "qos: 2 cannot be"),
+        (
+            '<rampUp duration="500ms"/>',
+            '<connect/><disconnect/></lifeCycle><lifeCycle clientGroup="probes">',
+            56,
+            "the group 'probes' has two life cycles at once",
+        ),
         ("hall/news", "hall/#", 31, "topic: 'hall/#': a topic has no + and no #"),
         ('duration="1m"', 'duration="1 m"', 63, "rampUp: '1 m' is no duration"),
         ('id="leave"', 'id="work"', 68, "two stages are called 'work'"),
@@ -217,3 +223,9 @@ def test_a_dtd_is_refused_before_anything_of_it_is_read(file: Path, dtd: str) ->
 )
 def test_what_is_no_scenario_at_all_is_refused(file: Path, text: str, said: str) -> None:
     assert refused(file, text).startswith(said)
+
+
+def test_a_group_has_one_keep_alive(file: Path) -> None:
+    again = '<disconnect/></lifeCycle></stage><stage id="again"><lifeCycle clientGroup="cars"><connect keepAlive="30s"/>'
+    told = refused(file, S.replace("<disconnect/>", again, 1))
+    assert told.startswith("run.xml:44: 'cars' connected with keepAlive 60s before; a group has one")

@@ -172,6 +172,10 @@ def test_boards_and_plain_clients_need_their_own(file: Path) -> None:
         (S.partition("stages:")[0] + "stages: []\n", "scenario.yaml:5: the key 'stages' is empty"),
         ("name: a\nseed: \x01\n", "scenario.yaml:2: this is no YAML"),
         ("[" * 2000, "scenario.yaml:1: this is no YAML"),
+        ("name: a\n? [b]\n: c\n", "scenario.yaml:2: a key is a word"),
+        ("1: a\n", "scenario.yaml:1: "),
+        ("name: a\n---\nname: b\n", "scenario.yaml:2: this is no YAML (but found another document)"),
+        ("name: !!python/name:os.system x\n", "scenario.yaml:1: this is no YAML"),
         ("seed: !!int x", "scenario.yaml:1: this is no YAML"),
     ],
 )
