@@ -58,6 +58,26 @@ VOLUMES_GB = {  # of services that need the same at every scale
 
 
 @dataclass(frozen=True, slots=True)
+class FleetSize:
+    """How many cars send how often and by which quality of service, and how many shards of Mosquitto carry them."""
+
+    cars: int
+    interval_s: float
+    qos: int
+    mqtt_shards: int
+
+
+# S and XL are the two runs of the original; XXL is a plan for more than one machine
+FLEET_SIZES = {
+    "S": FleetSize(25, 5.0, 1, 1),
+    "M": FleetSize(1_000, 10.0, 1, 1),
+    "L": FleetSize(10_000, 10.0, 1, 2),
+    "XL": FleetSize(100_000, 10.0, 0, 6),
+    "XXL": FleetSize(1_000_000, 100.0, 0, 60),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """One size: how many devices, how they are split, and what each service may take."""
 
@@ -117,8 +137,9 @@ _SMALL = {
     "headlamp": Budget(64, 128, 10),  # not measured, as with Grafana; its publisher's chart sets no limit
 }
 
-S = Scale("S", 25, 5.0, 3, 1, 1, 3, 5, 1, 5, 100_000, _SMALL, "m6i.large")
-M = Scale("M", 1_000, 10.0, 20, 1, 1, 6, 20, 1, 10, 100_000, _SMALL, "m6i.xlarge")
+_S, _M = FLEET_SIZES["S"], FLEET_SIZES["M"]
+S = Scale("S", _S.cars, _S.interval_s, 3, _S.mqtt_shards, 1, 3, 5, 1, 5, 100_000, _SMALL, "m6i.large")
+M = Scale("M", _M.cars, _M.interval_s, 20, _M.mqtt_shards, 1, 6, 20, 1, 10, 100_000, _SMALL, "m6i.xlarge")
 SCALES = {scale.name: scale for scale in (S, M)}
 CLUSTER_MB = 1_200  # the embedded cluster's own parts, measured 2026-11 at rest: 0.8 GB
 CLUSTER_CPU_M = 400  # the same, thousandths of a core: 0.2 at rest, twice that while pods start

@@ -20,6 +20,7 @@ from infra.lab.clouds import verbs as clouds
 from infra.lab.console import console
 from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
+from infra.lab.fleet_verbs import fleet_app
 from infra.lab.kept import kept
 from infra.lab.lab import LOCAL, Lab
 from infra.lab.logs import show_logs
@@ -212,47 +213,7 @@ app.command(epilog="Examples: ./lab plan -s s  ·  ./lab plan -s s --page plan.h
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(node_red_app, name="node-red")
 app.add_typer(cloud_init_app, name="cloud-init")
-
-
-fleet_app = typer.Typer(help="Simulated devices: car, iotkit, fan.", no_args_is_help=True)
 app.add_typer(fleet_app, name="fleet")
-Kind = Annotated[str, typer.Argument(help="car, iotkit or fan.")]
-Count = Annotated[int, typer.Argument(min=1, help="How many.")]
-
-
-@fleet_app.command("list")
-def fleet_list(stack: StackName = LOCAL, json_: AsJson = False) -> None:
-    """Show how many devices of each kind there are."""
-    devices = _lab_here(stack, "fleet list").settings.fleet
-    if json_:
-        views.print_json(devices)
-        return
-    for kind, count in devices.items():
-        console.print(f"{kind:<8}{count:>6}")
-
-
-@fleet_app.command("add", epilog="Example: ./lab fleet add iotkit 3")
-def fleet_add(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
-    """Add devices; they stay until they are removed."""
-    _change_fleet(_lab_here(stack, f"fleet add {kind} {count}"), kind, count)
-
-
-@fleet_app.command("remove", epilog="Example: ./lab fleet remove iotkit 3")
-def fleet_remove(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
-    """Remove devices."""
-    _change_fleet(_lab_here(stack, f"fleet remove {kind} {count}"), kind, -count)
-
-
-def _change_fleet(lab: Lab, kind: str, by: int) -> None:
-    stack = lab.stack_name
-    with lab.lock():
-        fleet.keep(lab.paths, stack, fleet.change(lab.settings, config_of(stack), kind, by))
-        changed = Lab(stack)
-        if changed.embedded and not changed.cluster.status().running:
-            console.print("The lab is not up; the next ./lab up has them.")
-            return
-        bringup.up(changed)
-    console.print(f"The fleet has {changed.settings.fleet[kind]} devices of the kind {kind} now.")
 
 
 @app.command(

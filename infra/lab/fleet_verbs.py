@@ -1,0 +1,93 @@
+"""`./lab fleet`: the simulated devices that a lab always has, and scenarios that are run once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from infra.lab import bringup, fleet, views
+from infra.lab.console import console
+from infra.lab.errors import UserError
+from infra.lab.lab import LOCAL, Lab
+from infra.lab.scenario.choose import choose, scaled, shortened
+from infra.lab.scenario.forecast import forecast
+from infra.lab.scenario.limits import Machine, refusal
+from infra.lab.scenario.presets import RUNS
+from infra.lab.scenario.show import show_forecast
+from infra.lab.stack import config_of
+
+fleet_app = typer.Typer(help="Simulated devices: car, iotkit, fan.", no_args_is_help=True)
+StackName = Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+SIZES = ", ".join(RUNS)
+Kind = Annotated[str, typer.Argument(help="car, iotkit or fan.")]
+Count = Annotated[int, typer.Argument(min=1, help="How many.")]
+
+
+def _lab_here(stack: str, verb: str) -> Lab:
+    """The lab of a stack that fills a cluster from this machine; `verb` works there alone."""
+    lab = Lab(stack)
+    lab.need_cluster(f"fleet {verb}")
+    return lab
+
+
+@fleet_app.command("list")
+def fleet_list(stack: StackName = LOCAL, json_: AsJson = False) -> None:
+    """Show how many devices of each kind there are."""
+    devices = _lab_here(stack, "list").settings.fleet
+    if json_:
+        views.print_json(devices)
+        return
+    for kind, count in devices.items():
+        console.print(f"{kind:<8}{count:>6}")
+
+
+@fleet_app.command("add", epilog="Example: ./lab fleet add iotkit 3")
+def fleet_add(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
+    """Add devices; they stay until they are removed."""
+    _change_fleet(_lab_here(stack, f"add {kind} {count}"), kind, count)
+
+
+@fleet_app.command("remove", epilog="Example: ./lab fleet remove iotkit 3")
+def fleet_remove(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
+    """Remove devices."""
+    _change_fleet(_lab_here(stack, f"remove {kind} {count}"), kind, -count)
+
+
+def _change_fleet(lab: Lab, kind: str, by: int) -> None:
+    stack = lab.stack_name
+    with lab.lock():
+        fleet.keep(lab.paths, stack, fleet.change(lab.settings, config_of(stack), kind, by))
+        changed = Lab(stack)
+        if changed.embedded and not changed.cluster.status().running:
+            console.print("The lab is not up; the next ./lab up has them.")
+            return
+        bringup.up(changed)
+    console.print(f"The fleet has {changed.settings.fleet[kind]} devices of the kind {kind} now.")
+
+
+@fleet_app.command("run", epilog="Examples: ./lab fleet run S --dry-run  ·  ./lab fleet run scenario.yaml --dry-run --json")
+def fleet_run(
+    scenario: Annotated[str, typer.Argument(help=f"A preset ({SIZES}), or a file: .yaml, or .xml to import.")],
+    scale: Annotated[str, typer.Option(help=f"As many cars as a size has: {SIZES}.")] = "",
+    duration: Annotated[float | None, typer.Option(min=0.001, help="Most seconds that each client publishes in a stage.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen and what it needs; start nothing.")] = False,
+    json_: AsJson = False,
+) -> None:
+    """Run a scenario of many devices; today only its dry run is there."""
+    choice = choose(scenario)
+    for note in choice.notes:
+        console.print(views.plain(note), soft_wrap=True)
+    asked = scaled(choice.scenario, scale) if scale else choice.scenario
+    found = forecast(asked if duration is None else shortened(asked, duration))
+    why = refusal(found, Machine.here())
+    if dry_run:
+        views.print_json(found.as_json() | {"refused": why}) if json_ else show_forecast(found)
+        if why and choice.ours:  # a preset may be meant for a larger machine: its dry run is a plan, and no mistake
+            console.print(views.plain(f"Not on this machine: {why}."), soft_wrap=True)
+            return
+    if why:
+        raise UserError(f"{scenario} cannot run on this machine: {why}.")
+    if not dry_run:
+        raise UserError("running scenarios comes next, with the fleet's engine; --dry-run says what would happen.")
