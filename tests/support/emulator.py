@@ -29,6 +29,7 @@ from werkzeug.serving import make_server
 from tests.support.ssh_machine import ADDRESS, SshMachine
 
 REGION = "eu-central-1"
+SERVICES = ("ec2", "iam", "s3", "scheduler", "sts")  # imported before the first request: on a busy machine that waited over 30 s
 ACCOUNT = "123456789012"
 RUNNING = 16  # and below: pending
 ANYONE = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -192,6 +193,8 @@ def emulator(folder: Path) -> Iterator[Emulator]:
     """Run one for the time of the body; its machine lies in `folder`."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     running = Emulator(folder)
+    for service in SERVICES:
+        create_backend_app(service)
     running.reset()
     thread = threading.Thread(target=running.serve, daemon=True)
     thread.start()
