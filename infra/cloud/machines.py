@@ -67,9 +67,10 @@ class Machines(pulumi.ComponentResource):
         network = Network("network", NetworkArgs(ways_in, tags), inside)
         bundle = StoredBundle.of(cloud.bundle)
         store = BundleStore("bundle", BundleStoreArgs(bundle, tags), inside)
-        key = aws.ec2.KeyPair("owner", public_key=cloud.ssh_keys[0], tags=tags.named("owner"), opts=inside).key_name
-        needs = (network, *store.stored)  # the whole network, with its way out and its rules
         gate, ports = SshKey("gate", inside), tuple(rule.port for rule in ways_in)
+        # the stack's own, of a kind that AWS takes; people's keys, of any kind, come with the user data and change without AWS
+        key = aws.ec2.KeyPair("gate", public_key=gate.public, tags=tags.named("gate"), opts=inside).key_name
+        needs = (network, *store.stored)  # the whole network, with its way out and its rules
         place = Place(network.subnet, network.group, ubuntu(self), key, store.profile, needs, tags, gate, ports)
 
         def told(machine: str, address: pulumi.Output[str]) -> pulumi.Output[MachineFacts]:

@@ -129,18 +129,14 @@ def test_a_change_is_made_in_place(lab: CloudStack) -> None:
     assert lab.account.client("ec2").describe_volumes(Filters=filters)["Volumes"][0]["Size"] == 50
     assert lab.account.machine.read("/etc/iotlab/expires") == f"{later}\n"
     assert lab.account.machine.runs() == []  # no stage is made from the day
-    assert set(lab.up()) == QUIET
 
 
-def test_another_key_and_another_bundle_are_replaced_and_the_machine_stays(lab: CloudStack, tmp_path: Path) -> None:
-    machine, ec2 = lab.machine()["InstanceId"], lab.account.client("ec2")
-    (old_key,) = ec2.describe_key_pairs()["KeyPairs"]
+def test_another_key_and_another_bundle_reach_the_machine_which_stays(lab: CloudStack, tmp_path: Path) -> None:
+    machine = lab.machine()["InstanceId"]
     newer = tmp_path / "newer.tar.zst"
     newer.write_bytes(b"a newer bundle")
     lab.configure(sshKeys=[OTHER_KEY], bundle=str(newer))
-    assert lab.up()["replaced"] == 2
-    (new_key,) = ec2.describe_key_pairs()["KeyPairs"]
-    assert new_key["KeyPairId"] != old_key["KeyPairId"]
+    assert lab.up()["replaced"] == 1
     stored = lab.account.client("s3").list_objects_v2(Bucket=lab.bucket())["Contents"]
     assert len(stored) == 2  # the older bundle is what the machine runs until it has the newer
     machine_keys = lab.account.machine.read("/etc/iotlab/authorized_keys")

@@ -61,9 +61,9 @@ def bundle(file: Path, members: dict[str, bytes]) -> Path:
     return file
 
 
-def door(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the door on a machine whose package index is nowhere."""
-    env = os.environ | NOWHERE | {"IOTLAB_STATE": str(checkout / "state")}
+def door(checkout: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the door on a machine whose package index is nowhere, with `more` in its environment."""
+    env = os.environ | NOWHERE | {"IOTLAB_STATE": str(checkout / "state")} | more
     command = [str(checkout / "lab"), *words]
     return subprocess.run(
         command, cwd=checkout, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
@@ -113,6 +113,15 @@ def test_a_venv_whose_interpreter_is_gone_is_made_anew(opened: Path, tmp_path: P
     (opened / ".venv/bin/python").symlink_to("python-that-was-upgraded-away")
     done = door(opened, "up", "--bundle", str(tmp_path / "lab.tar.gz"))
     assert (done.returncode, done.stdout.split()[:3]) == (0, ["from", "the", "bundle"]), done.stderr
+
+
+def test_what_is_compiled_is_kept_even_where_python_may_not_write_it_beside_sources(opened: Path) -> None:
+    clean = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": ""}
+    for kept in opened.glob("**/__pycache__"):
+        shutil.rmtree(kept)
+    assert door(opened, "status", **clean).returncode == 0
+    compiled = {file.relative_to(opened).parts[:2] for file in opened.glob("**/cli.*.pyc")}
+    assert compiled == {(".venv", "bytecode")}
 
 
 def test_a_checkout_that_was_moved_makes_its_venv_anew(opened: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import logging
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
@@ -28,6 +29,7 @@ from werkzeug.serving import make_server
 from tests.support.ssh_machine import ADDRESS, SshMachine
 
 REGION = "eu-central-1"
+SERVICES = ("ec2", "iam", "s3", "scheduler", "sts")  # imported before the first request: on a busy machine that waited over 30 s
 ACCOUNT = "123456789012"
 RUNNING = 16  # and below: pending
 ANYONE = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -36,6 +38,7 @@ UBUNTU = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server"
 NEWEST = "ami-0a00000000000002b"
 _RANDOM = re.compile(r"-[0-9a-f]{7}\b|clientToken\W+[\w-]+", re.IGNORECASE)
 HELD_AT_MOST_S = 60.0
+REFUSED_AFTER_S = 0.3  # an engine starts nothing more after the first refusal: what can go on beside it is under way by then
 _READS = ("Describe", "Get", "List", "Head")
 _Environ = dict[str, Any]
 _App = Callable[[_Environ, Callable[..., Any]], Iterable[bytes]]
@@ -89,6 +92,7 @@ class Emulator:
         """Nothing is refused. In `folder` lies the machine."""
         self.changes: list[str] = []
         self.refused: set[str] = set()
+        self._clients: dict[str, Any] = {}
         self._refuses: re.Pattern[str] | None = None
         self._lock = threading.Lock()
         self._holds = ""
@@ -130,9 +134,11 @@ class Emulator:
 
     def client(self, service: str) -> Any:
         """boto3's client, to look and to change things behind the program's back."""
-        return boto3.client(
-            service, endpoint_url=self.address, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
-        )
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service, endpoint_url=self.address, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
+            )
+        return self._clients[service]
 
     def _instance(self) -> tuple[str, bytes]:
         """The instance that was started last, and its user data; empty if there is none."""
@@ -156,18 +162,24 @@ class Emulator:
         if asked == "GetConsoleOutput" and self.machine:
             return self._console(start)
         if not asked.startswith(_READS):
-            with self._lock:
-                if self._refuses and self._refuses.match(asked) and identity not in self.refused:
-                    self.refused.add(identity)
-                    start("503 Service Unavailable", [("Content-Length", "0")])
-                    return []
-                self.changes.append(asked)
+            if self._refused_now(asked, identity):
+                time.sleep(REFUSED_AFTER_S)
+                start("503 Service Unavailable", [("Content-Length", "0")])
+                return []
+            self.changes.append(asked)
         answer = self._moto(environ, start)
         if self._holds and asked.startswith(self._holds):
             self._holds = ""
             self.holding.set()
             self._let_go.wait(HELD_AT_MOST_S)
         return answer
+
+    def _refused_now(self, asked: str, identity: str) -> bool:
+        with self._lock:
+            refused = bool(self._refuses and self._refuses.match(asked) and identity not in self.refused)
+            if refused:
+                self.refused.add(identity)
+            return refused
 
     def _console(self, start: Callable[..., Any]) -> Iterable[bytes]:
         shown = self.machine.console() if self.boots else ""
@@ -181,6 +193,8 @@ def emulator(folder: Path) -> Iterator[Emulator]:
     """Run one for the time of the body; its machine lies in `folder`."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     running = Emulator(folder)
+    for service in SERVICES:
+        create_backend_app(service)
     running.reset()
     thread = threading.Thread(target=running.serve, daemon=True)
     thread.start()

@@ -21,6 +21,7 @@ from tests.support.apiserver import tool
 from tests.support.processes import end_all
 
 WITHIN_S = 120
+BYTECODE = ("PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE")  # where it lies, or not: as ./lab test was told
 _HEADER = f"""
 import json, pathlib, sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -81,9 +82,9 @@ class Stack:
             "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(16),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
-        stack = cls(folder, env | dict(more))
+        bytecode = {name: os.environ[name] for name in BYTECODE if name in os.environ}
+        stack = cls(folder, env | bytecode | dict(more))
         stack.ok("stack", "init", "test")
         return stack
 

@@ -62,6 +62,7 @@ class SshMachine:
         self._transports: list[paramiko.Transport] = []
         self._listening: socket.socket | None = None
         self.port = 0
+        self.logins = 0  # that were good
         self._bin.mkdir()
         for name, text in PROGRAMS.items():
             file = self._bin / name
@@ -251,6 +252,7 @@ class _Server(paramiko.ServerInterface):
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         good = username == "ubuntu" and self._machine.knows(key)
+        self._machine.logins += good
         return paramiko.common.AUTH_SUCCESSFUL if good else paramiko.common.AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
