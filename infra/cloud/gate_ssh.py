@@ -9,12 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import select
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import paramiko
@@ -110,39 +108,6 @@ class Session:
         return LostError(
             f"the connection to {self.door.where} broke off during '{_short(command)}'; ./lab up goes on from there."
         )
-
-    @contextmanager
-    def forward(self, port: int) -> Iterator[int]:
-        """Forward a free port of this machine's loopback, which is given, to `port` of the other's."""
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            threading.Thread(target=self._take, args=(listening, port), daemon=True).start()
-            try:
-                yield int(listening.getsockname()[1])
-            finally:
-                listening.shutdown(socket.SHUT_RDWR)  # or the thread that waits for a connection takes one more
-
-    def _take(self, listening: socket.socket, port: int) -> None:
-        with suppress(OSError):  # closed: the forward has ended
-            while True:
-                near, peer = listening.accept()
-                threading.Thread(target=self._carry, args=(near, port, peer), daemon=True).start()
-
-    def _carry(self, near: socket.socket, port: int, peer: tuple[str, int]) -> None:
-        with suppress(paramiko.SSHException, OSError, EOFError), near:
-            far = self._transport.open_channel("direct-tcpip", ("127.0.0.1", port), peer)
-            ends: dict[int, tuple[_End, _End]] = {near.fileno(): (near, far), far.fileno(): (far, near)}
-            with closing(far):
-                while all(_passed(*ends[end]) for end in select.select(list(ends), [], [])[0]):
-                    pass
-
-
-_End = socket.socket | paramiko.Channel
-
-
-def _passed(source: _End, sink: _End) -> bool:
-    data = source.recv(BLOCK)
-    sink.sendall(data)
-    return bool(data)
 
 
 def _short(command: str) -> str:

@@ -175,11 +175,6 @@ def steadily(door: Door, within_s: float, report: Report, act: Callable[[Session
         pause_s = _pause(pause_s)
 
 
-def reach(door: Door, within_s: float, report: Report) -> None:
-    """Wait until the machine lets us in; raises as `steadily` does."""
-    steadily(door, within_s, report, lambda _: None)
-
-
 def start_stages(session: Session) -> None:
     """Let the machine run what is not done; a run that goes on is left alone.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -242,24 +241,6 @@ def test_a_refresh_sees_a_lab_that_got_ill_and_a_file_that_somebody_changed(lab:
     (lab.machine.root / "etc/iotlab/expires").write_text("2999-01-01\n")
     assert done(lab.engine.ok("refresh", "--yes", "--skip-preview"))["updated"] == 1
     lab.repaired()
-
-
-def _answer(service: socket.socket) -> None:
-    with service.accept()[0] as asked:
-        assert asked.recv(100) == b"?"
-        asked.sendall(b"hello")
-
-
-def test_what_listens_on_the_machines_loopback_alone_is_reached_by_a_forward(lab: OneLab) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as service:
-        answering = _meanwhile(lambda: _answer(service))
-        with session(lab.door) as here, here.forward(service.getsockname()[1]) as port:
-            with socket.create_connection(("127.0.0.1", port)) as near:
-                near.sendall(b"?")
-                assert near.recv(100) == b"hello"
-            answering.join()
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port))
 
 
 def test_the_stacks_key_is_one_that_ssh_reads() -> None:

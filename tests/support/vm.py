@@ -105,7 +105,7 @@ class Vm:
     def wait_for_door(self) -> None:
         """Wait until it shows its host key and lets us in; fail with the end of its console if it does not."""
         self.wait_until("it shows its host key", lambda: bool(on_console(self.console())), DOOR_WITHIN_S)
-        self._through_the_gate(lambda: gate.reach(self.door, DOOR_WITHIN_S, self._look_alive))
+        self._through_the_gate(lambda: gate.steadily(self.door, DOOR_WITHIN_S, self._look_alive, lambda _: None))
 
     def wait_for_stages(self, within_s: float) -> gate.StagesNow:
         """Wait until every stage is done."""
