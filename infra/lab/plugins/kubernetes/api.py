@@ -18,7 +18,7 @@ FORBIDDEN, NOT_FOUND, CONFLICT, INVALID = 403, 404, 409, 422
 _REFUSED: Final = 400  # and above
 # One connection per waiting object, and no waiting for a free one.
 _CONNECTIONS: Final = 64
-_TIMEOUT: Final = urllib3.Timeout(connect=5, read=30)
+_TIMEOUT: Final = urllib3.Timeout(connect=15, read=30)  # TLS is part of connecting: seconds, while every pod starts at once
 # A server that is starting or restarting answers again within seconds; a refused connection is told after that.
 _RETRIES: Final = urllib3.Retry(
     total=3, read=1, backoff_factor=0.5, status_forcelist=(429, 503), allowed_methods=None, raise_on_status=False, redirect=0
