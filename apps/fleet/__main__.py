@@ -9,7 +9,7 @@ from runtime.process import exit_code_of, log_to_stderr, stop_on_signals
 from runtime.settings import from_environment, host_and_port, read_password
 from runtime.status import Heartbeat, serving
 
-from fleet.devices import kinds
+from fleet.devices import herds
 from fleet.engine import PahoEngine, Target
 from fleet.metrics import Metrics
 from fleet.settings import FleetSettings
@@ -32,9 +32,9 @@ def main() -> None:
     log_to_stderr(settings.log_level)
     stop = stop_on_signals()
     heartbeat = Heartbeat()
-    fleet = kinds(settings)
+    fleet = herds(settings)
     engine = PahoEngine(fleet, _target(settings), Metrics(), heartbeat)
-    counts = ", ".join(f"{len(kind.devices)} {kind.name} every {kind.interval_s:g} s" for kind in fleet) or "nobody"
+    counts = ", ".join(f"{len(herd.names)} {herd.name} every {herd.interval_s:g} s" for herd in fleet) or "nobody"
     logging.getLogger("fleet").info("fleet: %s -> %s", counts, settings.uri)
     with serving(settings.metrics_port, heartbeat.check, engine.ready):
         engine.run(stop)

@@ -18,7 +18,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from runtime.backoff import Backoff
 from runtime.status import Heartbeat
 
-from fleet.devices import Device, Kind, Publication
+from fleet.herd import Herd, Publication
 from fleet.metrics import Metrics
 from fleet.schedule import Schedule
 
@@ -55,14 +55,14 @@ class Engine(Protocol):
 class Session:
     """One device's MQTT session. A message of QoS 1 that has no connection is kept, `kept_readings` at most."""
 
-    def __init__(self, device: Device, target: Target, selector: selectors.BaseSelector, metrics: Metrics) -> None:
+    def __init__(self, name: str, target: Target, selector: selectors.BaseSelector, metrics: Metrics) -> None:
         """The socket is watched by `selector` with this session as data."""
-        self.device = device
+        self.name = name
         self.connected = False
         self._selector = selector
         self._metrics = metrics
         self.backoff = Backoff(0.5, 30.0)
-        self.client = Client(CallbackAPIVersion.VERSION2, client_id=device.name)
+        self.client = Client(CallbackAPIVersion.VERSION2, client_id=name)
         self.client.connect_timeout = 5.0
         self.client.max_queued_messages_set(target.kept_readings)
         if target.user is not None:
@@ -78,7 +78,7 @@ class Session:
 
     def _on_connect(self, _c: Client, _d: Any, _flags: ConnectFlags, reason: ReasonCode, _p: Properties | None) -> None:
         if reason.is_failure:
-            log.error("%s is refused: %s", self.device.name, reason)
+            log.error("%s is refused: %s", self.name, reason)
             self._metrics.refused.inc()
             return
         self.connected = True
@@ -111,7 +111,7 @@ class Session:
         try:
             self.client.reconnect()
         except OSError as failed:
-            log.warning("%s cannot connect: %s", self.device.name, failed)
+            log.warning("%s cannot connect: %s", self.name, failed)
             self._metrics.refused.inc()
             return False
         opened = self.client.socket()
@@ -132,31 +132,32 @@ class Session:
 class PahoEngine:
     """All sessions on one thread: good for about a thousand devices."""
 
-    def __init__(self, kinds: Sequence[Kind], target: Target, metrics: Metrics, heartbeat: Heartbeat) -> None:
+    def __init__(self, herds: Sequence[Herd], target: Target, metrics: Metrics, heartbeat: Heartbeat) -> None:
         """Nothing connects before `run`."""
         self._target = target
         self._metrics = metrics
         self._heartbeat = heartbeat
         self._selector = selectors.DefaultSelector()
-        self._rounds: list[tuple[list[Session], float]] = []
-        for kind in kinds:
-            self._rounds.append(([Session(each, target, self._selector, metrics) for each in kind.devices], kind.interval_s))
-            metrics.devices.labels(kind.name).set(len(kind.devices))
-        self._sessions = [session for sessions, _ in self._rounds for session in sessions]
+        self._rounds: list[tuple[Herd, list[Session]]] = []
+        for herd in herds:
+            self._rounds.append((herd, [Session(name, target, self._selector, metrics) for name in herd.names]))
+            metrics.devices.labels(herd.name).set(len(herd.names))
+        self._sessions = [session for _, sessions in self._rounds for session in sessions]
         self._connect_s = [0.0] * len(self._sessions)  # not before
 
     def run(self, stop: threading.Event) -> None:
         """Connect, publish, reconnect until `stop`."""
         start_s = time.monotonic()
-        rounds = [(sessions, interval_s, Schedule(len(sessions), interval_s, start_s)) for sessions, interval_s in self._rounds]
+        rounds = [(herd, sessions, Schedule(len(sessions), herd.interval_s, start_s)) for herd, sessions in self._rounds]
         cares = Schedule(len(self._sessions), MISC_EVERY_S, start_s)
         connects = Schedule(1, 1.0 / self._target.connects_per_s, start_s)
         while not stop.is_set():
             self._heartbeat.beat()
             now_s = time.monotonic()
-            for sessions, interval_s, due in rounds:
-                for index in due.take(now_s):
-                    self._publish(sessions[index], interval_s)
+            for herd, sessions, due in rounds:
+                if indices := list(due.take(now_s)):
+                    for index, message in herd.publications(indices, time.time()):
+                        sessions[index].publish(message)
             for index in cares.take(now_s):
                 self._sessions[index].client.loop_misc()
             for _ in connects.take(now_s):
@@ -164,11 +165,6 @@ class PahoEngine:
             due_s = min(schedule.next_s() for schedule in (cares, *(due for _, _, due in rounds)))
             self._serve(max(0.0, min(LONGEST_WAIT_S, due_s - time.monotonic())))
         self._say_goodbye()
-
-    @staticmethod
-    def _publish(session: Session, interval_s: float) -> None:
-        for message in session.device.publications(interval_s, time.time()):
-            session.publish(message)
 
     def _connect_one(self, now_s: float) -> None:
         for index, session in enumerate(self._sessions):

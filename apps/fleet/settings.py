@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 from runtime.settings import AppSettings
+from telemetry.truth import FailureMode
 
 
 class FleetSettings(AppSettings):
@@ -17,6 +18,7 @@ class FleetSettings(AppSettings):
 
     uri: str = Field(description="the MQTT broker, tcp://host:port")
     topic: str = Field(min_length=1, description="MQTT topic in front of a car's /<client id>")
+    truth_topic: str = Field(default="", description="MQTT topic in front of a car's /<client id> for its truth; none if empty")
     client_id: str = Field(pattern=r"\{number", description="client id of a car, a format with {number}")
     cars: int = Field(ge=0, le=15_000, description="cars; a process has 20,000 files to open at most")
     interval_s: float = Field(gt=0.0, le=3600.0, description="time between two readings of a car")
@@ -35,6 +37,9 @@ class FleetSettings(AppSettings):
     password_file: Path | None = Field(default=None, description="file with the MQTT user's password")
     seed: int = Field(default=1, description="the same seed makes the same devices")
     failures_per_hour: float = Field(default=0.05, ge=0.0, le=60.0, description="failures of one car in an hour of driving")
+    failure_rates: dict[FailureMode, Annotated[float, Field(ge=0.0, le=60.0)]] = Field(
+        default_factory=dict, description="the same for single modes, instead of their share of all"
+    )
     keepalive_s: int = Field(default=60, ge=5, le=65535, description="MQTT keepalive")
     kept_readings: int = Field(default=20, ge=1, le=10_000, description="readings a car keeps while it has no connection")
     connects_per_s: float = Field(default=500.0, gt=0.0, description="most connections opened in a second")
