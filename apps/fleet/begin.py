@@ -39,8 +39,9 @@ class Lot:
 
 
 def _lot(drawn: Draw) -> Lot:
-    rows = drawn.uniforms(Purpose.BEGIN, 13)
-    return Lot(*rows[:9], tyres=rows[9:])
+    drawn_rows = drawn.uniforms(Purpose.BEGIN, 13)
+    rows: tuple[Floats, ...] = (*drawn_rows[:9], drawn_rows[9:])
+    return Lot(*rows)
 
 
 def _lives(now: State, drawn: Draw, lives_h: Floats) -> None:
@@ -67,7 +68,7 @@ def _failed(now: State, lot: Lot, lives_h: Floats) -> None:
 def beginning(keys: Bits, lives_h: Floats) -> Floats:
     """The first state of these cars, shape (cars, ROWS); `lives_h` is each mode's mean life in hours of driving."""
     block = np.zeros((ROWS, len(keys)))
-    now, drawn = State(block), draw(keys, np.zeros(len(keys)))
+    now, drawn = State.of(block), draw(keys, np.zeros(len(keys)))
     lot = _lot(drawn)
     limping, workshop = wear.away_shares(lives_h, DRIVING_SHARE)
     up_to = np.cumsum([*_FREE, CHARGING_SHARE]) * (1.0 - limping - workshop)
@@ -81,7 +82,7 @@ def beginning(keys: Bits, lives_h: Floats) -> Floats:
     now.coolant[:] = now.air_base + AIR_SWING_K + 15.0 * lot.coolant
     now.tyres[:] = 31.0 + 3.0 * lot.tyres
     now.turn[:] = np.floor(TRUTH_EVERY * lot.turn)
-    now.firmware[:] = 1000.0 + 1000.0 * (lot.firmware < 0.5)
+    now.firmware[:] = 1000.0 + 1000.0 * np.rint(lot.firmware)
     _lives(now, drawn, lives_h)
     _failed(now, lot, lives_h)
     return np.ascontiguousarray(block.T)

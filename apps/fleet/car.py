@@ -56,9 +56,10 @@ def _drive(now: State, severity: Floats, step_s: float) -> Floats:
     after = np.minimum(before + wanted, most)
     kinetic = 0.5 * MASS_KG * (after * after - before * before) / step_s
     drag = DRAG * (before + after) * (before * before + after * after) / 4.0
+    traction: Floats = kinetic + drag + rolling * (before + after) / 2.0
     now.acceleration[:] = (after - before) / step_s
-    now.speed[:] = after
-    return kinetic + drag + rolling * (before + after) / 2.0
+    now.speed[:] = after  # last: `before` is a view of it
+    return traction
 
 
 def _load(now: State, traction: Floats, severity: Floats, step_s: float) -> None:

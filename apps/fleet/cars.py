@@ -55,7 +55,7 @@ class Cars:
 
     def live(self, places: Places) -> Moment:
         """Let these cars (indices, none twice) live on by one interval."""
-        own, now = self._keys[places], State(self._block[places].T.copy())
+        own, now = self._keys[places], State.of(self._block[places].T.copy())
         for _ in range(self._steps):
             now.step += 1.0
             chance = draw(own, now.step)

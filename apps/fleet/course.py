@@ -25,7 +25,8 @@ _UP_TO: Final = np.cumsum(SHARES)[:-1]
 
 def between(table: Floats, phases: Places, uniform: Floats) -> Floats:
     """A value between the bounds of each phase."""
-    low, high = table[phases].T
+    low: Floats = table[phases, 0]
+    high: Floats = table[phases, 1]
     return low + (high - low) * uniform
 
 
@@ -49,8 +50,9 @@ def advance(now: State, draw: Draw, step_s: float) -> Places:
     if not some.size:
         return some
     following = np.searchsorted(_UP_TO, draw.of(some).uniforms(Purpose.PHASE)[0], side="right")
-    arrived = phases[some] == Phase.LIMPING
+    limped = phases[some] == Phase.LIMPING
     following[low[some]] = Phase.CHARGING
-    following[arrived] = Phase.WORKSHOP
+    following[limped] = Phase.WORKSHOP
     enter(now, draw, some, following)
-    return some[arrived]
+    arrived: Places = some[limped]
+    return arrived

@@ -17,10 +17,10 @@ Floats = NDArray[np.float64]
 Bits = NDArray[np.uint64]
 Places = NDArray[np.intp]  # of devices in a batch
 
-_GOLDEN: Final = 0x9E3779B97F4A7C15
-_STEP: Final = 0xD1342543DE82EF95  # odd, so that no two steps share a stream
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_STEP: Final = np.uint64(0xD1342543DE82EF95)  # odd, so that no two steps share a stream
 _TO_UNIT: Final = 2.0**-53
-_LANES: Final = 0x0000FFFF0000FFFF  # a number of 64 bits is taken as four of 16
+_LANES, _LOW_LANE = np.uint64(0x0000FFFF0000FFFF), np.uint64(0xFFFFFFFF)  # a number of 64 bits is taken as four of 16
 _TO_NORMAL: Final = 3.0**0.5 / 2.0**16
 _MIDDLE: Final = 2.0 * (2**16 - 1) * _TO_NORMAL
 
@@ -43,9 +43,9 @@ class Purpose(IntEnum):
 
 
 def _mixed(bits: Bits) -> Bits:
-    bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9
-    bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EB
-    return bits ^ (bits >> 31)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
 
 
 def keys(seed: int, numbers: range) -> Bits:
@@ -66,13 +66,13 @@ class Draw:
 
     def uniforms(self, purpose: Purpose, count: int = 1) -> Floats:
         """Evenly in [0, 1), shape (count, devices)."""
-        return (self._bits(purpose, count) >> 11) * _TO_UNIT
+        return (self._bits(purpose, count) >> np.uint64(11)).astype(np.float64) * _TO_UNIT
 
     def normals(self, purpose: Purpose, count: int) -> Floats:
         """Of mean 0 and deviation 1, shape (count, devices); the sum of four even ones, so never beyond 3.5."""
         bits = self._bits(purpose, count)
-        pairs = (bits & _LANES) + (bits >> 16 & _LANES)
-        return ((pairs & 0xFFFFFFFF) + (pairs >> 32)) * _TO_NORMAL - _MIDDLE
+        pairs = (bits & _LANES) + (bits >> np.uint64(16) & _LANES)
+        return ((pairs & _LOW_LANE) + (pairs >> np.uint64(32))).astype(np.float64) * _TO_NORMAL - _MIDDLE
 
     def of(self, some: Places) -> Draw:
         """The same numbers for some of the devices alone."""

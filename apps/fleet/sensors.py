@@ -68,20 +68,22 @@ class Seen:
 
 def _felt(now: State, severity: Floats, noise: Floats) -> Floats:
     """The accelerometers, shape (4, cars)."""
-    wheels = np.arange(4)[:, None]
-    shaking = 0.5 * severity[TYRE] * (wheels == _tyre(now)) + severity[DRIVE_SHAFT]
-    return np.abs(np.abs(now.acceleration) + (0.02 + SHAKING_S * shaking) * now.speed + 0.15 * noise) + 0.01
+    shaking = 0.5 * severity[TYRE] * _leaks(now) + severity[DRIVE_SHAFT]
+    felt: Floats = np.abs(np.abs(now.acceleration) + (0.02 + SHAKING_S * shaking) * now.speed + 0.15 * noise) + 0.01
+    return felt
 
 
-def _tyre(now: State) -> Places:
-    """Which one it is that leaks."""
-    return (now.place[TYRE] * 4.0).astype(np.intp)
+def _leaks(now: State) -> NDArray[np.bool_]:
+    """Which tyre it is, or will be, shape (4, cars)."""
+    leaks: NDArray[np.bool_] = np.arange(4)[:, None] == np.floor(now.place[TYRE] * 4.0)
+    return leaks
 
 
 def _pressures(now: State, severity: Floats) -> Floats:
     """Tyres, psi, shape (4, cars)."""
     lost = LOST_PSI * severity[TYRE] + FLAT_PSI * (now.failed == TYRE)
-    return now.tyres + WARM_PSI_S_M * now.speed - lost * (np.arange(4)[:, None] == _tyre(now))
+    pressures: Floats = now.tyres + WARM_PSI_S_M * now.speed - lost * _leaks(now)
+    return pressures
 
 
 def _sound(now: State, severity: Floats, noise: Floats) -> Floats:

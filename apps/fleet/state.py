@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -10,7 +11,8 @@ from telemetry.truth import MODES
 
 from fleet.draw import Floats, Places
 
-STATE_ROWS: Final = 23
+TYRES_FROM: Final = 19
+STATE_ROWS: Final = TYRES_FROM + 4
 ROWS: Final = STATE_ROWS + 4 * len(MODES)
 
 
@@ -26,45 +28,42 @@ class Phase(IntEnum):
     WORKSHOP = 6
 
 
+@dataclass(slots=True)
 class State:
-    """Views of a block of shape (ROWS, cars); all numbers are floats, so that a batch is one copy."""
+    """Views of a block of shape (ROWS, cars), which changes with them; all are floats, so that a batch is one copy."""
 
-    __slots__ = (
-        *("acceleration", "air", "air_base", "battery", "block", "coolant", "current", "failed", "firmware", "held", "left_s"),
-        *("life_h", "phase", "place", "power_w", "readings", "remaining_h", "speed", "step", "target", "told", "turn"),
-        *("tyres", "voltage", "window_h"),
-    )
+    block: Floats
+    step: Floats  # of the model, so far
+    phase: Floats
+    left_s: Floats  # until the phase ends
+    target: Floats  # speed that the driver wants, m/s
+    speed: Floats  # m/s
+    acceleration: Floats  # m/s², even over the last step
+    power_w: Floats  # drawn from the battery, negative into it; mean of the last step, as voltage and current are
+    voltage: Floats  # V
+    current: Floats  # A
+    battery: Floats  # %
+    coolant: Floats  # °C
+    air: Floats  # °C
+    air_base: Floats  # °C, mean of this car's day
+    failed: Floats  # index of the mode in MODES, -1 while nothing has failed
+    held: Floats  # what a stuck sensor says; NaN before it first hangs
+    told: Floats  # the last truth that was told, see fleet.readings
+    turn: Floats  # of the truths that are told now and then
+    readings: Floats  # so far
+    firmware: Floats
+    tyres: Floats  # psi of the whole tyres, shape (4, cars)
+    remaining_h: Floats  # hours of driving until each part fails, infinite if it never does; this and the rest (modes, cars)
+    life_h: Floats  # what these were when the part was new
+    window_h: Floats  # how long before the failure symptoms grow
+    place: Floats  # which tyre or sensor it will be, as a share 0..1
 
-    def __init__(self, block: Floats) -> None:
-        """Changes go to `block`."""
-        self.block = block
-        (
-            self.step,
-            self.phase,
-            self.left_s,  # until the phase ends
-            self.target,  # speed that the driver wants, m/s
-            self.speed,  # m/s
-            self.acceleration,  # m/s², even over the last step
-            self.power_w,  # drawn from the battery, negative into it; mean of the last step, as voltage and current are
-            self.voltage,  # V
-            self.current,  # A
-            self.battery,  # %
-            self.coolant,  # °C
-            self.air,  # °C
-            self.air_base,  # °C, mean of this car's day
-            self.failed,  # index of the mode in MODES, -1 while nothing has failed
-            self.held,  # what a stuck sensor says; NaN before it first hangs
-            self.told,  # the last truth that was told, see fleet.readings
-            self.turn,  # of the truths that are told now and then, 0..59
-            self.readings,  # so far
-            self.firmware,
-        ) = block[:19]
-        self.tyres = block[19:STATE_ROWS]  # psi of the whole tyres
+    @classmethod
+    def of(cls, block: Floats) -> State:
+        """The state that `block` holds."""
         parts = block[STATE_ROWS:].reshape(4, len(MODES), -1)
-        self.remaining_h = parts[0]  # hours of driving until each part fails; infinite if it never does
-        self.life_h = parts[1]  # what these were when the part was new
-        self.window_h = parts[2]  # how long before the failure symptoms grow
-        self.place = parts[3]  # which tyre or sensor it will be, as a share 0..1
+        rows: tuple[Floats, ...] = (block, *block[:TYRES_FROM], block[TYRES_FROM:STATE_ROWS], *parts)
+        return cls(*rows)
 
     @property
     def phases(self) -> Places:

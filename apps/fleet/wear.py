@@ -6,6 +6,7 @@ and a half of their mean, so a mode's rate is one failure in the mean life.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -31,8 +32,8 @@ SHORTEST_LIFE, LONGEST_LIFE = 0.5, 1.5  # of the mean
 
 def mean_lives_h(failures_per_hour: float, rates: Mapping[FailureMode, float]) -> Floats:
     """By mode, hours of driving: `rates` (failures an hour) where a mode is named there, else its share of all failures."""
-    chosen = np.array([rates.get(mode, failures_per_hour * SHARES[mode]) for mode in MODES])
-    return np.divide(1.0, chosen, out=np.full(len(MODES), np.inf), where=chosen > 0.0)
+    chosen = [rates.get(mode, failures_per_hour * SHARES[mode]) for mode in MODES]
+    return np.array([1.0 / rate if rate else math.inf for rate in chosen])
 
 
 def window_h(life_h: Floats, uniform: Floats) -> Floats:

@@ -42,7 +42,7 @@ def test_cars_are_the_same_in_any_batch_in_any_order_and_in_another_herd() -> No
     together, apart, others = Cars(range(1, 41), ILL), Cars(range(1, 41), ILL), Cars(range(31, 36), ILL)
     shuffle = np.random.default_rng(1)
     failures = 0
-    for _ in range(500):
+    for _ in range(300):
         whole = together.live(np.arange(40))
         for places in np.array_split(shuffle.permutation(40), 7):
             assert _same(apart.live(places), whole, places.tolist())
@@ -68,12 +68,12 @@ def test_another_seed_and_another_number_make_another_car() -> None:
     assert not np.array_equal(one.seen.floats, other.seen.floats)
 
 
-@pytest.mark.parametrize("interval_s", [1.0, 5.0, 60.0])
-def test_all_values_stay_plausible_even_while_cars_fail_all_the_time(interval_s: float) -> None:
+@pytest.mark.parametrize(("interval_s", "length_h"), [(1.0, 0.4), (10.0, 4.0), (60.0, 6.0)])
+def test_all_values_stay_plausible_even_while_cars_fail_all_the_time(interval_s: float, length_h: float) -> None:
     traits = Traits(seed=5, interval_s=interval_s, failures_per_hour=3.0)
     lows, highs = np.full(len(FLOATS), np.inf), np.full(len(FLOATS), -np.inf)
     tyres, firmware, failed = set[int](), set[int](), 0
-    for moment in hours(100, 1500 * interval_s / 3600.0, traits):
+    for moment in hours(100, length_h, traits):
         seen = moment.seen
         assert np.isfinite(seen.floats).all()
         np.minimum(lows, seen.floats.min(axis=1), out=lows)
@@ -137,9 +137,9 @@ def test_speed_drives_current_vibration_and_air_and_standing_still_is_still() ->
 
 
 def test_the_day_has_phases_and_begins_in_the_middle_of_one() -> None:
-    shares = np.array([np.bincount(moment.state.phases, minlength=len(Phase)) for moment in hours(400, 6.0, WELL)]) / 400
+    shares = np.array([np.bincount(moment.state.phases, minlength=len(Phase)) for moment in hours(400, 4.0, WELL)]) / 400
     for phase in (Phase.PARKED, Phase.CITY, Phase.ROAD, Phase.MOTORWAY, Phase.CHARGING):
-        first, later = shares[0, phase], shares[-1000:, phase].mean()
+        first, later = shares[0, phase], shares[-700:, phase].mean()
         assert later > 0.03
         assert first == pytest.approx(later, abs=0.06), phase.name
     assert shares[:, Phase.LIMPING].max() == shares[:, Phase.WORKSHOP].max() == 0.0  # nothing fails at a rate of 0
