@@ -155,9 +155,7 @@ class Topic:
 
 SENSOR_DATA = Topic("sensor-data", "car", True, 0.60, "readings of cars, JSON")
 BROKER_MESSAGE = Topic("broker_message", "MQTT topic", True, 0.10, "everything on iotkit/#, as published")
-FLEET_TRUTH = Topic(  # partitions as sensor-data has, so that a car's truth can be joined with its readings
-    "fleet-truth", "car", True, 0.02, "what is true of simulated cars: wear, failures to come and those that have happened"
-)
+FLEET_TRUTH = Topic("fleet-truth", "car", True, 0.02, "wear and failures of simulated cars; spread to join sensor-data")
 DEAD_LETTER = Topic("dead-letter", "source topic", False, 0.05, "messages that could not be used, with the reason as header")
 CANARY = Topic("lab-canary", "canary", False, 0.01, "the doctor's readings; kept apart so that they leave no trace in data")
 IOT = Topic("iot", "device", True, 0.05, "sensor readings of boards as JSON documents")
@@ -223,7 +221,6 @@ SERIES = (
     Series(CANARY, "car", CANARY_DB, "canary", 1),
 )
 TIMESERIES_GROUP = "timeseries"
-
 
 # where a technician sees a device's readings: the dashboard iotkit with its variable `device`
 DASHBOARD_URL = f"http://localhost:{node_port('grafana')}/d/iotkit?var-device={{device}}"
