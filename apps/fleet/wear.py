@@ -1,7 +1,7 @@
 """Wear and failures: each part has a life in hours of driving, its symptoms grow near the end, then the car has failed.
 
-A failed car limps to a workshop, which renews every part that shows symptoms. Lives are drawn evenly between half and one
-and a half of their mean, so a mode's rate is one failure in the mean life.
+A failed car limps to a workshop, which renews every part that shows symptoms; it stands there whole again. Lives are drawn
+evenly between half and one and a half of their mean, so a mode's rate is one failure in the mean life.
 """
 
 from __future__ import annotations

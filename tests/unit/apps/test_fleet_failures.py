@@ -119,6 +119,14 @@ def test_few_cars_have_failed_at_any_moment_from_the_first_on_and_none_for_ever(
     assert in_a_row < 1200.0 / INTERVAL_S + 3  # then it is in the workshop
 
 
+def test_the_first_reading_already_has_worn_and_failed_cars_among_many_whole_ones() -> None:
+    first = next(hours(4000, 1.0, Traits(1, INTERVAL_S, failures_per_hour=0.05)))
+    worn = (first.state.remaining_h < first.state.window_h).any(axis=0)
+    assert 0.003 < first.seen.failed.mean() < 0.015
+    assert 0.03 < worn.mean() < 0.12
+    assert set(first.state.failed[first.seen.failed]) == set(range(len(MODES)))
+
+
 def test_a_known_time_to_failure_is_the_driving_that_is_left() -> None:
     driven_s, told_s = np.zeros(CARS), np.full(CARS, np.nan)
     was = np.zeros(CARS, dtype=np.bool_)
