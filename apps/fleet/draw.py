@@ -36,7 +36,8 @@ class Purpose(IntEnum):
     WINDOW = 32
     PLACE = 48
     NOISE = 64  # of each sensor
-    FAULT = 96  # of a faulty sensor
+    HANG = 96
+    DROP = 97
     BEGIN = 128  # the state at the beginning
     BEGIN_LIFE = 160
     BEGIN_USED = 176

@@ -28,31 +28,38 @@ from fleet.state import State
 
 FLOATS: Final = tuple(name for name in VALUES if name not in INTEGERS)  # the rows of what is seen, in the contract's order
 INTS: Final = tuple(name for name in VALUES if name in INTEGERS)
-LIMITS: Final = {
-    "coolant_temp": (-20.0, 130.0),
-    "intake_air_temp": (15.0, 40.0),
-    "intake_air_flow_speed": (0.0, 300.0),
-    "battery_percentage": (0.0, 100.0),
-    "battery_voltage": (200.0, 420.0),
-    "current_draw": (-800.0, 800.0),
-    "speed": (0.0, 50.0),
-    "engine_vibration_amplitude": (0.0, 7500.0),
-    "throttle_pos": (0.0, 1.0),
-} | {f"accelerometer_{place}_value": (0.0, 7.0) for place in ("1_1", "1_2", "2_1", "2_2")}
-_LOW, _HIGH = (np.array([LIMITS[name][end] for name in FLOATS])[:, None] for end in (0, 1))
+_ROWS: Final = (  # by FLOATS: the least and the most that a sensor can say, and the deviation of its noise
+    (-20.0, 130.0, 0.3),  # °C
+    (15.0, 40.0, 0.2),
+    (0.0, 300.0, 2.0),  # g/s
+    (0.0, 100.0, 0.0),  # %, counted and not measured
+    (200.0, 420.0, 0.3),  # V
+    (-800.0, 800.0, 0.2),  # A
+    (0.0, 50.0, 0.1),  # m/s
+    (0.0, 7500.0, 5.0),  # mV
+    (0.0, 1.0, 0.0),
+    *((0.0, 7.0, 0.15),) * 4,  # m/s²
+)
+_LOW, _HIGH, _DEVIATIONS = np.array(_ROWS).T[:, :, None]
+TYRE_PSI: Final = (20.0, 35.0)
 LOST_PSI: Final = 9.0
 FLAT_PSI: Final = 2.0  # more, once it has failed
 WARM_PSI_S_M: Final = 0.02  # a tyre that rolls is warm
 IDLE_MV, MV_S_M = 60.0, 95.0  # vibration at rest, and what a m/s adds
 WORN_VIBRATION: Final = 0.6
 IDLE_G_S, G_S_S_M = 20.0, 4.5  # air flow at rest, and what a m/s adds
-SHAKING_S: Final = 0.05  # of an accelerometer, m/s² for a m/s
+VIBRATION_SPREAD: Final = 0.03  # deviation of the vibration as a share of it
+ROAD_S, SHAKING_S = 0.02, 0.05  # of an accelerometer, m/s² for a m/s: any road, and a drive shaft that fails
+FLAT_SHAKING: Final = 0.5  # of that, at a tyre that leaks
+LEAST_M_S2: Final = 0.01  # an accelerometer is never at exactly 0
 HANGS, DROPS = 0.5, 0.3  # share of readings when symptoms are at their worst
 ALWAYS, MOSTLY = 1.0, 0.8  # once failed
 STUCK, DRIFT, DROPOUT = (MODES.index(mode) for mode in ("sensor_stuck", "sensor_drift", "sensor_dropout"))
-_ACCELEROMETERS: Final = tuple(FLOATS.index(name) for name in FLOATS if name.startswith("acc"))
-_FLOW, _VIBRATION = FLOATS.index("intake_air_flow_speed"), FLOATS.index("engine_vibration_amplitude")
-FAULTY: Final = np.array([FLOATS.index("coolant_temp"), _FLOW, _VIBRATION, *_ACCELEROMETERS])  # rows of sensors that can fail
+_COOLANT, _FLOW, _SPEED, _VIBRATION = (
+    FLOATS.index(name) for name in ("coolant_temp", "intake_air_flow_speed", "speed", "engine_vibration_amplitude")
+)
+_ACCELEROMETERS: Final = [FLOATS.index(name) for name in FLOATS if name.startswith("accelerometer")]
+FAULTY: Final = np.array([_COOLANT, _FLOW, _VIBRATION, *_ACCELEROMETERS])  # rows of the sensors that can fail
 DRIFTING: Final = np.array([_FLOW, *_ACCELEROMETERS])
 _DRIFTS: Final = np.array([60.0, 2.0, 2.0, 2.0, 2.0])  # g/s, m/s²
 
@@ -64,13 +71,6 @@ class Seen:
     floats: Floats
     ints: NDArray[np.int64]
     failed: NDArray[np.bool_]
-
-
-def _felt(now: State, severity: Floats, noise: Floats) -> Floats:
-    """The accelerometers, shape (4, cars)."""
-    shaking = 0.5 * severity[TYRE] * _leaks(now) + severity[DRIVE_SHAFT]
-    felt: Floats = np.abs(np.abs(now.acceleration) + (0.02 + SHAKING_S * shaking) * now.speed + 0.15 * noise) + 0.01
-    return felt
 
 
 def _leaks(now: State) -> NDArray[np.bool_]:
@@ -86,50 +86,70 @@ def _pressures(now: State, severity: Floats) -> Floats:
     return pressures
 
 
-def _sound(now: State, severity: Floats, noise: Floats) -> Floats:
-    """What sound sensors say, shape (FLOATS, cars)."""
+def _felt(now: State, severity: Floats) -> Floats:
+    """The accelerometers, shape (4, cars)."""
+    shaking = FLAT_SHAKING * severity[TYRE] * _leaks(now) + severity[DRIVE_SHAFT]
+    felt: Floats = np.abs(now.acceleration) + (ROAD_S + SHAKING_S * shaking) * now.speed
+    return felt
+
+
+def _measured(now: State, severity: Floats, noise: Floats) -> Floats:
+    """What whole sensors say, shape (FLOATS, cars)."""
     vibration = (IDLE_MV + MV_S_M * now.speed) * (1.0 + WORN_VIBRATION * severity[DRIVE_SHAFT])
-    return np.stack(
-        [
-            now.coolant + 0.3 * noise[4],
-            now.air + 0.2 * noise[5],
-            IDLE_G_S + G_S_S_M * now.speed + 2.0 * noise[6],
-            now.battery,
-            now.voltage + 0.3 * noise[7],
-            now.current + 0.2 * noise[8],
-            (now.speed + 0.1 * noise[9]) * (now.speed > 0.0),
-            vibration * (1.0 + 0.03 * noise[10]) + 5.0 * noise[11],
-            now.power_w / MOTOR_W,
-            *_felt(now, severity, noise[:4]),
-        ]
+    rows = (
+        now.coolant,
+        now.air,
+        IDLE_G_S + G_S_S_M * now.speed,
+        now.battery,
+        now.voltage,
+        now.current,
+        now.speed,
+        vibration * (1.0 + VIBRATION_SPREAD * noise[-1]),
+        now.power_w / MOTOR_W,
+        *_felt(now, severity),
     )
+    told: Floats = np.stack(rows) + _DEVIATIONS * noise[: len(FLOATS)]
+    told[_SPEED] *= now.speed > 0.0
+    told[_ACCELEROMETERS] = np.abs(told[_ACCELEROMETERS]) + LEAST_M_S2
+    return told
 
 
-def _hang(now: State, told: Floats, some: Places, chance: Floats) -> None:
-    """Stuck sensors repeat what they said."""
-    rows = FAULTY[(now.place[STUCK, some] * len(FAULTY)).astype(np.intp)]
-    held = now.held[some]
-    now.held[some] = told[rows, some] = np.where(chance & ~np.isnan(held), held, told[rows, some])
+def _rows_of(mode: int, now: State, some: Places) -> Places:
+    """Which sensor of each car is the one that fails in `mode`."""
+    rows: Places = FAULTY[(now.place[mode, some] * len(FAULTY)).astype(np.intp)]
+    return rows
 
 
-def _spoil(now: State, told: Floats, severity: Floats, draw: Draw) -> None:
-    """Failing sensors change what they tell."""
+def _drift(now: State, told: Floats, severity: Floats) -> None:
+    """Drifting sensors tell more than there is."""
     if (some := np.flatnonzero(severity[DRIFT])).size:
         which = (now.place[DRIFT, some] * len(DRIFTING)).astype(np.intp)
         told[DRIFTING[which], some] += _DRIFTS[which] * severity[DRIFT, some]
+
+
+def _hang(now: State, told: Floats, severity: Floats, draw: Draw) -> None:
+    """Stuck sensors repeat what they said."""
     if (some := np.flatnonzero(severity[STUCK])).size:
         share = np.where(now.failed[some] == STUCK, ALWAYS, HANGS * severity[STUCK, some])
-        _hang(now, told, some, draw.of(some).uniforms(Purpose.FAULT, 2)[0] < share)
+        hangs = draw.of(some).uniforms(Purpose.HANG)[0] < share
+        rows, held = _rows_of(STUCK, now, some), now.held[some]
+        now.held[some] = told[rows, some] = np.where(hangs & ~np.isnan(held), held, told[rows, some])
+
+
+def _drop(now: State, told: Floats, severity: Floats, draw: Draw) -> None:
+    """Sensors with a loose contact say 0."""
     if (some := np.flatnonzero(severity[DROPOUT])).size:
         share = np.where(now.failed[some] == DROPOUT, MOSTLY, DROPS * severity[DROPOUT, some])
-        lost = some[draw.of(some).uniforms(Purpose.FAULT, 2)[1] < share]
-        told[FAULTY[(now.place[DROPOUT, lost] * len(FAULTY)).astype(np.intp)], lost] = 0.0
+        lost = some[draw.of(some).uniforms(Purpose.DROP)[0] < share]
+        told[_rows_of(DROPOUT, now, lost), lost] = 0.0
 
 
 def look(now: State, severity: Floats, draw: Draw) -> Seen:
     """Read all sensors; a stuck one remembers what it said."""
-    told = _sound(now, severity, draw.normals(Purpose.NOISE, 12))
-    _spoil(now, told, severity, draw)
+    told = _measured(now, severity, draw.normals(Purpose.NOISE, len(FLOATS) + 1))
+    _drift(now, told, severity)
+    _hang(now, told, severity, draw)
+    _drop(now, told, severity, draw)
     np.clip(told, _LOW, _HIGH, out=told)
-    tyres = np.clip(np.rint(_pressures(now, severity)), 20.0, 35.0)
+    tyres = np.clip(np.rint(_pressures(now, severity)), *TYRE_PSI)
     return Seen(np.round(told, 4), np.vstack((tyres, now.firmware)).astype(np.int64), now.failed >= 0.0)
