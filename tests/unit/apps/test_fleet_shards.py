@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import math
+import socket
+from collections import Counter
+from typing import Any
+
+import pytest
+from fleet.limits import check_files, check_ports, local_ports
+from fleet.shards import Host, ports_of, shard_of
+from fleet.tally import MOST_COMMANDS, Latencies, Tally
+from hypothesis import given
+from hypothesis import strategies as st
+from runtime.settings import ConfigurationError
+
+from infra import wiring
+
+
+def test_a_shard_is_the_crc32_of_the_client_id_and_all_get_about_the_same_number() -> None:
+    names = [wiring.CAR_CLIENT_ID.format(number=number) for number in range(1, 100_001)]
+    assert shard_of("123456789", 1000) == 0xCBF43926 % 1000  # the check value that the CRC's catalogues give
+    sizes = Counter(shard_of(name, 6) for name in names)
+    assert set(sizes) == set(range(6))
+    assert max(sizes.values()) < 1.05 * min(sizes.values())
+
+
+def test_ports_follow_the_first_one_unless_they_are_listed() -> None:
+    assert ports_of(31_883, 3, []) == (31_883, 31_884, 31_885)
+    assert ports_of(31_883, 2, [1883, 2883]) == (1883, 2883)
+    for base, shards, listed in ((1883, 2, [1883]), (1883, 2, [1, 1]), (65_530, 10, [])):
+        with pytest.raises(ConfigurationError, match=f"{shards} shards need {shards} different ports"):
+            ports_of(base, shards, listed)
+
+
+def test_a_host_is_looked_up_once_and_each_attempt_takes_its_next_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def look_up(name: str, *_: Any, **__: Any) -> list[Any]:
+        asked.append(name)
+        return [(socket.AF_INET6, 1, 6, "", ("::1", 0, 0, 0)), (socket.AF_INET, 1, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    host = Host("broker")
+    assert [host.address(attempt)[1] for attempt in range(3)] == ["::1", "127.0.0.1", "::1"]
+    assert asked == ["broker"]
+
+
+def test_more_devices_than_files_or_ports_are_refused_with_the_remedy() -> None:
+    check_files(19_900, 20_000)
+    with pytest.raises(ConfigurationError, match=r"^19901 devices need 20001 open files and a process may have 20000 here"):
+        check_files(19_901, 20_000)
+    check_ports([0] * 10 + [1] * 10, 0, 10)
+    check_ports([0] * 20, 2, 10)
+    with pytest.raises(ConfigurationError, match=r"^11 devices belong to shard 1 and there are 10 local ports .* FLEET_SOURCES"):
+        check_ports([0] * 10 + [1] * 11, 1, 10)
+    assert local_ports() > 1000
+
+
+@given(st.lists(st.floats(0.0002, 20.0), min_size=1, max_size=200))
+def test_a_quantile_is_right_within_a_bucket(latencies: list[float]) -> None:
+    measured = Latencies()
+    for latency_s in latencies:
+        measured.add(latency_s, 1000.0)
+    for share, told_s in zip((0.5, 0.99, 1.0), measured.quantiles_s((0.5, 0.99, 1.0), 1005.0), strict=True):
+        exact_s = sorted(latencies)[max(0, math.ceil(share * len(latencies) - 1e-9) - 1)]
+        assert exact_s * 0.999 <= told_s <= exact_s * 1.13
+    assert sum(measured.counts) == len(latencies)
+
+
+def test_a_quantile_forgets_after_ten_seconds() -> None:
+    measured = Latencies()
+    measured.add(5.0, 1000.0)
+    measured.add(0.001, 1008.0)
+    assert measured.quantiles_s((1.0,), 1009.0)[0] > 5.0
+    measured.add(0.001, 1010.5)
+    assert measured.quantiles_s((1.0,), 1010.9)[0] < 0.002
+    assert math.isnan(measured.quantiles_s((0.5,), 1030.0)[0])
+
+
+def test_the_last_commands_are_those_of_the_devices_that_got_one_last() -> None:
+    tally = Tally()
+    for number in range(MOST_COMMANDS + 5):
+        tally.command(f"car-{number}", b"x")
+    tally.command("car-6", b"y")
+    assert tally.commands == MOST_COMMANDS + 6
+    assert len(tally.last_commands) == MOST_COMMANDS
+    assert "car-4" not in tally.last_commands
+    assert list(tally.last_commands.items())[-1] == ("car-6", b"y")
