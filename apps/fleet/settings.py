@@ -33,7 +33,7 @@ class FleetSettings(AppSettings):
     fan_topic: str = Field(min_length=1, description="MQTT topic that all fans share")
     fan_client_id: str = Field(pattern=r"\{number", description="client id of a fan, a format with {number}")
     fan_interval_s: float = Field(default=2.0, gt=0.0, le=3600.0, description="time between two readings of a fan")
-    qos: Literal[0, 1] = Field(default=1, description="MQTT quality of service of cars; boards and fans have 0")
+    qos: int = Field(default=1, ge=0, le=1, description="MQTT quality of service of cars; boards and fans have 0")
     user: str | None = Field(default=None, description="MQTT user")
     password_file: Path | None = Field(default=None, description="file with the MQTT user's password")
     seed: int = Field(default=1, description="the same seed makes the same devices")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
+import resource
 import socket
 from collections import Counter
 from typing import Any
 
 import pytest
-from fleet.limits import check_files, check_ports, local_ports
+from fleet.limits import check_files, check_ports, local_ports, raise_files
 from fleet.shards import Host, ports_of, shard_of
 from fleet.tally import MOST_COMMANDS, Latencies, Tally
 from hypothesis import given
@@ -45,10 +46,19 @@ def test_a_host_is_looked_up_once_and_each_attempt_takes_its_next_address(monkey
     assert asked == ["broker"]
 
 
-def test_more_devices_than_files_or_ports_are_refused_with_the_remedy() -> None:
+def test_more_devices_than_files_are_refused_after_the_limit_was_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
     check_files(19_900, 20_000)
     with pytest.raises(ConfigurationError, match=r"^19901 devices need 20001 open files and a process may have 20000 here"):
         check_files(19_901, 20_000)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 500))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+    with pytest.raises(ConfigurationError, match=r"^1000 devices need 1100 open files and a process may have 500 here"):
+        raise_files(1000)
+    assert asked == [(500, 500)]
+
+
+def test_more_devices_than_local_ports_are_refused_with_the_remedy() -> None:
     check_ports([0] * 10 + [1] * 10, 0, 10)
     check_ports([0] * 20, 2, 10)
     with pytest.raises(ConfigurationError, match=r"^11 devices belong to shard 1 and there are 10 local ports .* FLEET_SOURCES"):
