@@ -86,6 +86,8 @@ class Engine:
             if now_s >= tick_s:
                 tick_s = now_s + TICK_S
                 self._tick(now_s)
+            for session in self._gate.take(now_s):
+                self._connect(session, now_s)
             self._serve(tick_s - time.monotonic())
         self._say_goodbye()
 
@@ -102,8 +104,6 @@ class Engine:
                 self._gate.ask(session)
             else:
                 self._care(session, now_s)
-        for session in self._gate.take(now_s):
-            self._connect(session, now_s)
 
     @staticmethod
     def _publish(herd: Herd, sessions: Sequence[Session], indices: Sequence[int]) -> None:

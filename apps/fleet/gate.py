@@ -18,6 +18,7 @@ class Gate:
     def __init__(self, shards: int, connects_per_s: float, start_s: float) -> None:
         """Nobody waits."""
         self._waiting: list[deque[Session]] = [deque() for _ in range(shards)]
+        self._count = 0  # of those that wait
         self._open = [0] * shards
         self._per_s = connects_per_s
         self._allowed = 0.0
@@ -26,6 +27,7 @@ class Gate:
     def ask(self, session: Session) -> None:
         """This session wants to connect."""
         self._waiting[session.shard].append(session)
+        self._count += 1
 
     def settle(self, session: Session) -> None:
         """This session, which `take` let through, is connected or has failed."""
@@ -36,12 +38,13 @@ class Gate:
         most = max(1.0, self._per_s * BURST_S)
         self._allowed = min(self._allowed + (now_s - self._last_s) * self._per_s, most)
         self._last_s = now_s
-        found = True
+        found = self._count > 0
         while found and self._allowed >= 1.0:
             found = False
             for shard, waiting in enumerate(self._waiting):
                 if waiting and self._open[shard] < MOST_OPEN and self._allowed >= 1.0:
                     self._allowed -= 1.0
                     self._open[shard] += 1
+                    self._count -= 1
                     found = True
                     yield waiting.popleft()

@@ -11,6 +11,7 @@ from typing import Final
 from runtime.settings import ConfigurationError
 
 OTHER_FILES: Final = 100  # logs, epoll, the status port and who asks there
+TRACKED, MOST_TRACKED = (Path(f"/proc/sys/net/netfilter/nf_conntrack_{name}") for name in ("count", "max"))
 PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -58,3 +59,17 @@ def check_ports(shards: Iterable[int], sources: int, ports: int) -> None:
             f"{sessions} devices belong to shard {shard} and there are {have} local ports to reach it from: "
             "name more addresses of this machine in FLEET_SOURCES (127.0.0.2 and so on for loopback) or use more shards"
         )
+
+
+def few_tracked(sessions: int, tracked: Path = TRACKED, most: Path = MOST_TRACKED) -> str | None:
+    """What to warn of if the kernel follows connections and has no room for these; only it knows whether it follows them."""
+    try:
+        used, limit = int(tracked.read_text()), int(most.read_text())
+    except (OSError, ValueError):
+        return None
+    if used + sessions <= limit:
+        return None
+    return (
+        f"{sessions} devices need {sessions} entries of connection tracking, and {used} of {limit} are taken: "
+        "raise net.netfilter.nf_conntrack_max, or connections will be dropped without a word"
+    )

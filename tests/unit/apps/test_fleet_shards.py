@@ -4,10 +4,11 @@ import math
 import resource
 import socket
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet.limits import check_files, check_ports, local_ports, raise_files
+from fleet.limits import check_files, check_ports, few_tracked, local_ports, raise_files
 from fleet.shards import Host, ports_of, shard_of
 from fleet.tally import MOST_COMMANDS, Latencies, Tally
 from hypothesis import given
@@ -64,6 +65,15 @@ def test_more_devices_than_local_ports_are_refused_with_the_remedy() -> None:
     with pytest.raises(ConfigurationError, match=r"^11 devices belong to shard 1 and there are 10 local ports .* FLEET_SOURCES"):
         check_ports([0] * 10 + [1] * 11, 1, 10)
     assert local_ports() > 1000
+
+
+def test_too_little_connection_tracking_is_a_warning_and_none_at_all_is_well(tmp_path: Path) -> None:
+    used, most = tmp_path / "count", tmp_path / "max"
+    assert few_tracked(100, used, most) is None
+    used.write_text("31000\n")
+    most.write_text("131072\n")
+    assert few_tracked(100_072, used, most) is None
+    assert "31000 of 131072 are taken" in (few_tracked(100_073, used, most) or "")
 
 
 @given(st.lists(st.floats(0.0002, 20.0), min_size=1, max_size=200))
