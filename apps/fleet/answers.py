@@ -12,6 +12,7 @@ _CONNACK, _PUBLISH, _PUBACK, _SUBACK, _PINGRESP, _DISCONNECT = 2, 3, 4, 9, 13, 1
 _QOS_1 = 1
 _KEEPALIVE, _RECEIVE_MAXIMUM = 0x13, 0x21
 _LENGTH_BYTES = 4
+_ID_BYTES = 2
 _VARIABLE, _STRING, _PAIR = 0, -1, -2
 # size in bytes of each property's value; of those with a length in front, how many such there are, negative
 _PROPERTIES: Final = {
@@ -235,7 +236,7 @@ def answers(data: bytes, level: int) -> Iterator[tuple[Answer, int]]:
     place = 0
     while (frame := _frame(data, place)) is not None and frame[1] <= len(data):
         first, (start, place) = data[place], frame
-        if first == _PUBACK << 4 and place - start == 2:  # noqa: PLR2004
+        if first == _PUBACK << 4 and place - start == _ID_BYTES:
             yield Puback(data[start] << 8 | data[start + 1], 0), place
         else:
             yield _answer(first, _Reader(data, start, place), level), place

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import random
 import select
-import socket
 import ssl
 import threading
 import time
@@ -117,7 +116,7 @@ class Engine:
         except OSError as failed:
             self._gone(session, _reason(failed))
             return
-        self._wires[wire.fileno()] = wire
+        self._wires[wire.file] = wire
         self._wheel.put(session, session.opened(wire, now_s))
 
     def _care(self, session: Session, now_s: float) -> None:
@@ -127,8 +126,8 @@ class Engine:
         elif isinstance(session.link, Wire):
             self._close(session.link, why)
 
-    def _serve(self, wait_s_: float) -> None:
-        for file, events in self._poll.poll(max(0.0, wait_s_), EVENTS):
+    def _serve(self, most_s: float) -> None:
+        for file, events in self._poll.poll(max(0.0, most_s), EVENTS):
             wire = self._wires[file]
             try:
                 why = self._advance(wire, events, time.monotonic())
@@ -154,7 +153,7 @@ class Engine:
         return why
 
     def _close(self, wire: Wire, why: str) -> None:
-        del self._wires[wire.fileno()]
+        del self._wires[wire.file]
         wire.close()
         self._gone(wire.session, why)
 
@@ -196,7 +195,5 @@ class Engine:
 
 def _reason(failed: OSError) -> str:
     if isinstance(failed, ssl.SSLError):
-        return f"TLS: {failed.reason or failed}"
-    if isinstance(failed, socket.gaierror):
-        return "the host name is unknown"
+        return f"TLS: {failed}"
     return failed.strerror or str(failed)

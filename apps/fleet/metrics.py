@@ -15,7 +15,7 @@ from fleet.tally import A_DECADE, Latencies, Tally
 
 COUNTERS: Final = {
     "sent": "readings handed over by the devices: acknowledged + dropped + kept or on the way",
-    "acked": "readings the broker acknowledged (QoS 0: handed to the socket)",
+    "acked": "readings the broker acknowledged (QoS 0: handed to the connection)",
     "dropped": "readings thrown away: no connection or a full socket, and no room",
     "resent": "readings of QoS 1 sent again, flagged DUP, after a lost connection",
     "rejected": "readings the broker acknowledged with a refusal (MQTT 5); they count as dropped",

@@ -49,7 +49,7 @@ class Rules:
 
 
 class Session:
-    """State of one session; about 0.4 KB while nothing is on the way."""
+    """State of one session: with its connection and its timer 0.75 KB (2026-11-26, 16,000 of them, nothing on the way)."""
 
     __slots__ = (
         "_flying",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 from zlib import crc32
 
@@ -12,6 +13,7 @@ from runtime.settings import ConfigurationError
 
 HIGHEST_PORT: Final = 65_535
 LOOK_UP_EVERY_S: Final = 30.0
+UNKNOWN_S: Final = 2.0
 
 
 def shard_of(client_id: str, shards: int) -> int:
@@ -32,7 +34,10 @@ def ports_of(base: int, shards: int, listed: Sequence[int]) -> tuple[int, ...]:
 
 
 class Host:
-    """A host name and what it stands for; looked up again now and then, because a broker's address may change."""
+    """A host name and what it stands for; looked up again now and then, because a broker's address may change.
+
+    Looking up holds up all sessions: a name that is unknown is not asked for again at each connect.
+    """
 
     def __init__(self, name: str) -> None:
         """Nothing is looked up before it is needed."""
@@ -41,13 +46,16 @@ class Host:
         self._found: list[tuple[socket.AddressFamily, str]] = []
 
     def address(self, attempt: int) -> tuple[socket.AddressFamily, str]:
-        """One of its addresses, another one at the next attempt.
+        """One of its addresses, another one at the next attempt; the old ones while the name is unknown.
 
         Raises:
-            OSError: the name is unknown now.
+            socket.gaierror: the name has been unknown so far.
         """
         if time.monotonic() > self._until_s:
-            told = socket.getaddrinfo(self.name, None, type=socket.SOCK_STREAM)
-            self._found = [(family, str(address[0])) for family, _, _, _, address in told]
-            self._until_s = time.monotonic() + LOOK_UP_EVERY_S
+            with suppress(socket.gaierror):
+                told = socket.getaddrinfo(self.name, None, type=socket.SOCK_STREAM)
+                self._found = [(family, str(address[0])) for family, _, _, _, address in told]
+            self._until_s = time.monotonic() + (LOOK_UP_EVERY_S if self._found else UNKNOWN_S)
+        if not self._found:
+            raise socket.gaierror(socket.EAI_NONAME, f"the host name {self.name} is unknown")
         return self._found[attempt % len(self._found)]

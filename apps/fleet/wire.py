@@ -34,7 +34,7 @@ class Route:
 class Wire:
     """A session's connection. Everything raises OSError when the connection is no more; then `close`."""
 
-    __slots__ = ("_established", "_poll", "_queue", "_ready", "_route", "_socket", "session")
+    __slots__ = ("_established", "_poll", "_queue", "_ready", "_route", "_socket", "file", "session")
 
     def __init__(self, session: Session, route: Route, poll: select.epoll, number: int) -> None:
         """Begin to connect; `number` chooses among the addresses of this machine.
@@ -56,14 +56,11 @@ class Wire:
                 self._socket.bind((route.sources[number % len(route.sources)], 0))
             with suppress(BlockingIOError):  # it is under way
                 self._socket.connect((address, route.ports[session.shard]))
-            poll.register(self._socket.fileno(), READ_WRITE)
+            self.file = self._socket.fileno()
+            poll.register(self.file, READ_WRITE)
         except OSError:
             self._socket.close()
             raise
-
-    def fileno(self) -> int:
-        """Its file."""
-        return self._socket.fileno()
 
     def send(self, packet: bytes, *, always: bool = False) -> bool:
         """As `Link.send`; a connection that breaks here is noticed by the next `advance` or `read`."""
@@ -81,7 +78,7 @@ class Wire:
             return False
         if sent < len(packet):
             self._queue = bytearray(packet[sent:])
-            self._poll.modify(self._socket.fileno(), READ_WRITE)
+            self._poll.modify(self.file, READ_WRITE)
         return True
 
     def advance(self) -> bool:
@@ -101,10 +98,10 @@ class Wire:
             try:
                 self._socket.do_handshake()
             except ssl.SSLWantReadError:
-                self._poll.modify(self._socket.fileno(), READ)
+                self._poll.modify(self.file, READ)
                 return False
             except ssl.SSLWantWriteError:
-                self._poll.modify(self._socket.fileno(), READ_WRITE)
+                self._poll.modify(self.file, READ_WRITE)
                 return False
         self._ready = True
         return True
@@ -115,10 +112,10 @@ class Wire:
             with suppress(*LATER):
                 del queue[: self._socket.send(queue)]
             if queue:
-                self._poll.modify(self._socket.fileno(), READ_WRITE)
+                self._poll.modify(self.file, READ_WRITE)
                 return False
         self._queue = None
-        self._poll.modify(self._socket.fileno(), READ)
+        self._poll.modify(self.file, READ)
         return True
 
     def read(self) -> bytes | None:

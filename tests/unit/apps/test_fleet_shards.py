@@ -47,6 +47,33 @@ def test_a_host_is_looked_up_once_and_each_attempt_takes_its_next_address(monkey
     assert asked == ["broker"]
 
 
+def test_an_unknown_host_is_not_asked_for_at_each_attempt_and_old_addresses_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    now_s = [1000.0]
+    known = [False]
+
+    def look_up(name: str, *_: Any, **__: Any) -> list[Any]:
+        asked.append(name)
+        if not known[0]:
+            raise socket.gaierror
+        return [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr("fleet.shards.time.monotonic", lambda: now_s[0])
+    host = Host("broker")
+    for _ in range(100):
+        with pytest.raises(socket.gaierror, match="the host name broker is unknown"):
+            host.address(0)
+    assert len(asked) == 1
+    known[0] = True
+    now_s[0] += 5.0
+    assert host.address(0)[1] == "127.0.0.1"
+    known[0] = False
+    now_s[0] += 60.0
+    assert host.address(0)[1] == "127.0.0.1"
+    assert len(asked) == 3
+
+
 def test_more_devices_than_files_are_refused_after_the_limit_was_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, int]] = []
     check_files(19_900, 20_000)
