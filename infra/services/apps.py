@@ -153,6 +153,7 @@ class Fleet(App):
             "USER": writes.user,
             "PASSWORD_FILE": writes.password_file,
             "TOPIC": wiring.CARS_MQTT,
+            "TRUTH_TOPIC": wiring.TRUTH_MQTT,
             "CLIENT_ID": wiring.CAR_CLIENT_ID,
             "CARS": str(devices["car"]),
             "INTERVAL_S": f"{args.scale.interval_s:g}",

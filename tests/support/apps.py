@@ -130,6 +130,7 @@ def fleet(folder: Path, mosquitto: Mosquitto, cars: int, interval_s: float, **mo
     env = {
         "FLEET_URI": mosquitto.uri,
         "FLEET_TOPIC": wiring.CARS_MQTT,
+        "FLEET_TRUTH_TOPIC": wiring.TRUTH_MQTT,
         "FLEET_CLIENT_ID": wiring.CAR_CLIENT_ID,
         "FLEET_CARS": str(cars),
         "FLEET_INTERVAL_S": str(interval_s),
