@@ -6,6 +6,7 @@ one out (tests/repository checks it). The names are a contract with existing dev
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
@@ -91,6 +92,21 @@ PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 def node_port(service: str, port: int | None = None) -> int:
     """The port of `service` on the lab's address; of its first one if `port` names none."""
     return next(exposed.node_port for exposed in EXPOSED if exposed.service == service and port in {None, exposed.port})
+
+
+# Mosquitto's shard 0 has the ports above and serves anyone; shard n > 0 is at these plus n, at the same host.
+MQTT_SHARD_PORT, MQTT_SHARD_TLS_PORT = 18830, 28830
+MQTT_SHARD_NODE_PORT, MQTT_SHARD_TLS_NODE_PORT = 31900, 32000
+
+
+def shard_of(client_id: str, shards: int) -> int:
+    """Which shard keeps the session of that MQTT client."""
+    return zlib.crc32(client_id.encode()) % shards
+
+
+def mosquitto_shards(shards: int) -> list[Endpoint]:
+    """All of them, by number."""
+    return [MOSQUITTO, *(Endpoint(MOSQUITTO.host, MQTT_SHARD_PORT + number) for number in range(1, shards))]
 
 
 NFS_PORT = 2049  # of a machine's /data; reached through its VPN alone

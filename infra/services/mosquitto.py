@@ -2,7 +2,8 @@
 
 Devices, the fleet and people write; the bridge reads. Nobody enters without a login, with TLS or without, and the access
 list binds a car to its own topic. Sessions, queues and retained messages are on a volume and survive a restart; a broker
-killed outright loses what came in since the last write (the chart's `autosaveS`).
+killed outright loses what came in since the last write (the chart's `autosaveS`). One broker is one thread: a large fleet is
+shared among several, each with its own sessions and port; a client's is `wiring.shard_of(client id, shards)`.
 """
 
 from __future__ import annotations
@@ -45,10 +46,15 @@ def values(args: MosquittoArgs, secret: str) -> dict[str, Any]:
         "users": [{"name": user.name, "access": list(user.access)} for user in accounts.MQTT_USERS],
         "patterns": list(accounts.MQTT_PATTERNS),
         "tlsSecret": wiring.MQTT_TLS,
+        "shards": args.scale.mqtt_shards,
+        "shardPort": wiring.MQTT_SHARD_PORT,
+        "shardTlsPort": wiring.MQTT_SHARD_TLS_PORT,
         "external": {
             "enabled": True,
             "nodePort": wiring.node_port("mosquitto"),
             "tlsNodePort": wiring.node_port("mosquitto", wiring.MOSQUITTO_TLS.port),
+            "shardNodePort": wiring.MQTT_SHARD_NODE_PORT,
+            "shardTlsNodePort": wiring.MQTT_SHARD_TLS_NODE_PORT,
             "sources": list(wiring.PRIVATE_NETWORKS),
         },
         "clients": wiring.clients_of(wiring.MOSQUITTO),
