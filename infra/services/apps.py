@@ -95,11 +95,11 @@ class Bridge(App):
         writes: Access,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`routes` are what it carries, `reads` is Mosquitto, `writes` is Kafka."""
+        """`routes` are what it carries, `reads` is Mosquitto with all its shards, `writes` is Kafka."""
         table = [{"mqtt": route.mqtt, "kafka": route.kafka.name, "key": route.key} for route in routes]
         env = {
             "ID": f"{name}-0",
-            "URI": reads.endpoint.url,
+            "URIS": json.dumps([shard.url for shard in wiring.mosquitto_shards(args.scale.mqtt_shards)]),
             "USER": reads.user,
             "PASSWORD_FILE": reads.password_file,
             "BROKERLIST": writes.endpoint.address,

@@ -79,7 +79,7 @@ def connected(port: int, user: str, password: str, number: int) -> Car:
     answer = link.recv(4)
     if answer != b"\x20\x02\x00\x00":
         sys.exit(f"the broker answers {name} with {answer.hex()}")
-    link.setblocking(False)
+    link.settimeout(0.0)
     whole = mqtt.publish(mqtt.MQTT_3_1_1, f"{wiring.CARS_MQTT}/{name}", b"x" * PAYLOAD_BYTES, 1)
     return Car(name, link, whole[: -PAYLOAD_BYTES - 2])
 

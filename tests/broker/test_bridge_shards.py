@@ -99,7 +99,7 @@ def _kept_for_the_bridge(shard: Mosquitto) -> list[bytes]:
     got: list[bytes] = []
 
     def keep(_client: Client, _data: object, message: MQTTMessage) -> None:
-        got.append(message.payload)
+        got.append(bytes(message.payload))
 
     client = Client(CallbackAPIVersion.VERSION2, client_id="bridge", clean_session=False)
     client.username_pw_set("bridge", PASSWORDS["bridge"])

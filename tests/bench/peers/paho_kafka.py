@@ -33,8 +33,11 @@ def main() -> None:
         sent = producer.send(topic, message.payload, key, headers=[("topic", message.topic.encode())])
         sent.add_callback(lambda _record: client.ack(mid, 1))
 
+    def connected(*_told: Any) -> None:
+        client.subscribe(mqtt_filter, 1)
+
     client.on_message = carry
-    client.on_connect = lambda *_: client.subscribe(mqtt_filter, 1)
+    client.on_connect = connected
     client.connect("127.0.0.1", int(port), 240)
     client.loop_forever()
 
