@@ -97,15 +97,15 @@ class Bridge:
     def _room(self) -> int:
         return 0 if self._stop.is_set() else self._window.room
 
-    def _wait(self) -> None:
-        """Until a broker sends or takes something, or delivery reports are due."""
+    def _wait(self) -> list[MqttSession]:
+        """Until a broker sends or takes something, or delivery reports are due; returns whom to read."""
         room = self._room
         reads = [each.socket for each in self._sessions if each.socket and (room or each.greets)]
         writes = [each.socket for each in self._sessions if each.socket and each.writes]
         wait_s = BUSY_WAIT_S if len(self._window) else IDLE_WAIT_S
-        if room and any(each.waits for each in self._sessions):
-            wait_s = 0.0
-        select.select(reads, writes, [], wait_s)
+        waiting = [each for each in self._sessions if each.waits] if room else []
+        readable, _, _ = select.select(reads, writes, [], 0.0 if waiting else wait_s)
+        return [each for each in self._sessions if each.socket in readable or each in waiting]
 
     def _read(self, session: MqttSession) -> None:
         room = self._room
@@ -134,12 +134,12 @@ class Bridge:
 
     def _turn(self) -> None:
         self._heartbeat.beat()
-        self._wait()
         self._sessions = [*self._sessions[1:], self._sessions[0]]  # so that none is always the first to fill the window
+        for session in self._wait():
+            self._read(session)
         for session in self._sessions:
             session.care(reading=self._room > 0)
             session.flush()
-            self._read(session)
         self._courier.poll(self._window.unsaved)
         self._acknowledge()
         connects = sum(session.number for session in self._sessions)

@@ -122,7 +122,7 @@ class Found:
             while count > 0 and time.monotonic() < until_s:
                 for record in consumer.consume(10_000, 1.0):
                     count -= 1
-                    self._add((record.key() or b"").decode(), record.timestamp()[1], record.value() or b"")
+                    self._add((record.key() or b"").decode().rpartition("/")[2], record.timestamp()[1], record.value() or b"")
 
     def _add(self, car: str, stored_ms: int, value: bytes) -> None:
         told = json.loads(value)
