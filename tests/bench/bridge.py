@@ -172,8 +172,8 @@ def _drained(ends: Ends, before: int, told: dict[str, tuple[int, int]]) -> None:
 def _mosquitto(folder: Path) -> Mosquitto:
     """One that logs who subscribes, as what is published before is no contender's to carry, and whose queue has no limit.
 
-    With a limit its 2.0.11 drops messages though little waits: what was queued once is never taken off its count while the
-    reader stays connected (seen 2026-11: of 276,722 messages 39,427, with at most 40,000 waiting and room for 80,000).
+    With the lab's limit 2.0.11 said that it drops messages, of 276,722 it was 39,427, though 40,000 waited at most and there
+    was room for 80,000 (2026-11, on a busy machine; why is not known). Without a limit none was lost in the same load.
     """
     made = Mosquitto(folder)
     config = folder / "mosquitto.conf"
