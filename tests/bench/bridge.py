@@ -16,7 +16,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psutil
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from infra.lab.paths import ROOT
 from tests.bench import report
@@ -45,6 +45,14 @@ class Ends:
         """Now."""
         ends = [self._consumer.get_watermark_offsets(place, timeout=10.0) for place in self._places]
         return sum(end[1] for end in ends if end)
+
+    def told(self) -> bool:
+        """Whether Kafka answers for each partition; those of a new topic have no leader for a moment."""
+        try:
+            self.count()
+        except KafkaException:
+            return False
+        return True
 
     def close(self) -> None:
         """Ask no more."""
@@ -198,9 +206,13 @@ def measure(start: Callable[[Place], Process], kafka: Kafka, folder: Path) -> re
         carrier = start(place)
         stack.callback(carrier.close)
         carrier.start()
-        wait_until("the contender has subscribed", lambda: _subscribed(mosquitto), 60.0)
+        wait_until(
+            f"{carrier.log} tells of an end, or it has subscribed", lambda: _subscribed(mosquitto) or not carrier.alive, 60.0
+        )
+        assert carrier.alive, carrier.log.read_text(errors="replace")[-2000:]
         ends = Ends(kafka, topic)
         stack.callback(ends.close)
+        wait_until("Kafka serves the topic", ends.told, 60.0)
         told, msg_s, cores = _flood(place, carrier, ends)
         told |= _paced(place, ends)
         found = Found(told)
@@ -221,6 +233,7 @@ def main() -> None:
                 folder = Path(made) / str(number)
                 folder.mkdir()
                 results[name] = measure(CONTENDERS[name], kafka, folder)
+                sys.stderr.write(f"{name}: {results[name]}\n")
         finally:
             kafka.close()
     load = {"payload_bytes": 530, "qos": 1, "flood_s": FLOOD_S, "paced_s": PACED_S, "paced_msg_s": PACED_MSG_S}

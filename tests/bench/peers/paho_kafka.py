@@ -22,7 +22,6 @@ def main() -> None:
         enable_idempotence=True,
         linger_ms=5,
         batch_size=262_144,
-        buffer_memory=64 << 20,
     )
     client = Client(CallbackAPIVersion.VERSION2, client_id="bridge", clean_session=False, manual_ack=True)
     client.username_pw_set(user, password)
