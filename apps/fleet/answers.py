@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from fleet.packets import DUP, LONGEST, MQTT_5
+from runtime.mqtt import DUP, LONGEST, MQTT_5
 
 REFUSED: Final = 0x80  # reason codes from here on are refusals
 _CONNACK, _PUBLISH, _PUBACK, _SUBACK, _PINGRESP, _DISCONNECT = 2, 3, 4, 9, 13, 14

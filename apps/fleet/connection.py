@@ -5,9 +5,9 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+from runtime.mqtt import LEVELS, Login
 from runtime.settings import ConfigurationError, host_and_port, read_password
 
-from fleet.packets import LEVELS, Login
 from fleet.session import Rules
 from fleet.settings import FleetSettings
 from fleet.shards import Host, ports_of

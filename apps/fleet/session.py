@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from fleet import packets
+from runtime import mqtt as packets
+
 from fleet.answers import (
     REFUSALS,
     REFUSED,
@@ -210,7 +211,7 @@ class Session:
         self._window = min(rules.kept_readings, answer.receive_maximum)
         if rules.command_topic is not None:
             topic = rules.command_topic.format(client_id=self.client_id)
-            self._write(packets.subscribe(rules.login.level, topic, self._next_id()), now_s)
+            self._write(packets.subscribe(rules.login.level, self._next_id(), topic), now_s)
         self.writable(now_s)
         return None
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from fleet.packets import Login
 from fleet.session import Rules, Session
 from fleet.shards import Host
 from fleet.tally import Tally
 from fleet.wire import Route, Wire
+from runtime.mqtt import Login
 
 from infra import wiring
 from infra.lab.cluster import pki

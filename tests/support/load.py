@@ -81,9 +81,9 @@ class PublishingCar:
 class Load:
     """Cars that publish `rate` readings a second together until told to stop."""
 
-    def __init__(self, mosquitto: Mosquitto, cars: int, rate: float) -> None:
-        """Connects the cars."""
-        self._cars = [PublishingCar(mosquitto, number) for number in range(1, cars + 1)]
+    def __init__(self, mosquitto: Mosquitto, cars: int, rate: float, first: int) -> None:
+        """Connects the cars; the first has the number `first`."""
+        self._cars = [PublishingCar(mosquitto, number) for number in range(first, first + cars)]
         self._pause_s = 1.0 / rate
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._publish, daemon=True)
@@ -127,9 +127,9 @@ class Load:
 
 
 @contextmanager
-def load(mosquitto: Mosquitto, *, cars: int = 5, rate: float = 300.0) -> Iterator[Load]:
+def load(mosquitto: Mosquitto, *, cars: int = 5, rate: float = 300.0, first: int = 1) -> Iterator[Load]:
     """Running cars; they are disconnected afterwards."""
-    running = Load(mosquitto, cars, rate)
+    running = Load(mosquitto, cars, rate, first)
     try:
         running.start()
         yield running

@@ -4,14 +4,14 @@ import struct
 from itertools import islice
 
 import pytest
-from fleet import packets
 from fleet.answers import Publish, answers
 from fleet.herd import Publication
-from fleet.packets import Login
 from fleet.session import CONNECT_S, Rules, Session
 from fleet.tally import Tally
 from hypothesis import given
 from hypothesis import strategies as st
+from runtime import mqtt as packets
+from runtime.mqtt import Login
 
 ACCEPTED = {4: b"\x20\x02\x00\x00", 5: b"\x20\x03\x00\x00\x00"}
 
@@ -160,7 +160,7 @@ def test_commands_right_behind_the_connack_are_counted_and_acknowledged() -> Non
     session.opened(wire, 0.0)
     command = packets.publish(4, "commands/car", b"stop", 7)
     assert session.received(ACCEPTED[4] + command + b"\x90\x03\x00\x01\x01", 0.0) is None
-    assert wire.sent[1] == packets.subscribe(4, "commands/car", 1)
+    assert wire.sent[1] == packets.subscribe(4, 1, "commands/car")
     assert wire.sent[2:] == [packets.puback(7)]
     assert (tally.commands, tally.last_commands["car"]) == (1, b"stop")
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from fleet.gate import MOST_OPEN, Gate
-from fleet.packets import Login
 from fleet.session import Rules, Session
 from fleet.tally import Tally
 from fleet.wheel import NEVER, Wheel
 from hypothesis import given
 from hypothesis import strategies as st
+from runtime.mqtt import Login
 
 
 class _Thing:

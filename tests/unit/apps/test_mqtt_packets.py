@@ -4,11 +4,12 @@ import struct
 from contextlib import suppress
 
 import pytest
-from fleet import answers, packets
+from fleet import answers
 from fleet.answers import Connack, Disconnect, MalformedError, Pingresp, Puback, Publish, Suback
-from fleet.packets import Login, length, text
 from hypothesis import given
 from hypothesis import strategies as st
+from runtime import mqtt as packets
+from runtime.mqtt import Login, length, text
 
 LEVELS = st.sampled_from([4, 5])
 IDS = st.integers(1, 65_535)
@@ -130,8 +131,8 @@ def test_a_connect_says_who_it_is_and_how_long_its_session_is_kept() -> None:
     assert kept == b"\x10\x15\x00\x04MQTT\x04\xc0\x00\x3c\x00\x03car\x00\x01u\x00\x01p"
     five = packets.connect("car", Login(5, "u", None, 60, 3600))
     assert five == b"\x10\x1d\x00\x04MQTT\x05\x80\x00\x3c\x0a\x27\x00\x04\x00\x00\x11\x00\x00\x0e\x10\x00\x03car\x00\x01u"
-    assert packets.subscribe(4, "a", 7) == b"\x82\x06\x00\x07\x00\x01a\x01"
-    assert packets.subscribe(5, "a", 7) == b"\x82\x07\x00\x07\x00\x00\x01a\x01"
+    assert packets.subscribe(4, 7, "a") == b"\x82\x06\x00\x07\x00\x01a\x01"
+    assert packets.subscribe(5, 7, "a") == b"\x82\x07\x00\x07\x00\x00\x01a\x01"
     assert packets.puback(258) == b"\x40\x02\x01\x02"
 
 

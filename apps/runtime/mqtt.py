@@ -1,4 +1,4 @@
-"""The MQTT packets that a publishing device writes, 3.1.1 (level 4) and 5 (level 5). Pure.
+"""The MQTT packets that our clients write, 3.1.1 (level 4) and 5 (level 5). Pure.
 
 Own code, because no library fits: mqttproto speaks 5 alone, mqtt-codec 3.1.1 alone, and paho's codec is part of its client.
 """
@@ -11,12 +11,13 @@ from typing import Final
 
 LONGEST: Final = 262_144  # bytes of a packet that a broker may send; the lab's brokers have the same limit
 HIGHEST_ID: Final = 65_535
-MQTT_5: Final = 5  # its protocol level
+MQTT_3_1_1: Final = 4  # its protocol level
+MQTT_5: Final = 5
 LEVELS: Final = {"3.1.1": 4, "5": MQTT_5}
 DUP: Final = 0x08
 PINGREQ: Final = b"\xc0\x00"
 DISCONNECT: Final = b"\xe0\x00"  # both levels: a normal goodbye
-_CONNECT, _PUBLISH, _PUBACK, _SUBSCRIBE = 0x10, 0x30, 0x40, 0x82
+_CONNECT, _PUBLISH, _PUBACK, _SUBSCRIBE, _UNSUBSCRIBE = 0x10, 0x30, 0x40, 0x82, 0xA2
 _USER, _PASSWORD, _CLEAN = 0x80, 0x40, 0x02
 _SESSION_EXPIRY, _LONGEST_PACKET = 0x11, 0x27
 
@@ -98,7 +99,13 @@ def puback(packet_id: int) -> bytes:
     return bytes((_PUBACK, 2)) + packet_id.to_bytes(2, "big")
 
 
-def subscribe(level: int, topic: str, packet_id: int) -> bytes:
-    """SUBSCRIBE to one topic with QoS 1."""
+def subscribe(level: int, packet_id: int, *filters: str) -> bytes:
+    """SUBSCRIBE to each filter with QoS 1."""
     properties = b"\x00" if level == MQTT_5 else b""
-    return _packet(_SUBSCRIBE, packet_id.to_bytes(2, "big"), properties, text(topic), b"\x01")
+    return _packet(_SUBSCRIBE, packet_id.to_bytes(2, "big"), properties, *(text(each) + b"\x01" for each in filters))
+
+
+def unsubscribe(level: int, packet_id: int, *filters: str) -> bytes:
+    """UNSUBSCRIBE from each filter."""
+    properties = b"\x00" if level == MQTT_5 else b""
+    return _packet(_UNSUBSCRIBE, packet_id.to_bytes(2, "big"), properties, *(text(each) for each in filters))
