@@ -78,7 +78,7 @@ def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
 def test_the_bridge_reads_every_shard_of_mosquitto(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SCALES, "three", replace(SCALES["S"], name="three", mqtt_shards=3))
     _, values = program("three").charts()["bridge"]
-    ports = (wiring.MOSQUITTO.port, mqtt_shards.PORT + 1, wiring.MQTT_SHARD_PORT + 2)
+    ports = (wiring.MOSQUITTO.port, mqtt_shards.PORT + 1, mqtt_shards.PORT + 2)
     assert json.loads(values["env"]["BRIDGE_URIS"]) == [f"tcp://mosquitto:{port}" for port in ports]
     assert {"app": "mosquitto", "port": wiring.MOSQUITTO.port} in values["egress"], "policies count the pod's port: one for all"
 
