@@ -9,5 +9,5 @@ set -euo pipefail
 since=$(date +%s)
 code=0
 systemctl start iotlab-up.service || code=$?
-journalctl --unit iotlab-up.service --since "@$since" --output cat --no-pager
+journalctl _SYSTEMD_UNIT=iotlab-up.service --since "@$since" --output cat --no-pager # its own words, not what systemd says of it
 exit "$code"

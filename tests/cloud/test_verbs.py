@@ -168,7 +168,7 @@ def test_what_aws_refuses_once_of_a_down_is_made_up_for_by_the_next_and_what_sti
     (disk,) = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [ident]}])["Volumes"]
 
     def specified(kind: str) -> dict[str, object]:
-        return {"TagSpecifications": [{"ResourceType": kind, "Tags": tags()}]}
+        return {"TagSpecifications": [{"ResourceType": kind, "Tags": tags(owner=str(up.cloud["owner"]))}]}
 
     kept = ec2.create_snapshot(VolumeId=disk["VolumeId"], **specified("snapshot"))["SnapshotId"]
     spare = ec2.create_volume(AvailabilityZone=disk["AvailabilityZone"], Size=10, **specified("volume"))["VolumeId"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from unittest import mock
 from urllib.parse import parse_qs
 
@@ -29,7 +29,7 @@ from werkzeug.serving import make_server
 from tests.support.ssh_machine import ADDRESS, SshMachine
 
 REGION = "eu-central-1"
-SERVICES = ("ec2", "iam", "s3", "scheduler", "sts")  # imported before the first request: on a busy machine that waited over 30 s
+SERVICES: Final = ("ec2", "iam", "s3", "scheduler", "sts")  # imported before the first request: on a busy machine that waited over 30 s
 ACCOUNT = "123456789012"
 RUNNING = 16  # and below: pending
 ANYONE = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
