@@ -29,7 +29,8 @@ from werkzeug.serving import make_server
 from tests.support.ssh_machine import ADDRESS, SshMachine
 
 REGION = "eu-central-1"
-SERVICES: Final = ("ec2", "iam", "s3", "scheduler", "sts")  # imported before the first request: on a busy machine that waited over 30 s
+# imported before the first request: on a busy machine that waited over 30 s
+SERVICES: Final = ("ec2", "iam", "s3", "scheduler", "sts")
 ACCOUNT = "123456789012"
 RUNNING = 16  # and below: pending
 ANYONE = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}

@@ -141,7 +141,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_shows_text_as_text(folder: Pa
 def test_the_page_fits_a_phone_and_what_is_not_encrypted_stands_out(core: Plan) -> None:
     written = page(core)
     assert written.count('<div class="wide"><table>') == written.count("<table") == 4, "each is moved sideways by itself"
-    assert re.search(r"\.wide { overflow-x: auto } td { overflow-wrap: anywhere;", written)
+    assert re.search(r"\.wide { overflow-x: auto } td { overflow-wrap: break-word;", written)
     assert written.count('<td><strong class="open">NO</strong></td>') == sum(not port.encrypted for port in core.ports) > 0
 
 
