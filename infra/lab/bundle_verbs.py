@@ -10,10 +10,10 @@ import typer
 from infra.lab.cloud_init import PIPE
 from infra.lab.clouds.address import MOST_HOURS, show_address
 from infra.lab.lab import LOCAL, Lab
+from infra.lab.options import StackName
 from infra.lab.packing import export_bundle, take_bundle, write_images
 
 bundle_app = typer.Typer(help="One archive with toolchain, binaries and images.", no_args_is_help=True)
-StackName = Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")]
 
 
 @bundle_app.command("take", epilog="Example: ./lab bundle take lab.tar.zst, then ./lab up without the file")

@@ -22,9 +22,10 @@ from infra.lab.doctor import diagnose, settle
 from infra.lab.errors import LabError, from_system
 from infra.lab.fleet_verbs import fleet_app
 from infra.lab.kept import kept
-from infra.lab.lab import LOCAL, Lab
+from infra.lab.lab import LOCAL, Lab, lab_here
 from infra.lab.logs import show_logs
 from infra.lab.node_red import node_red_app
+from infra.lab.options import AsJson, StackName
 from infra.lab.packing import take_bundle
 from infra.lab.plan.command import plan
 from infra.lab.render import rendered, write
@@ -44,18 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 INTERRUPTED = 130
-StackName = Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-
-
 MachineName = Annotated[str, typer.Option("--machine", help="One machine of a stack that makes several.")]
-
-
-def _lab_here(stack: str, verb: str) -> Lab:
-    """The lab of a stack that fills a cluster from this machine; `verb` works there alone."""
-    lab = Lab(stack)
-    lab.need_cluster(verb)
-    return lab
 
 
 @app.command(epilog="Examples: ./lab up  ·  ./lab up --bundle lab.tar.zst  ·  IOTLAB_SEALED=1 ./lab up")
@@ -161,7 +151,7 @@ def watch(
     seconds: Annotated[float, typer.Option(help="Stop after so long; 0 goes on until Ctrl-C.")] = 0,
 ) -> None:
     """Show live readings: rate and last value at every hop."""
-    lab = _lab_here(stack, "watch")
+    lab = lab_here(stack, "watch")
     lab.need_up()
     run_watch(lab, seconds)
 
@@ -180,7 +170,7 @@ def bench(
     """Measure the running lab: time to Kafka by the bridge and by Node-RED, an alert's to its process; nothing is left."""
     if what != "chain":
         raise typer.Exit(run_bench(what, as_json=json_))
-    lab = _lab_here(stack, "bench")
+    lab = lab_here(stack, "bench")
     with console.status(f"Messages run for {seconds:g} s"):
         found = benchmark(lab, rate, alert_rate, seconds)
     views.print_json(found.as_json()) if json_ else views.show_bench(found)
@@ -205,7 +195,7 @@ def render(
     stack: StackName = LOCAL,
 ) -> None:
     """Write every object of the stack as plain YAML, one file a service; of Secrets the names alone."""
-    lab = _lab_here(stack, "render")
+    lab = lab_here(stack, "render")
     lab.need_tools()
     config = fleet.laid_over(config_of(stack), lab.paths, stack) | {f"{PROJECT}:images": lab.references(lab.bundle.manifest())}
     files = rendered({key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}, lab.stack.process_env())

@@ -15,6 +15,7 @@ from infra.cloud.told import facts_of
 from infra.lab.cluster.pki import write_private
 from infra.lab.console import console
 from infra.lab.errors import UserError
+from infra.lab.options import StackName
 from infra.lab.places import check_place
 from infra.lab.stack import settings_of
 from infra.settings import Settings, SettingsError
@@ -71,7 +72,7 @@ def render(
             "among the arguments is seen by every user of this machine."
         ),
     ],
-    stack: Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")] = "s",
+    stack: StackName = "s",
     machine: Annotated[str, typer.Option(help="Which of iotlab:machines; the first if empty.")] = "",
     out: Annotated[Path | None, typer.Option(help="Where to write it; standard output if left out.")] = None,
 ) -> None:

@@ -9,7 +9,8 @@ import typer
 from infra.lab import bringup, fleet, views
 from infra.lab.console import console
 from infra.lab.errors import UserError
-from infra.lab.lab import LOCAL, Lab
+from infra.lab.lab import LOCAL, Lab, lab_here
+from infra.lab.options import AsJson, StackName
 from infra.lab.scenario.choose import choose, scaled, shortened
 from infra.lab.scenario.forecast import forecast
 from infra.lab.scenario.limits import Machine, refusal
@@ -18,24 +19,15 @@ from infra.lab.scenario.show import show_forecast
 from infra.lab.stack import config_of
 
 fleet_app = typer.Typer(help="Simulated devices: car, iotkit, fan.", no_args_is_help=True)
-StackName = Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 SIZES = ", ".join(RUNS)
 Kind = Annotated[str, typer.Argument(help="car, iotkit or fan.")]
 Count = Annotated[int, typer.Argument(min=1, help="How many.")]
 
 
-def _lab_here(stack: str, verb: str) -> Lab:
-    """The lab of a stack that fills a cluster from this machine; `verb` works there alone."""
-    lab = Lab(stack)
-    lab.need_cluster(f"fleet {verb}")
-    return lab
-
-
 @fleet_app.command("list")
 def fleet_list(stack: StackName = LOCAL, json_: AsJson = False) -> None:
     """Show how many devices of each kind there are."""
-    devices = _lab_here(stack, "list").settings.fleet
+    devices = lab_here(stack, "fleet list").settings.fleet
     if json_:
         views.print_json(devices)
         return
@@ -46,13 +38,13 @@ def fleet_list(stack: StackName = LOCAL, json_: AsJson = False) -> None:
 @fleet_app.command("add", epilog="Example: ./lab fleet add iotkit 3")
 def fleet_add(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
     """Add devices; they stay until they are removed."""
-    _change_fleet(_lab_here(stack, f"add {kind} {count}"), kind, count)
+    _change_fleet(lab_here(stack, f"fleet add {kind} {count}"), kind, count)
 
 
 @fleet_app.command("remove", epilog="Example: ./lab fleet remove iotkit 3")
 def fleet_remove(kind: Kind, count: Count, stack: StackName = LOCAL) -> None:
     """Remove devices."""
-    _change_fleet(_lab_here(stack, f"remove {kind} {count}"), kind, -count)
+    _change_fleet(lab_here(stack, f"fleet remove {kind} {count}"), kind, -count)
 
 
 def _change_fleet(lab: Lab, kind: str, by: int) -> None:

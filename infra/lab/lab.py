@@ -185,3 +185,14 @@ class Lab:
     def lock(self) -> AbstractContextManager[None]:
         """One long command at a time."""
         return command_lock(self.paths)
+
+
+def lab_here(stack: str, verb: str) -> Lab:
+    """The lab of a stack that fills a cluster from this machine; `verb`, with all its words, works there alone.
+
+    Raises:
+        UserError: the stack makes machines; with the command that does the same on one.
+    """
+    lab = Lab(stack)
+    lab.need_cluster(verb)
+    return lab

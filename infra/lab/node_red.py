@@ -19,13 +19,13 @@ from infra.lab.errors import UserError
 from infra.lab.flow_import import Camunda
 from infra.lab.forwarding import outside_port
 from infra.lab.kept import IN_NODE_RED, flow_report, told_of_flows
-from infra.lab.lab import LOCAL, Lab
+from infra.lab.lab import LOCAL, Lab, lab_here
+from infra.lab.options import StackName
 
 SERVICE = wiring.NODE_RED.host
 POD = f"{SERVICE}-0"
 
 node_red_app = typer.Typer(help="Flows of Node-RED.", no_args_is_help=True)
-StackName = Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")]
 
 
 @contextmanager
@@ -37,8 +37,7 @@ def editor(lab: Lab) -> Iterator[Editor]:
 
 
 def _need(stack: str, verb: str) -> Lab:
-    lab = Lab(stack)
-    lab.need_cluster(f"node-red {verb}")
+    lab = lab_here(stack, f"node-red {verb}")
     if not lab.settings.has(SERVICE):
         raise UserError(f"the stack '{stack}' has no {SERVICE}; add it to iotlab:services and run ./lab up.")
     lab.need_up()

@@ -14,6 +14,7 @@ from tests.support.engine import Stack
 SCHEMA = (
     '{"type": "object", "additionalProperties": false, "properties": {"text": {"type": "string"}, "fail": {"type": "boolean"}}}'
 )
+POD = {"containers": [{"name": "main", "image": "none"}]}
 TEMPLATES = {
     "objects.yaml": """
         apiVersion: v1
@@ -151,3 +152,19 @@ def test_a_chart_that_does_not_become_ready_ends_the_update_in_good_order_while_
     assert f"Pod {namespace}/first did not become ready within 10 s: the pod is Pending" in said
     names = {urn.rsplit("::", 1)[-1] for urn in stack.resources()}
     assert {f"first:{namespace}/first", f"second:{namespace}/second"} <= names
+
+
+def test_a_chart_still_with_helm_when_another_resource_fails_holds_up_nothing_and_prints_no_stack_trace(
+    cluster: ApiServer, stack: Stack, namespace: str, chart: Path, tmp_path: Path
+) -> None:
+    helm = tmp_path / "helm"
+    helm.write_text("#!/bin/sh\nsleep 60\n")
+    helm.chmod(0o755)
+    stack = Stack(stack.folder, stack.env | {"PATH": f"{tmp_path}:{stack.env['PATH']}"})
+    wait = {"pulumi.com/timeoutSeconds": "3"}
+    pod = {"metadata": {"name": "first", "namespace": namespace, "annotations": wait}, "spec": POD}
+    stack.objects(cluster.kubeconfig, {"first": ("kubernetes:core/v1:Pod", pod)}, {"demo": inputs(chart, namespace)})
+    said = stack.fails("up", "--yes", "--skip-preview")
+    assert f"Pod {namespace}/first did not become ready within 3 s" in said
+    assert "exited prematurely" not in said
+    assert "error: Chart demo" not in said

@@ -11,6 +11,7 @@ import typer
 from infra.lab.console import console
 from infra.lab.errors import UserError
 from infra.lab.lab import LOCAL, Lab
+from infra.lab.options import AsJson, StackName
 from infra.lab.places import check_place
 from infra.lab.plan.collect import plan_of
 from infra.lab.plan.difference import difference
@@ -24,13 +25,13 @@ COMPARED = "compared"  # both stacks' name while they are compared
 
 
 def plan(
-    stack: Annotated[str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.")] = LOCAL,
+    stack: StackName = LOCAL,
     page: Annotated[Path | None, typer.Option(help="Write it as one HTML page, with every text.")] = None,
     diff: Annotated[tuple[str, str] | None, typer.Option(help="Compare two stacks instead.", metavar="A B")] = None,
     show: Annotated[
         str, typer.Option(help="Print a text whole: all, cloud-init, manifests, resources, a machine, or a file.", metavar="NAME")
     ] = "",
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    json_: AsJson = False,
 ) -> None:
     """Show all that a stack would make, who reaches it and what it costs; makes nothing and needs no account."""
     try:

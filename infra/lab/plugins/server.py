@@ -11,8 +11,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
 import grpc
@@ -26,6 +26,8 @@ from infra.lab.plugins.values import Properties, to_struct
 _LIMIT_BYTES = 400 * 1024 * 1024  # a chart's objects come in one message; grpc's own limit is 4 MB
 CHANNEL_OPTIONS: Final = [("grpc.max_receive_message_length", _LIMIT_BYTES), ("grpc.max_send_message_length", _LIMIT_BYTES)]
 _ORPHAN_CHECK_S = 1.0
+_ANSWERED_WITHIN_S = 2.0  # of the engine's 5 s for all plugins
+_ROOT: Final = "pulumi:pulumi:Stack"
 _THREADS = 128  # one per waiting object; Pulumi's default is 4 operations a core at once
 
 # The engine's calls, the method that answers each, and what it is given.
@@ -76,19 +78,6 @@ def _not_ready_status(error: NotReadyError) -> _Status:
     return _Status(grpc.StatusCode.UNKNOWN, str(error), [("grpc-status-details-bin", status.SerializeToString())])
 
 
-class Call(Protocol):
-    """A call under way, as grpc has it; grpc ships no types."""
-
-    def done(self) -> bool:
-        """Whether it has ended."""
-
-    def result(self) -> object:
-        """Return its answer, or raise what went wrong."""
-
-    def add_done_callback(self, callback: Callable[[object], None]) -> None:
-        """Call `callback` when it ends."""
-
-
 class Context(Protocol):
     """What grpc hands to the answerer of a call."""
 
@@ -98,19 +87,23 @@ class Context(Protocol):
     def abort_with_status(self, status: object) -> NoReturn:
         """End the call with an error that has details."""
 
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        """Call `callback` when the call has ended and its answer is sent; false if it has ended already."""
+
 
 class Work:
-    """What is going on in the plugin, so that a component that waits for its children learns that they won't come.
+    """What is going on in the plugin, so that a component under construction learns that the update has ended without it.
 
-    The engine starts nothing more after a failure, never answers for the children it didn't start, and closes the plugin
-    as soon as what runs has ended; a component still waiting then would make the program print a stack trace.
+    The engine starts nothing more after a failure, never answers for the children it didn't start, and closes its plugins
+    one after the other, with 5 s for all, as soon as what runs has ended. A component not answered by then makes the
+    program print a stack trace, and the plugins after this one be called broken.
     """
 
     def __init__(self) -> None:
         """Nothing runs and nothing has failed."""
         self._changed = threading.Condition()
-        self._running = 0
-        self._failed = False
+        self._running = self._components = 0
+        self._failed = self._cancelled = False
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -127,24 +120,44 @@ class Work:
                 self._failed |= failed
                 self._changed.notify_all()
 
-    def wait(self, call: Call) -> bool:
-        """Wait for a call to the engine; false if it will never end."""
-        call.add_done_callback(lambda _: self._wake())
+    def begin_component(self) -> None:
+        """Count a component as not yet answered."""
         with self._changed:
-            self._changed.wait_for(lambda: call.done() or (self._failed and self._running == 0))
-        return bool(call.done())
+            self._components += 1
+
+    def end_component(self) -> None:
+        """The engine has the component's answer, or doesn't want it any more."""
+        with self._changed:
+            self._components -= 1
+            self._changed.notify_all()
+
+    def wait(self, component: Future[object]) -> bool:
+        """Wait for a component; false if the update has ended without it."""
+        component.add_done_callback(lambda _: self._wake())
+        with self._changed:
+            self._changed.wait_for(lambda: component.done() or self._cancelled or (self._failed and self._running == 0))
+        return component.done()
+
+    def cancel(self) -> None:
+        """Let every component be answered at once; the engine kills the plugin when this returns."""
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._components == 0, timeout=_ANSWERED_WITHIN_S)
 
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
 
-def _answer(method: Callable[[Any], Any], work: Work | None) -> Callable[[object, Context], object]:
+def _answer(method: Callable[[Any], Any], work: Work) -> Callable[[Any, Context], object]:
     """`method` as grpc calls it; what it raises reaches the engine as a sentence, not as a stack trace."""
 
     def answer(request: object, context: Context) -> object:
         try:
-            with work.one() if work else nullcontext():
+            if isinstance(request, messages.ConstructRequest):
+                return _component(method, work, request, context)
+            with work.one():
                 return method(request)
         except NotReadyError as error:
             return context.abort_with_status(_not_ready_status(error))
@@ -152,6 +165,32 @@ def _answer(method: Callable[[Any], Any], work: Work | None) -> Callable[[object
             return context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
     return answer
+
+
+def _component(method: Callable[[Any], Any], work: Work, request: messages.ConstructRequest, context: Context) -> object:
+    """The component, made in a thread that is left to itself when the update ends without it."""
+    work.begin_component()
+    if not context.add_callback(work.end_component):
+        work.end_component()
+    made: Future[object] = Future()
+    threading.Thread(target=_fulfil, args=(made, method, request), daemon=True).start()
+    if work.wait(made):
+        return made.result()
+    return messages.ConstructResponse(urn=_component_urn(request), state=to_struct({}))
+
+
+def _fulfil(made: Future[object], method: Callable[[Any], Any], request: messages.ConstructRequest) -> None:
+    try:
+        made.set_result(method(request))
+    except Exception as error:  # noqa: BLE001 - it is raised again by the thread that answers
+        made.set_exception(error)
+
+
+def _component_urn(request: messages.ConstructRequest) -> str:
+    """The name that the engine gives to the component, whether it was registered or not."""
+    parent = request.parent.split("::")[2] if request.parent else _ROOT
+    kind = request.type if parent == _ROOT else f"{parent}${request.type}"
+    return f"urn:pulumi:{request.stack}::{request.project}::{kind}::{request.name}"
 
 
 class Plugin:
@@ -173,8 +212,9 @@ class Plugin:
         """Show progress at the resource, for as long as it goes on."""
         self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=message, urn=urn, ephemeral=True))
 
-    def cancel(self, _: Empty) -> Empty:
-        """Nothing to end by default."""
+    def cancel(self, request: Empty) -> Empty:  # noqa: ARG002 - subclasses pass it on
+        """End what waits."""
+        self.work.cancel()
         return Empty()
 
     def get_plugin_info(self, _: Empty) -> plugin_pb2.PluginInfo:
@@ -214,7 +254,7 @@ def serve(plugin_class: Callable[[str], Plugin]) -> None:
     plugin = plugin_class(engine_address)
     handlers = {
         call: grpc.unary_unary_rpc_method_handler(
-            _answer(getattr(plugin, method), None if call == "Construct" else plugin.work),
+            _answer(getattr(plugin, method), plugin.work),
             request_deserializer=request.FromString,
             response_serializer=lambda response: response.SerializeToString(),
         )

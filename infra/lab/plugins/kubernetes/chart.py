@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import grpc
 from pulumi.runtime.proto import provider_pb2, resource_pb2, resource_pb2_grpc
@@ -13,12 +13,19 @@ from infra.lab.errors import LabError, UserError
 from infra.lab.plugins.kubernetes import helm, manifest, objects
 from infra.lab.plugins.kubernetes.api import Api
 from infra.lab.plugins.kubernetes.objects import Object, metadata
-from infra.lab.plugins.server import CHANNEL_OPTIONS, Call, Plugin, Work
+from infra.lab.plugins.server import CHANNEL_OPTIONS, Plugin
 from infra.lab.plugins.values import Json, Properties, from_struct, has_unknown, plain, reference, secret, to_struct
 
 TYPE: Final = "kubernetes:helm.sh/v4:Chart"
 REFUSAL: Final = "refused"
 _POLICY: Final = "helm.sh/resource-policy"
+
+
+class Call(Protocol):
+    """A call of the engine under way, as grpc has it; grpc ships no types."""
+
+    def result(self) -> object:
+        """Wait for its answer and return it, or raise what went wrong."""
 
 
 class ChildError(LabError):
@@ -31,7 +38,6 @@ class Chart:
 
     request: provider_pb2.ConstructRequest
     api: Api | None
-    work: Work
     monitor: Any  # grpc's stubs have no types
     urn: str
 
@@ -42,7 +48,7 @@ def construct(
     """Register the chart as a component and what it renders as its children."""
     inputs = from_struct(request.inputs)
     monitor = resource_pb2_grpc.ResourceMonitorStub(grpc.insecure_channel(request.monitorEndpoint, options=CHANNEL_OPTIONS))
-    one = Chart(request, api, plugin.work, monitor, monitor.RegisterResource(_component(request)).urn)
+    one = Chart(request, api, monitor, monitor.RegisterResource(_component(request)).urn)
     children: list[Properties] = []
     if has_unknown(inputs) or has_unknown(default_namespace):
         plugin.warn("Input properties have unknown values. Preview is incomplete.", one.urn)
@@ -62,7 +68,7 @@ def _filled(one: Chart, arguments: Properties, default_namespace: str) -> list[P
     try:
         found = manifest.parsed(helm.rendered(one.request.name, arguments, namespace, one.api))
     except UserError as refused:
-        _result(one, one.monitor.RegisterResource.future(_refusal(one, str(refused))))
+        _result(one.monitor.RegisterResource.future(_refusal(one, str(refused))))
         raise ChildError(str(refused)) from refused
     found = manifest.placed(found, namespace, lambda *kind: _namespaced(one.api, *kind))
     prefix = arguments.get("resourcePrefix")
@@ -157,17 +163,15 @@ def _registered(one: Chart, name: str, found: list[Object]) -> list[Properties]:
         child = _child(one, name, found[index])
         for needed in manifest.needs(found[index], found):
             if needed in calls:
-                done.setdefault(needed, _result(one, calls[needed]))
+                done.setdefault(needed, _result(calls[needed]))
                 child.dependencies.append(done[needed].urn)
         calls[index] = one.monitor.RegisterResource.future(child)
     for index, call in calls.items():
-        done.setdefault(index, _result(one, call))
+        done.setdefault(index, _result(call))
     return [reference(done[index].urn, done[index].id) for index in range(len(found))]
 
 
-def _result(one: Chart, call: Call) -> resource_pb2.RegisterResourceResponse:
-    if not one.work.wait(call):
-        raise ChildError("another resource has failed")
+def _result(call: Call) -> resource_pb2.RegisterResourceResponse:
     try:
         response = call.result()
     except grpc.RpcError as failed:

@@ -78,10 +78,10 @@ class Connection(Plugin):
         self.warn(_STAND_IN)
         return super().configure(request)
 
-    def cancel(self, _: Empty) -> Empty:
+    def cancel(self, request: Empty) -> Empty:
         """End every wait."""
         self.cancelled.set()
-        return Empty()
+        return super().cancel(request)
 
     def api(self) -> Api:
         """The cluster's API.
