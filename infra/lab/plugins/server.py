@@ -182,8 +182,11 @@ def _component(method: Callable[[Any], Any], work: Work, request: messages.Const
 def _fulfil(made: Future[object], method: Callable[[Any], Any], request: messages.ConstructRequest) -> None:
     try:
         made.set_result(method(request))
-    except Exception as error:  # noqa: BLE001 - it is raised again by the thread that answers
+    except LabError as error:
         made.set_exception(error)
+    except BaseException as error:
+        made.set_exception(error)
+        raise
 
 
 def _component_urn(request: messages.ConstructRequest) -> str:
@@ -212,7 +215,7 @@ class Plugin:
         """Show progress at the resource, for as long as it goes on."""
         self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=message, urn=urn, ephemeral=True))
 
-    def cancel(self, request: Empty) -> Empty:  # noqa: ARG002 - subclasses pass it on
+    def cancel(self, _: Empty) -> Empty:
         """End what waits."""
         self.work.cancel()
         return Empty()

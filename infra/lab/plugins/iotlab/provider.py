@@ -55,10 +55,10 @@ class Iotlab(Plugin):
         super().__init__(engine_address)
         self._cancelled = Event()
 
-    def cancel(self, request: Empty) -> Empty:
+    def cancel(self, _: Empty) -> Empty:
         """End what waits."""
         self._cancelled.set()
-        return super().cancel(request)
+        return super().cancel(Empty())
 
     def _report(self, urn: str) -> Report:
         def report(line: str) -> None:

@@ -78,10 +78,10 @@ class Connection(Plugin):
         self.warn(_STAND_IN)
         return super().configure(request)
 
-    def cancel(self, request: Empty) -> Empty:
+    def cancel(self, _: Empty) -> Empty:
         """End every wait."""
         self.cancelled.set()
-        return super().cancel(request)
+        return super().cancel(Empty())
 
     def api(self) -> Api:
         """The cluster's API.
