@@ -119,6 +119,7 @@ class Timeseries(App):
         """`reads` is Kafka, `writes` is InfluxDB."""
         series = [
             {"topic": one.topic.name, "codec": one.codec, "database": one.database, "measurement": one.measurement}
+            | ({"sample": args.scale.sampled_cars} if one.topic == wiring.SENSOR_DATA else {})
             for one in wiring.SERIES
         ]
         env = {

@@ -116,10 +116,13 @@ def bridge(
     return App("bridge", folder, env | where | more)
 
 
-def timeseries(folder: Path, kafka: Kafka, url: str, topics: dict[str, str], dead_letters: str, **more: str) -> App:
+def timeseries(
+    folder: Path, kafka: Kafka, url: str, topics: dict[str, str], dead_letters: str, sample: int = 1, **more: str
+) -> App:
     """A timeseries with the lab's series on this test's topics; its group is named after the first of them."""
     series = [
         {"topic": topics[each.topic.name], "codec": each.codec, "database": each.database, "measurement": each.measurement}
+        | ({"sample": sample} if each.codec == "car" else {})
         for each in wiring.SERIES
         if each.topic.name in topics
     ]
