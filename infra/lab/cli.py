@@ -159,7 +159,7 @@ def watch(
 @app.command(epilog="Examples: ./lab bench  ·  ./lab bench --seconds 60 --json  ·  ./lab bench bridge")
 def bench(
     what: Annotated[
-        str, typer.Argument(help="chain: the running lab; bridge: ours beside peers, on brokers of its own.")
+        str, typer.Argument(help="chain: the running lab; bridge, timeseries: ours beside peers, on servers of its own.")
     ] = "chain",
     stack: StackName = LOCAL,
     seconds: Annotated[float, typer.Option(help="How long messages are sent.")] = 30,

@@ -1,4 +1,4 @@
-"""Telegraf, a peer in benches: built from the Go module proxy with the plugins that carry MQTT to Kafka, and no others.
+"""Telegraf, a peer in benches: built from the Go module proxy with the plugins that carry MQTT to Kafka and Kafka to InfluxDB.
 
 Its module cannot be a dependency of one of ours, as what all its plugins need does not resolve; so it is built where Go
 unpacked it, by its own go.mod and go.sum.
@@ -23,6 +23,7 @@ from infra.lab.toolchain.workshop import Workshop
 MODULE = "github.com/influxdata/telegraf"
 PLUGINS = (
     *("inputs.mqtt_consumer", "outputs.kafka", "parsers.value"),
+    *("inputs.kafka_consumer", "outputs.influxdb", "parsers.json"),
     *("serializers.template", "serializers.influx", "serializers.json"),
 )
 
