@@ -47,7 +47,7 @@ MQTT_USERS = (
     ),
     MqttUser("lab", (f"readwrite {wiring.IOTKIT_MQTT}/#", f"read {wiring.CARS_MQTT}/#"), "people, boards and lessons"),
 )
-MQTT_PATTERNS = (f"write {wiring.CARS_MQTT}/%c", f"write {wiring.IOTKIT_MQTT}/%c/+")
+MQTT_PATTERNS = (f"write {wiring.CARS_MQTT}/%c", f"write {wiring.TRUTH_MQTT}/%c", f"write {wiring.IOTKIT_MQTT}/%c/+")
 
 
 @dataclass(frozen=True, slots=True)

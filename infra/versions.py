@@ -41,3 +41,7 @@ JUPYTERLAB = "4.6.6"  # the same as in charts/images/jupyterlab/requirements.txt
 GRAFANA = "12.0.2"  # its publisher's image; no registry could be asked for its digest here, so each `up` asks
 HEADLAMP = "0.45.0"  # as Grafana: its publisher's
 LAB = "0.1.0"  # this project: charts, apps and plugin of our own
+
+# peers in benches
+TELEGRAF = "1.37.2"
+TELEGRAF_SUM = "h1:mYr0I/suEw9+UM4KrCFuYuzJuq/e99cINniIwqO6ykw="  # as go.sum would have it

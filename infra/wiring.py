@@ -155,6 +155,7 @@ class Topic:
 
 SENSOR_DATA = Topic("sensor-data", "car", True, 0.60, "readings of cars, JSON")
 BROKER_MESSAGE = Topic("broker_message", "MQTT topic", True, 0.10, "everything on iotkit/#, as published")
+FLEET_TRUTH = Topic("fleet-truth", "car", True, 0.02, "wear and failures of simulated cars; spread to join sensor-data")
 DEAD_LETTER = Topic("dead-letter", "source topic", False, 0.05, "messages that could not be used, with the reason as header")
 CANARY = Topic("lab-canary", "canary", False, 0.01, "the doctor's readings; kept apart so that they leave no trace in data")
 IOT = Topic("iot", "device", True, 0.05, "sensor readings of boards as JSON documents")
@@ -163,7 +164,7 @@ BOARD_CANARY = Topic("lab-canary-iotkit", "MQTT topic", False, 0.01, "the doctor
 CANARY_DONE = Topic(
     "lab-canary-done", "who answers", False, 0.01, "what became of the doctor's messages, told by who dealt with them"
 )
-TOPICS = (SENSOR_DATA, BROKER_MESSAGE, DEAD_LETTER, CANARY, IOT, VERDICTS, BOARD_CANARY, CANARY_DONE)
+TOPICS = (SENSOR_DATA, FLEET_TRUTH, BROKER_MESSAGE, DEAD_LETTER, CANARY, IOT, VERDICTS, BOARD_CANARY, CANARY_DONE)
 LANES = (CANARY, BOARD_CANARY, CANARY_DONE)  # of the doctor: no data
 CSV_GROUP, PIPE_GROUP, ALERT_GROUP = "iot", "streams-pipe", "alert"  # as lessons name them in kafka-consumer-groups
 
@@ -181,6 +182,7 @@ class Route:
 
 
 CARS_MQTT = "vehicles/sensor/data"  # + /electric-vehicle-NNNNN
+TRUTH_MQTT = "vehicles/truth"  # the same
 IOTKIT_MQTT = "iotkit"  # + /<kind> from old boards, /<device>/<kind> from ours
 FAN_MQTT = "fan/messages"
 CANARY_MQTT = "lab/canary"
@@ -192,6 +194,7 @@ FAN_CLIENT_ID = "fan-{number}"
 IOTKIT_ROUTE = Route(f"{IOTKIT_MQTT}/#", BROKER_MESSAGE, "topic")
 ROUTES = (
     Route(f"{CARS_MQTT}/#", SENSOR_DATA, "level:-1"),
+    Route(f"{TRUTH_MQTT}/#", FLEET_TRUTH, "level:-1"),
     IOTKIT_ROUTE,
     Route(f"{CANARY_MQTT}/#", CANARY, "level:-1"),
     Route(f"{BOARD_CANARY_MQTT}/#", BOARD_CANARY, "topic"),
@@ -218,7 +221,6 @@ SERIES = (
     Series(CANARY, "car", CANARY_DB, "canary", 1),
 )
 TIMESERIES_GROUP = "timeseries"
-
 
 # where a technician sees a device's readings: the dashboard iotkit with its variable `device`
 DASHBOARD_URL = f"http://localhost:{node_port('grafana')}/d/iotkit?var-device={{device}}"

@@ -1,25 +1,28 @@
-"""The bridge's loop: MQTT session, window and courier on one thread."""
+"""The bridge's loop: a session with each MQTT broker, one window and one courier, all on one thread."""
 
 from __future__ import annotations
 
 import logging
+import select
 import threading
 import time
 from functools import partial
+from itertools import groupby
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as KafkaProducer
-from paho.mqtt.client import MQTTMessage
+from runtime import mqtt
 from runtime.seldom import Seldom
 from runtime.settings import host_and_port, read_password
 from runtime.status import Heartbeat
 
 from bridge.courier import Courier
 from bridge.metrics import Metrics
-from bridge.mqtt import Login, MqttSession
-from bridge.routes import resolver
+from bridge.mqtt import MqttSession, Subscription
+from bridge.routes import Ways
 from bridge.settings import BridgeSettings
-from bridge.window import Message, Window
+from bridge.stream import DUP
+from bridge.window import Batch, Message, Window
 
 log = logging.getLogger(__name__)
 
@@ -57,24 +60,30 @@ def _producer(settings: BridgeSettings, *, batch: int = 10_000) -> KafkaProducer
     )
 
 
+def _sessions(settings: BridgeSettings) -> list[MqttSession]:
+    password = read_password(settings.password_file)
+    kept_s = 1  # 3.1.1 knows for good only
+    login = mqtt.Login(mqtt.MQTT_3_1_1, settings.user, password, settings.keepalive_s, kept_s)
+    filters = tuple(route.mqtt for route in settings.routes)
+    wanted = Subscription(settings.id, login, filters, settings.unsubscribe, settings.window_bytes)
+    return [MqttSession(host_and_port(uri), wanted) for uri in settings.brokers]
+
+
 class Bridge:
     """One bridge. `run` returns when `stop` is set and what was in flight is saved, or after `stop_s`."""
 
     def __init__(self, settings: BridgeSettings, metrics: Metrics, heartbeat: Heartbeat) -> None:
         """Nothing connects before `run`."""
-        host, port = host_and_port(settings.uri)
-        password = read_password(settings.password_file)
-        login = Login(host, port, settings.id, settings.user, password, settings.keepalive_s)
         self._settings = settings
         self._metrics = metrics
         self._heartbeat = heartbeat
-        self._resolve = resolver(settings.routes, settings.id)
+        self._ways = Ways(settings.routes, settings.id)
         self._window = Window(settings.window, settings.window_bytes)
-        filters = [route.mqtt for route in settings.routes]
-        self._mqtt = MqttSession(login, filters, settings.unsubscribe, self._receive, metrics.connects.inc)
+        self._sessions = _sessions(settings)
         single = partial(_producer, settings, batch=1)
-        self._courier = Courier(self._connect_kafka, single, settings.dead_letter_topic, settings.id, metrics)
+        self._courier = Courier(self._connect_kafka, single, settings.dead_letter_topic, metrics)
         self._stop = threading.Event()
+        self._connects = 0
         self._kafka_good_until_s = 0.0
         self._received: Message | None = None
         self._saved: Message | None = None
@@ -84,38 +93,58 @@ class Bridge:
         self._kafka = _producer(self._settings)
         return self._kafka
 
-    def _receive(self, raw: MQTTMessage) -> None:
-        topic = raw.topic
-        message = Message(
-            mid=raw.mid,
-            qos=raw.qos,
-            session=self._mqtt.number,
-            topic=topic,
-            payload=bytes(raw.payload),
-            destination=self._resolve(topic),
-            arrival_ms=time.time_ns() // 1_000_000,
-            arrival_s=time.monotonic(),
-        )
-        self._metrics.came(message, duplicate=raw.dup)
-        self._received = message
-        self._window.add(message)
-        self._courier.send(message)
+    @property
+    def _room(self) -> int:
+        return 0 if self._stop.is_set() else self._window.room
 
-    def _may_read(self) -> bool:
-        return not self._window.full and not self._stop.is_set()
+    def _wait(self) -> list[MqttSession]:
+        """Until a broker sends or takes something, or delivery reports are due; returns whom to read."""
+        room = self._room
+        reads = [each.socket for each in self._sessions if each.socket and (room or each.greets)]
+        writes = [each.socket for each in self._sessions if each.socket and each.writes]
+        wait_s = BUSY_WAIT_S if len(self._window) else IDLE_WAIT_S
+        waiting = [each for each in self._sessions if each.waits] if room else []
+        readable, _, _ = select.select(reads, writes, [], 0.0 if waiting else wait_s)
+        return [each for each in self._sessions if each.socket in readable or each in waiting]
+
+    def _read(self, session: MqttSession) -> None:
+        room = self._room
+        if not room and not session.greets:
+            return
+        packets = session.receive(max(1, room))
+        if not packets:
+            return
+        batch = Batch(session, session.number, time.time_ns() // 1_000_000, time.monotonic())
+        ways = self._ways
+        messages = [Message(batch, mid, ways[topic], payload) for _, mid, topic, payload in packets]
+        self._metrics.came(messages, sum(1 for packet in packets if packet[0] & DUP))
+        self._received = messages[-1]
+        self._window.add(messages)
+        self._courier.send(messages)
+
+    def _acknowledge(self) -> None:
+        taken = self._window.take_saved()
+        if not taken:
+            return
+        self._saved = taken[-1]
+        acknowledged = 0
+        for batch, messages in groupby(taken, lambda message: message.batch):
+            acknowledged += batch.session.acknowledge(batch.connection, [each.mid for each in messages if each.mid])
+        self._metrics.acknowledged.inc(acknowledged)
 
     def _turn(self) -> None:
         self._heartbeat.beat()
-        self._mqtt.turn(may_read=self._may_read, wait_s=BUSY_WAIT_S if len(self._window) else IDLE_WAIT_S)
+        self._sessions = [*self._sessions[1:], self._sessions[0]]  # so that none is always the first to fill the window
+        for session in self._wait():
+            self._read(session)
+        for session in self._sessions:
+            session.care(reading=self._room > 0)
+            session.flush()
         self._courier.poll(self._window.unsaved)
-        acknowledged = 0
-        for message in self._window.take_saved():
-            self._saved = message
-            if message.qos and message.session == self._mqtt.number:
-                self._mqtt.acknowledge(message.mid)
-                acknowledged += 1
-        if acknowledged:
-            self._metrics.acknowledged.inc(acknowledged)
+        self._acknowledge()
+        connects = sum(session.number for session in self._sessions)
+        self._metrics.connects.inc(connects - self._connects)
+        self._connects = connects
 
     def run(self, stop: threading.Event) -> None:
         """Carry until `stop`, then finish what is in flight without reading more."""
@@ -125,7 +154,8 @@ class Bridge:
         give_up_s = time.monotonic() + self._settings.stop_s
         while len(self._window) and time.monotonic() < give_up_s:
             self._turn()
-        self._mqtt.close()
+        for session in self._sessions:
+            session.close()
         if len(self._window):
             log.warning("stopped with %d messages in flight; the broker sends them again", len(self._window))
 
@@ -135,8 +165,9 @@ class Bridge:
         return {hop: _told(message) for hop, message in seen.items() if message is not None}
 
     def ready(self) -> str | None:
-        """None when connected, subscribed and Kafka answers; else what is missing. Called from the status thread."""
-        return self._mqtt.why or self._kafka_why()
+        """None when each broker lets us read and Kafka answers; else what is missing. Called from the status thread."""
+        missing = [session.why for session in self._sessions if session.why]
+        return missing[0] if missing else self._kafka_why()
 
     def _kafka_why(self) -> str | None:
         if time.monotonic() < self._kafka_good_until_s:
@@ -151,11 +182,12 @@ class Bridge:
 
 def _told(message: Message) -> dict[str, str]:
     """Where it came from, where it goes and how it begins."""
-    to = message.destination.kafka if message.destination and message.reason is None else "dead letters"
-    return {"topic": message.topic, "to": to, "payload": message.payload[:SHOWN_BYTES].decode(errors="replace")}
+    to = message.way.kafka if message.way.kafka and message.reason is None else "dead letters"
+    return {"topic": message.way.topic, "to": to, "payload": message.payload[:SHOWN_BYTES].decode(errors="replace")}
 
 
 def wiring(settings: BridgeSettings) -> str:
     """One line that says what goes where."""
     routes = ", ".join(f"{route.mqtt} -> {route.kafka}" for route in settings.routes)
-    return f"bridge {settings.id}: {settings.uri} -> {settings.brokerlist}: {routes}; refused -> {settings.dead_letter_topic}"
+    read = ", ".join(settings.brokers)
+    return f"bridge {settings.id}: {read} -> {settings.brokerlist}: {routes}; refused -> {settings.dead_letter_topic}"

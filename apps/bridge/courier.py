@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 from runtime.seldom import Seldom
-from telemetry.record import Headers, arrival_headers, dead_letter_headers
+from telemetry.record import ARRIVAL, Headers, dead_letter_headers
 
 from bridge.metrics import Metrics
 from bridge.window import Message
@@ -74,28 +74,44 @@ class Courier:
         connect: Callable[[], Producer],
         connect_single: Callable[[], Producer],
         dead_letter_topic: str,
-        edge: str,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`connect` makes a producer, `connect_single` one without batches; `edge` is the bridge's name in the headers."""
+        """`connect` makes a producer, `connect_single` one without batches."""
         self._seldom = Seldom(log)
         self._connect = connect
         self._connect_single = connect_single
         self._dead_letter_topic = dead_letter_topic
-        self._edge = edge
         self._metrics = metrics
         self._clock = clock
         self._producer = connect()
         self._single: Producer | None = None  # made when it is needed first
         self._generation = 0
         self._waiting: deque[Message] = deque()
+        self._confirmed: list[Message] = []  # and not counted yet
         self._resume_s = 0.0
         self._broken = False
 
-    def send(self, message: Message) -> None:
-        """Take charge of `message`; `message.saved` becomes true when Kafka has it."""
-        if self._waiting or self._broken or not self._produce(message):
+    def send(self, messages: Sequence[Message]) -> None:
+        """Take charge of `messages`; the `saved` of each becomes true when Kafka has it."""
+        report, generation = self._reported, self._generation  # the usual case is written out: 0.7 us a message against 1.3
+        for place, message in enumerate(messages):
+            if self._waiting or self._broken:
+                self._waiting.extend(messages[place:])
+                return
+            way, batch = message.way, message.batch
+            if way.kafka is None:
+                self._produce_or_wait(message)
+                continue
+            headers = [*way.headers, (ARRIVAL, batch.arrival)]
+            delivered = partial(report, generation, message)
+            try:
+                self._producer.produce(way.kafka, message.payload, key=way.key, headers=headers, on_delivery=delivered)
+            except (BufferError, KafkaException):
+                self._produce_or_wait(message)
+
+    def _produce_or_wait(self, message: Message) -> None:
+        if not self._produce(message):
             self._waiting.append(message)
 
     def poll(self, unsaved: Callable[[], Iterable[Message]]) -> None:
@@ -108,6 +124,9 @@ class Courier:
         if self._waiting and self._clock() >= self._resume_s:
             while self._waiting and not self._broken and self._produce(self._waiting[0]):
                 self._waiting.popleft()
+        if self._confirmed:
+            self._metrics.saved(self._confirmed, self._clock())
+            self._confirmed = []
 
     def _replace(self, unsaved: Iterable[Message]) -> None:
         log.error("the producer failed for good; a new one gets everything that is not yet saved")
@@ -124,8 +143,8 @@ class Courier:
 
     def _produce(self, message: Message) -> bool:
         """Offer `message` to the producer; False if it has to wait."""
-        if message.destination is None and message.reason is None:
-            message.reason = f"no route for {message.topic[:200]}"
+        if message.way.kafka is None and message.reason is None:
+            message.reason = f"no route for {message.way.topic[:200]}"
         try:
             self._offer(message)
         except BufferError:
@@ -144,15 +163,12 @@ class Courier:
         return self._single
 
     def _offer(self, message: Message) -> None:
-        destination = message.destination
-        device = destination.device if destination else self._edge
-        headers = arrival_headers(message.topic, device, self._edge, message.arrival_ms)
-        topic, value, key = self._dead_letter_topic, message.payload, message.topic
+        way = message.way
+        headers: Headers = [*way.headers, (ARRIVAL, message.batch.arrival)]
+        topic, value, key = way.kafka or self._dead_letter_topic, message.payload, way.key
         if message.reason is not None:
             headers = dead_letter_headers(headers, message.reason, "bridge", len(value))
-            value = value[:CUT_BYTES] if message.cut else value
-        elif destination:
-            topic, key = destination.kafka, destination.key
+            topic, value, key = self._dead_letter_topic, value[:CUT_BYTES] if message.cut else value, way.topic
         report = partial(self._reported, self._generation, message)
         self._of(message).produce(topic, value, key=key, headers=headers, on_delivery=report)
 
@@ -160,7 +176,7 @@ class Courier:
         if error is None:
             if not message.saved:
                 message.saved = True
-                self._metrics.saved(message, self._clock())
+                self._confirmed.append(message)
         elif generation == self._generation and not self._failed(message, error):
             self._waiting.append(message)
 

@@ -1,15 +1,44 @@
-"""What the bridge counts."""
+"""What the bridge counts, by batches: a counter of prometheus_client costs 1 us a step, a message all in all about 10."""
 
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Final
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from bridge.window import Message
 
-_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
-NO_ROUTE = "none"
+_BUCKETS_S: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+NO_ROUTE: Final = "none"
+
+
+class Latency(Collector):
+    """A histogram that takes many equal times at once, which prometheus_client's own cannot."""
+
+    def __init__(self, name: str, told: str) -> None:
+        """`told` is its documentation."""
+        self._name, self._told = name, told
+        self._counts = [0] * (len(_BUCKETS_S) + 1)
+        self._sum_s = 0.0
+
+    def observe(self, time_s: float, count: int) -> None:
+        """So many messages took so long."""
+        self._counts[bisect_left(_BUCKETS_S, time_s)] += count
+        self._sum_s += time_s * count
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The buckets as they are now."""
+        limits = [*(str(limit) for limit in _BUCKETS_S), "+Inf"]
+        found = HistogramMetricFamily(self._name, self._told)
+        found.add_metric([], list(zip(limits, accumulate(self._counts), strict=True)), self._sum_s)
+        yield found
 
 
 class Metrics:
@@ -33,28 +62,27 @@ class Metrics:
             "bridge_producers_replaced", "producers given up after a fatal error", registry=registry
         )
         self.connects = Counter(
-            "bridge_mqtt_connects", "accepted MQTT connections; all but the first are reconnects", registry=registry
+            "bridge_mqtt_connects", "accepted MQTT connections; all but the first to a broker are reconnects", registry=registry
         )
         self.in_flight = Gauge("bridge_in_flight", "messages received and not yet saved in order", registry=registry)
-        self.latency = Histogram(
-            "bridge_latency_seconds", "from arrival to Kafka's confirmation", buckets=_BUCKETS_S, registry=registry
-        )
+        self.latency = Latency("bridge_latency_seconds", "from arrival to Kafka's confirmation")
+        registry.register(self.latency)
         self._last_ack_s = time.monotonic()
         silent = Gauge("bridge_seconds_since_last_ack", "since Kafka's last confirmation", registry=registry)
         silent.set_function(lambda: time.monotonic() - self._last_ack_s)
 
-    def came(self, message: Message, *, duplicate: bool) -> None:
-        """A message was received."""
-        topic = message.destination.kafka if message.destination else NO_ROUTE
-        self.received.labels(topic, str(message.qos)).inc()
-        if duplicate:
-            self.redelivered.inc()
+    def came(self, messages: Sequence[Message], duplicates: int) -> None:
+        """Messages were received, `duplicates` of them flagged DUP."""
+        for qos in (0, 1):
+            for topic, count in Tally([each.way.kafka for each in messages if (each.mid > 0) == qos]).items():
+                self.received.labels(topic or NO_ROUTE, str(qos)).inc(count)
+        if duplicates:
+            self.redelivered.inc(duplicates)
 
-    def saved(self, message: Message, now_s: float) -> None:
-        """Kafka has confirmed a message."""
+    def saved(self, messages: Sequence[Message], now_s: float) -> None:
+        """Kafka has confirmed messages."""
         self._last_ack_s = time.monotonic()
-        self.latency.observe(now_s - message.arrival_s)
-        if message.reason is None and message.destination is not None:
-            self.delivered.labels(message.destination.kafka).inc()
-        else:
-            self.dead_lettered.inc()
+        for arrival_s, count in Tally([each.batch.arrival_s for each in messages]).items():
+            self.latency.observe(now_s - arrival_s, count)
+        for topic, count in Tally([None if each.reason else each.way.kafka for each in messages]).items():
+            (self.delivered.labels(topic) if topic else self.dead_lettered).inc(count)

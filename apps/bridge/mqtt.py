@@ -1,37 +1,45 @@
-"""The bridge's MQTT session, driven by the caller's loop: it reads only when told to, and acknowledges only when told to."""
+"""The bridge's session with one MQTT broker, driven by the caller's loop: it reads and acknowledges only when told to."""
 
 from __future__ import annotations
 
 import logging
-import select
 import socket
+import struct
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
+from runtime import mqtt
 from runtime.backoff import Backoff
+
+from bridge.stream import PUBLISH, MalformedError, Packet, Stream
 
 log = logging.getLogger(__name__)
 
-DEAD_PEER_MS = 30_000  # what is sent and stays unanswered so long means the connection is gone
-READS_A_TURN = 256  # paho reads one packet a call; so many before delivery reports are served again
+CONNECT_S: Final = 5.0
+ANSWER_S: Final = 20.0  # for CONNACK and SUBACK, and for what follows a PINGREQ
+DEAD_PEER_MS: Final = 30_000  # what is sent and stays unanswered so long means the connection is gone
+CHUNK_BYTES: Final = 262_144  # read at once, of each broker in turn
+_CONNACK, _SUBACK, _UNSUBACK, _PINGRESP = 0x20, 0x90, 0xB0, 0xD0
+_CONNACK_BYTES = 2
+_UNSUBSCRIBING, _SUBSCRIBING = 1, 2  # packet ids
+_PUBACK = 0x4002_0000  # with the packet id in its lower half
+_REFUSED = 0x80
+REFUSALS: Final = {1: "protocol version", 2: "client id", 3: "it is not available", 4: "user or password", 5: "not authorized"}
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """How to reach the broker and as whom."""
+class Subscription:
+    """As whom to ask for what; `dropped` are filters that an earlier life of the session may have subscribed to."""
 
-    host: str
-    port: int
     client_id: str
-    user: str | None
-    password: str | None
-    keepalive_s: int
+    login: mqtt.Login
+    filters: tuple[str, ...]
+    dropped: tuple[str, ...]
+    longest: int  # bytes of a packet
 
 
 def _watch(connection: socket.socket) -> None:
@@ -47,122 +55,184 @@ def _watch(connection: socket.socket) -> None:
 class MqttSession:
     """One kept session (clean session off), so that the broker holds what comes while the bridge is away."""
 
-    def __init__(
-        self,
-        login: Login,
-        filters: Sequence[str],
-        dropped: Sequence[str],
-        receive: Callable[[MQTTMessage], None],
-        connected: Callable[[], None],
-    ) -> None:
-        """`receive` gets each message as it is read; `connected` is called at each accepted connection.
-
-        `dropped` are filters that an earlier life of the session may have subscribed to.
-        """
-        self.number = 0  # of the connection: an acknowledgement is valid only on the one its message came by
-        self.why: str | None = "not connected yet"  # None when connected and subscribed
-        self._filters = [(mqtt_filter, 1) for mqtt_filter in filters]
-        self._dropped = list(dropped)
-        self._receive = receive
-        self._connected = connected
-        self._accepted = False
-        self._read = 0
+    def __init__(self, address: tuple[str, int], wanted: Subscription) -> None:
+        """Nothing connects before `care`."""
+        self.number = 0  # of the accepted connection: an acknowledgement is valid only on the one its message came by
+        self.socket: socket.socket | None = None
+        self._place = "{}:{}".format(*address)
+        self._why: str | None = "not connected yet"
+        self._address = address
+        self._wanted = wanted
+        self._stream = Stream(wanted.longest)
+        self._out = bytearray()
+        self._accepted = self._settled = False  # a CONNACK came; a SUBACK too
         self._backoff = Backoff(0.5, 15.0)
         self._next_connect_s = 0.0
-        self._next_misc_s = 0.0
-        self._client = self._make(login)
+        self._opening: threading.Thread | None = None
+        self._opened: socket.socket | OSError | None = None
+        self._due_s: float | None = None  # until then the broker has to answer
+        self._sent_s = 0.0
 
-    def _make(self, login: Login) -> Client:
-        client = Client(CallbackAPIVersion.VERSION2, client_id=login.client_id, clean_session=False, manual_ack=True)
-        client.connect_timeout = 5.0
-        if login.user is not None:
-            client.username_pw_set(login.user, login.password)
-        client.on_connect = self._on_connect
-        client.on_subscribe = self._on_subscribe
-        client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        client.connect_async(login.host, login.port, login.keepalive_s)
-        return client
+    @property
+    def why(self) -> str | None:
+        """None when connected and subscribed, else what is missing."""
+        return self._why and f"{self._why} ({self._place})"
 
-    def _on_connect(self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _more: Properties | None) -> None:
-        if reason.is_failure:
-            self.why = f"the MQTT broker refuses the connection: {reason}"
-            log.error("%s", self.why)
+    @property
+    def greets(self) -> bool:
+        """Whether it waits for the broker's answers, which it reads even while messages have to wait."""
+        return self.socket is not None and not self._accepted
+
+    @property
+    def waits(self) -> bool:
+        """Whether packets were received and not taken yet."""
+        return self._stream.ready
+
+    @property
+    def writes(self) -> bool:
+        """Whether something waits for the kernel's room."""
+        return bool(self._out)
+
+    def care(self, *, reading: bool) -> None:
+        """Connect if need be, keep the connection alive; `reading` says whether the broker's answers are read at all."""
+        now_s = time.monotonic()
+        if self.socket is None:
+            self._connect(now_s)
             return
+        if not reading:
+            self._due_s = self._due_s and now_s + ANSWER_S
+        if self._due_s is not None and now_s > self._due_s:
+            self._lost(f"the MQTT broker gives no answer for {ANSWER_S:.0f} s")
+        elif self._accepted and now_s - self._sent_s > self._wanted.login.keepalive_s / 2:
+            self._due_s = self._due_s or now_s + ANSWER_S
+            self._send(mqtt.PINGREQ)
+
+    def _connect(self, now_s: float) -> None:
+        if self._opening is None:
+            if now_s >= self._next_connect_s:
+                self._next_connect_s = now_s + self._backoff.next_s()
+                self._opening = threading.Thread(target=self._open, daemon=True)  # a name may take seconds to resolve
+                self._opening.start()
+            return
+        if self._opening.is_alive():
+            return
+        self._opening, opened, self._opened = None, self._opened, None
+        if not isinstance(opened, socket.socket):
+            self._why = f"the MQTT broker cannot be reached: {opened}"
+            log.warning("%s", self.why)
+            return
+        self.socket = opened
+        self._due_s = now_s + ANSWER_S
+        self._send(mqtt.connect(self._wanted.client_id, self._wanted.login))
+
+    def _open(self) -> None:
+        try:
+            opened = socket.create_connection(self._address, CONNECT_S)
+            _watch(opened)
+            opened.settimeout(0.0)
+        except OSError as failed:
+            self._opened = failed
+        else:
+            self._opened = opened
+
+    def receive(self, most: int) -> list[Packet]:
+        """Read what is there now; the next messages, `most` packets at most. Nothing if the connection is lost by it."""
+        try:
+            return self._messages(most)
+        except BlockingIOError:
+            return []
+        except (OSError, MalformedError) as failed:
+            self._lost(f"the connection to the MQTT broker is lost: {failed}")
+            return []
+
+    def _messages(self, most: int) -> list[Packet]:
+        if self.socket is None:
+            return []
+        if not self._stream.ready:
+            chunk = self.socket.recv(CHUNK_BYTES)
+            if not chunk:
+                raise ConnectionError("the broker closed it")
+            self._stream.feed(chunk)
+            self._due_s = None if self._settled else time.monotonic() + ANSWER_S
+        messages = []
+        for packet in self._stream.take(most):
+            if packet[0] & 0xF0 == PUBLISH and self._accepted:
+                messages.append(packet)
+            else:
+                self._answered(packet[0], packet[3])
+        return messages
+
+    def _answered(self, first: int, body: bytes) -> None:
+        if first == _CONNACK and not self._accepted and len(body) == _CONNACK_BYTES:
+            self._connacked(session_present=bool(body[0]), code=body[1])
+        elif first == _SUBACK and self._accepted and body[:2] == bytes((0, _SUBSCRIBING)):
+            self._subscribed(body[2:])
+        elif first not in {_UNSUBACK, _PINGRESP} or not self._accepted:
+            raise MalformedError(f"nobody asked for a packet that begins with 0x{first:02x} and has {len(body)} bytes")
+
+    def _connacked(self, *, session_present: bool, code: int) -> None:
+        if code:
+            raise ConnectionRefusedError(f"it refuses the connection: {REFUSALS.get(code, f'code {code}')}")
         self._accepted = True
         self.number += 1
-        self._connected()
-        self.why = "not subscribed yet"
-        log.info("connected to the MQTT broker, session %s", "kept" if flags.session_present else "new")
-        if self._dropped:
-            client.unsubscribe(self._dropped)
-        client.subscribe(self._filters)
+        self._why = "not subscribed yet"
+        log.info("connected to the MQTT broker %s, session %s", self._place, "kept" if session_present else "new")
+        if self._wanted.dropped:
+            self._send(mqtt.unsubscribe(mqtt.MQTT_3_1_1, _UNSUBSCRIBING, *self._wanted.dropped))
+        self._send(mqtt.subscribe(mqtt.MQTT_3_1_1, _SUBSCRIBING, *self._wanted.filters))
 
-    def _on_subscribe(self, _client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _more: Properties | None) -> None:
-        refused = [name for (name, _), reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
-        self.why = f"the MQTT broker refuses to let us read {', '.join(refused)}" if refused else None
+    def _subscribed(self, codes: bytes) -> None:
+        if len(codes) != len(self._wanted.filters):
+            raise MalformedError(f"{len(self._wanted.filters)} filters were subscribed to, and {len(codes)} are answered")
+        refused = [name for name, code in zip(self._wanted.filters, codes, strict=True) if code >= _REFUSED]
+        self._why = f"the MQTT broker refuses to let us read {', '.join(refused)}" if refused else None
         if refused:
             log.error("%s", self.why)
         else:
             self._backoff.reset()
+        self._settled = True
+        self._due_s = None
 
-    def _on_disconnect(
-        self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _more: Properties | None
-    ) -> None:
-        if self._accepted:
-            self.why = f"the connection to the MQTT broker is lost: {reason}"
-            log.warning("%s", self.why)
-        self._accepted = False
+    def acknowledge(self, number: int, mids: Sequence[int]) -> int:
+        """Send the PUBACKs of messages of connection `number`, in that order; how many, as those of an earlier one are void."""
+        if number != self.number or not self._accepted or not mids:
+            return 0
+        self._send(struct.pack(f">{len(mids)}I", *[_PUBACK | mid for mid in mids]))
+        return len(mids)
 
-    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self._read += 1
-        self._receive(message)
+    def _send(self, packets: bytes) -> None:
+        self._out += packets
+        self._sent_s = time.monotonic()
+        self.flush()
 
-    def turn(self, *, may_read: Callable[[], bool], wait_s: float) -> None:
-        """Wait up to `wait_s` for the broker, read while `may_read` allows it, write what waits, reconnect if need be."""
-        connection = self._client.socket()
-        if connection is None:
-            self._reconnect(wait_s)
+    def flush(self) -> None:
+        """Write what the kernel takes."""
+        if self.socket is None or not self._out:
             return
-        wants = [connection] if may_read() or not self._accepted else []
-        writes = [connection] if self._client.want_write() else []
-        readable, writable, _ = select.select(wants, writes, [], wait_s)
-        if readable:
-            self._read_some(may_read)
-        if writable:
-            self._client.loop_write()
-        now_s = time.monotonic()
-        if now_s >= self._next_misc_s:
-            self._next_misc_s = now_s + 1.0
-            self._client.loop_misc()
-
-    def _read_some(self, may_read: Callable[[], bool]) -> None:
-        for _ in range(READS_A_TURN):
-            before = self._read
-            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or self._read == before or not may_read():
-                return
-
-    def _reconnect(self, wait_s: float) -> None:
-        now_s = time.monotonic()
-        if now_s < self._next_connect_s:
-            time.sleep(min(wait_s, self._next_connect_s - now_s))
-            return
-        self._next_connect_s = now_s + self._backoff.next_s()
         try:
-            self._client.reconnect()
-        except OSError as failed:
-            self.why = f"the MQTT broker cannot be reached: {failed}"
-            log.warning("%s", self.why)
+            del self._out[: self.socket.send(self._out)]
+        except BlockingIOError:
             return
-        opened = self._client.socket()
-        if isinstance(opened, socket.socket):
-            _watch(opened)
+        except OSError as failed:
+            self._lost(f"the connection to the MQTT broker is lost: {failed}")
 
-    def acknowledge(self, mid: int) -> None:
-        """Send the PUBACK of message `mid` of the present connection."""
-        self._client.ack(mid, 1)
+    def _lost(self, why: str) -> None:
+        self._why = why
+        log.warning("%s", self.why)
+        self._end()
+
+    def _end(self) -> None:
+        if self.socket is not None:
+            self.socket.close()
+        self.socket = None
+        self._accepted = self._settled = False
+        self._out.clear()
+        self._stream = Stream(self._wanted.longest)
 
     def close(self) -> None:
         """Say goodbye; the broker keeps the session."""
-        self._client.disconnect()
-        self._client.loop_write()
+        if self.socket is not None and self._accepted:
+            self.socket.settimeout(CONNECT_S)
+            with suppress(OSError):
+                self.socket.sendall(bytes(self._out) + mqtt.DISCONNECT)
+        self._end()

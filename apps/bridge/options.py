@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="bridge", description="Carries MQTT messages to Kafka and loses none.")
     options.add_argument("--id", help="MQTT client id, name of this edge [BRIDGE_ID]")
     options.add_argument("--topics", help="MQTT filters with commas between, each alone or as filter=kafka-topic [BRIDGE_ROUTES]")
-    options.add_argument("--uri", help="MQTT broker, tcp://host:1883 [BRIDGE_URI]")
+    options.add_argument("--uri", help="MQTT broker, tcp://host:1883 [BRIDGE_URI, or several: BRIDGE_URIS]")
     options.add_argument("--brokerlist", "-b", help="Kafka brokers, host:9092 with commas between [BRIDGE_BROKERLIST]")
     return options
 
@@ -49,6 +49,8 @@ def load(arguments: Sequence[str]) -> BridgeSettings:
         pydantic.ValidationError: a setting is missing or wrong.
     """
     chosen: dict[str, Any] = {name: value for name, value in vars(parser().parse_args(arguments)).items() if value}
+    if "uri" in chosen:
+        chosen["uris"] = ()
     if "topics" in chosen:
         known = _known_routes()
         chosen["routes"] = [_route(text, known) for text in chosen.pop("topics").split(",")]

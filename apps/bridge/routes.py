@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from telemetry.record import origin_headers
 
-_CACHED_TOPICS = 200_000  # twice the cars of XL; a topic is resolved once, then looked up
+_KNOWN_TOPICS = 200_000  # twice the cars of XL
 _ROOT_DEVICE_KIND = 3  # levels of <root>/<device>/<kind>
 
 
@@ -54,7 +54,6 @@ def _device(route: Route, levels: Sequence[str], edge: str) -> str:
 def resolver(routes: Sequence[Route], edge: str) -> Callable[[str], Destination | None]:
     """A function from an MQTT topic to its destination; None where no route matches."""
 
-    @lru_cache(maxsize=_CACHED_TOPICS)
     def resolve(topic: str) -> Destination | None:
         levels = topic.split("/")
         for route in routes:
@@ -64,3 +63,37 @@ def resolver(routes: Sequence[Route], edge: str) -> Callable[[str], Destination 
         return None
 
     return resolve
+
+
+class Way:
+    """All that the messages of one MQTT topic have in common; `kafka` is None where no route matches."""
+
+    __slots__ = ("headers", "kafka", "key", "topic")
+
+    def __init__(self, topic: str, destination: Destination | None, edge: str) -> None:
+        """`edge` is the bridge's name in the headers."""
+        self.topic = topic
+        self.kafka = destination.kafka if destination else None
+        self.key = destination.key if destination else topic
+        self.headers = origin_headers(topic, destination.device if destination else edge, edge)
+
+
+class Ways(dict[bytes, Way]):
+    """The ways by the topics as they come in packets: each is resolved once, then looked up.
+
+    A topic that is no UTF-8 is shown with escapes, and leads to the dead letters.
+    """
+
+    def __init__(self, routes: Sequence[Route], edge: str) -> None:
+        """None is known yet."""
+        super().__init__()
+        self._resolve = resolver(routes, edge)
+        self._edge = edge
+
+    def __missing__(self, raw: bytes) -> Way:
+        """Resolve a topic that comes for the first time."""
+        if len(self) >= _KNOWN_TOPICS:
+            self.clear()
+        topic = raw.decode(errors="backslashreplace")
+        way = self[raw] = Way(topic, self._resolve(topic), self._edge)
+        return way

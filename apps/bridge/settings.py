@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 from runtime.settings import AppSettings
 
@@ -17,7 +17,10 @@ class BridgeSettings(AppSettings):
     model_config = SettingsConfigDict(env_prefix="BRIDGE_")
 
     id: str = Field(min_length=1, max_length=64, description="MQTT client id and name of the edge; its session is kept under it")
-    uri: str = Field(description="the MQTT broker, tcp://host:port")
+    uri: str | None = Field(default=None, description="the MQTT broker, tcp://host:port")
+    uris: tuple[str, ...] = Field(
+        default=(), validate_default=True, description="in place of uri: JSON list of brokers, all of which are read"
+    )
     brokerlist: str = Field(description="Kafka's bootstrap brokers, host:port with commas between")
     routes: tuple[Route, ...] = Field(min_length=1, description="JSON list of {mqtt, kafka, key}; the first that matches carries")
     unsubscribe: tuple[str, ...] = Field(
@@ -32,3 +35,15 @@ class BridgeSettings(AppSettings):
     linger_ms: int = Field(default=5, ge=0, le=1000, description="how long Kafka's producer waits to fill a batch")
     max_message_bytes: int = Field(default=1_000_000, ge=1000, description="largest record offered to Kafka")
     stop_s: float = Field(default=10.0, ge=0.0, description="how long a stop waits for what is in flight")
+
+    @field_validator("uris")
+    @classmethod
+    def _one_of_both(cls, uris: tuple[str, ...], told: ValidationInfo) -> tuple[str, ...]:
+        if bool(uris) == bool(told.data.get("uri")):
+            raise ValueError("uri names the MQTT broker or uris names several; exactly one of both is needed")
+        return uris
+
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """The MQTT brokers to read."""
+        return self.uris or (self.uri or "",)

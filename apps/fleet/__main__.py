@@ -5,39 +5,40 @@ from __future__ import annotations
 import logging
 import sys
 
+from prometheus_client import REGISTRY
 from runtime.process import exit_code_of, log_to_stderr, stop_on_signals
-from runtime.settings import from_environment, host_and_port, read_password
+from runtime.settings import from_environment
 from runtime.status import Heartbeat, serving
 
-from fleet.devices import kinds
-from fleet.engine import PahoEngine, Target
+from fleet.connection import route, rules
+from fleet.devices import herds
+from fleet.engine import Engine
+from fleet.limits import check_ports, few_tracked, local_ports, raise_files
 from fleet.metrics import Metrics
 from fleet.settings import FleetSettings
+from fleet.tally import Tally
 
-
-def _target(settings: FleetSettings) -> Target:
-    return Target(
-        *host_and_port(settings.uri),
-        user=settings.user,
-        password=read_password(settings.password_file),
-        keepalive_s=settings.keepalive_s,
-        kept_readings=settings.kept_readings,
-        connects_per_s=settings.connects_per_s,
-    )
+log = logging.getLogger("fleet")
 
 
 def main() -> None:
     """Run until SIGTERM."""
     settings = from_environment(FleetSettings)
     log_to_stderr(settings.log_level)
-    stop = stop_on_signals()
-    heartbeat = Heartbeat()
-    fleet = kinds(settings)
-    engine = PahoEngine(fleet, _target(settings), Metrics(), heartbeat)
-    counts = ", ".join(f"{len(kind.devices)} {kind.name} every {kind.interval_s:g} s" for kind in fleet) or "nobody"
-    logging.getLogger("fleet").info("fleet: %s -> %s", counts, settings.uri)
-    with serving(settings.metrics_port, heartbeat.check, engine.ready):
-        engine.run(stop)
+    stop, heartbeat, tally = stop_on_signals(), Heartbeat(), Tally()
+    fleet, way = herds(settings), route(settings)
+    sessions = sum(len(herd.names) for herd in fleet)
+    raise_files(sessions)
+    if few := few_tracked(sessions):
+        log.warning("%s", few)
+    engine = Engine(fleet, way, rules(settings, tally), settings.connects_per_s, settings.seed)
+    check_ports(engine.shards, len(way.sources), local_ports())
+    metrics = Metrics(tally)
+    REGISTRY.register(metrics)
+    counts = ", ".join(f"{len(herd.names)} {herd.name} every {herd.interval_s:g} s" for herd in fleet) or "nobody"
+    log.info("fleet: %s -> %s, %d shards", counts, settings.uri, len(way.ports))
+    with serving(settings.metrics_port, heartbeat.check, engine.ready, metrics.last):
+        engine.run(stop, heartbeat)
 
 
 if __name__ == "__main__":

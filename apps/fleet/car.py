@@ -1,174 +1,91 @@
-"""One car as a small physical model: a course of phases drives the speed, the speed drives everything else. Pure.
+"""The physics of cars: wanted speed -> force -> power -> current -> battery and coolant. Units are SI, and they add up.
 
-Ranges follow the scaling of the original autoencoder: intake air 15..40 °C, battery 0..100 %, speed 0..50 m/s, vibration
-0..7500 mV, throttle 0..1, tyres 20..35 psi, acceleration 0..7 m/s², firmware 1000 or 2000.
+The acceleration is even over a step, so the work of every force over that step is exact, and what leaves the battery is
+what the motor, the lights and the inner resistance took.
 """
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-from telemetry.car import CarReading
+import numpy as np
+from telemetry.truth import MODES
+
+from fleet.draw import Floats
+from fleet.state import Phase, State
 
 MASS_KG: Final = 1800.0
 DRAG: Final = 0.40  # half of air density x drag coefficient x frontal area, kg/m
 ROLLING_N: Final = 180.0
+FLAT_TYRE: Final = 0.3  # more rolling resistance
+MOTOR_W: Final = 80e3  # for accelerating; drag comes on top
+BRAKING, ACCELERATING = -3.0, 2.0  # m/s²
+MOTOR_EFFICIENCY: Final = 0.9
+RECUPERATION: Final = 0.6  # of the braking power; the brakes take the rest
 AUXILIARY_W: Final = 400.0  # lights, control units, air conditioning
-CAPACITY_WS: Final = 60e3 * 3600.0  # 60 kWh
 CHARGER_W: Final = 50e3
-STEP_S: Final = 1.0  # the model's own step; a reading's interval is cut into such steps
-LOW_BATTERY: Final = 15.0
-FULL_BATTERY: Final = 95.0
-LEAK_PSI_S: Final = 0.02  # a leaking tyre loses 10 psi in eight minutes
+CAPACITY_WS: Final = 60e3 * 3600.0  # 60 kWh
+EMPTY_V, FULL_V = 320.0, 400.0  # open-circuit voltage at 0 and 100 %
+RESISTANCE_OHM: Final = 0.08
+WORN_RESISTANCE: Final = 2.0  # more, of a battery that fails
+WORN_V: Final = 25.0  # less
+WASTE_HEAT: Final = 0.08  # of the power
+COOLING_W_K: Final = 60.0  # radiator without its fan, which makes three times that above 60 °C
+FAN_FROM_C, FAN_RISE_K = 45.0, 15.0
+LOST_COOLING: Final = 0.95
+HEAT_CAPACITY_WS_K: Final = 10.8e3
+BOILING_C: Final = 118.0  # under pressure; further heat goes into steam
+DAY_S: Final = 86_400.0
+AIR_SWING_K: Final = 5.0
 
-Phase = Literal["parked", "city", "road", "motorway", "charging"]
-Failure = Literal["tyre", "bearing", "cooling"]
-FAILURES: Final[tuple[Failure, ...]] = ("tyre", "bearing", "cooling")
-SPEEDS: Final[dict[Phase, tuple[float, float]]] = {
-    "parked": (0.0, 0.0),
-    "charging": (0.0, 0.0),
-    "city": (5.0, 15.0),
-    "road": (15.0, 25.0),
-    "motorway": (25.0, 42.0),
-}
-DURATIONS_S: Final[dict[Phase, tuple[float, float]]] = {
-    "parked": (30.0, 240.0),
-    "charging": (600.0, 3600.0),
-    "city": (60.0, 600.0),
-    "road": (60.0, 600.0),
-    "motorway": (120.0, 1200.0),
-}
+TYRE, DRIVE_SHAFT, COOLING, BATTERY = (MODES.index(mode) for mode in ("tyre", "drive_shaft", "cooling", "battery"))
 
 
-@dataclass(slots=True)
-class State:
-    """What changes from step to step."""
-
-    phase: Phase
-    phase_left_s: float
-    target_speed: float
-    speed: float
-    acceleration: float
-    power_w: float
-    battery: float
-    coolant: float
-    air: float
-    tyres: list[float]
-    failure: Failure | None = None
-    failure_left_s: float = 0.0
+def open_voltage(battery: Floats, severity: Floats | float = 0.0) -> Floats:
+    """Without load, V; `severity` is that of a failing battery."""
+    return EMPTY_V + (FULL_V - EMPTY_V) / 100.0 * battery - WORN_V * severity
 
 
-def _clamp(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)
+def _drive(now: State, severity: Floats, step_s: float) -> Floats:
+    """Speed and acceleration after a step; returns the power at the wheels, W, mean of the step."""
+    before = now.speed
+    rolling = ROLLING_N * (1.0 + FLAT_TYRE * severity[TYRE])
+    motor = MOTOR_W * (1.0 - 0.5 * severity[BATTERY])
+    most = np.sqrt(before * before + 2.0 * motor * step_s / MASS_KG)
+    wanted = np.clip(now.target - before, BRAKING * step_s, ACCELERATING * step_s)
+    after = np.minimum(before + wanted, most)
+    kinetic = 0.5 * MASS_KG * (after * after - before * before) / step_s
+    drag = DRAG * (before + after) * (before * before + after * after) / 4.0
+    traction: Floats = kinetic + drag + rolling * (before + after) / 2.0
+    now.acceleration[:] = (after - before) / step_s
+    now.speed[:] = after  # last: `before` is a view of it
+    return traction
 
 
-class Car:
-    """One car; the same `seed` and `number` give the same readings for the same calls."""
+def _load(now: State, traction: Floats, severity: Floats, step_s: float) -> None:
+    """Power, voltage, current and charge of the battery."""
+    power = np.where(traction > 0.0, traction / MOTOR_EFFICIENCY, traction * RECUPERATION) + AUXILIARY_W
+    power -= CHARGER_W * ((now.phase == Phase.CHARGING) & (now.speed == 0.0))
+    resistance = RESISTANCE_OHM * (1.0 + WORN_RESISTANCE * severity[BATTERY])
+    open_v = open_voltage(now.battery, severity[BATTERY])
+    current = (open_v - np.sqrt(open_v * open_v - 4.0 * resistance * power)) / (2.0 * resistance)
+    now.power_w[:] = power
+    now.current[:] = current
+    now.voltage[:] = open_v - resistance * current
+    now.battery -= open_v * current * (100.0 * step_s / CAPACITY_WS)
 
-    def __init__(self, name: str, number: int, seed: int, failures_per_hour: float) -> None:
-        """`name` is the car in the readings."""
-        self.name = name
-        self._draw = random.Random(f"{seed}/{number}")
-        self._failures_per_s = failures_per_hour / 3600.0
-        self._firmware = self._draw.choice((1000, 2000))
-        self._state = State(
-            phase="parked",
-            phase_left_s=self._draw.uniform(0.0, 60.0),
-            target_speed=0.0,
-            speed=0.0,
-            acceleration=0.0,
-            power_w=AUXILIARY_W,
-            battery=self._draw.uniform(30.0, 95.0),
-            coolant=self._draw.uniform(20.0, 35.0),
-            air=self._draw.uniform(18.0, 32.0),
-            tyres=[self._draw.uniform(30.0, 34.0) for _ in range(4)],
-        )
 
-    def drive(self, seconds: float) -> None:
-        """Let `seconds` pass."""
-        while seconds > 0:
-            step_s = min(STEP_S, seconds)
-            self._step(step_s)
-            seconds -= step_s
+def _warm(now: State, severity: Floats, step_s: float) -> None:
+    """Air and coolant."""
+    now.air[:] = now.air_base + AIR_SWING_K * np.sin(now.step * (step_s * 2.0 * np.pi / DAY_S) + now.air_base)
+    fan = np.clip((now.coolant - FAN_FROM_C) / FAN_RISE_K, 0.0, 1.0)
+    lost = severity[COOLING]
+    cooling = COOLING_W_K * (1.0 + 2.0 * fan * (1.0 - lost)) * (1.0 - LOST_COOLING * lost)
+    settled = now.air + WASTE_HEAT * np.abs(now.power_w) / cooling
+    now.coolant[:] = np.minimum(settled + (now.coolant - settled) * np.exp(-cooling * (step_s / HEAT_CAPACITY_WS_K)), BOILING_C)
 
-    def _step(self, step_s: float) -> None:
-        state = self._state
-        self._choose_phase(step_s)
-        self._fail(step_s)
-        wanted = (state.target_speed - state.speed) / step_s
-        state.acceleration = _clamp(wanted, -3.5, 2.5)
-        state.speed = _clamp(state.speed + state.acceleration * step_s, 0.0, 50.0)
-        force = MASS_KG * state.acceleration + DRAG * state.speed**2 + (ROLLING_N if state.speed else 0.0)
-        state.power_w = AUXILIARY_W + max(0.0, force * state.speed)
-        charged_w = CHARGER_W if state.phase == "charging" else 0.0
-        state.battery = _clamp(state.battery + (charged_w - state.power_w) * step_s / CAPACITY_WS * 100.0, 0.0, 100.0)
-        heat = 70.0 if state.failure == "cooling" else 0.0
-        state.coolant += (state.air + 12.0 + state.power_w / 2500.0 + heat - state.coolant) * step_s / 180.0
-        state.air = _clamp(state.air + self._draw.gauss(0.0, 0.02) * step_s, 15.0, 40.0)
 
-    def _choose_phase(self, step_s: float) -> None:
-        state = self._state
-        state.phase_left_s -= step_s
-        if state.battery < LOW_BATTERY and state.phase != "charging":
-            self._enter("charging")
-        elif state.phase == "charging" and state.battery >= FULL_BATTERY:
-            self._enter("city")
-        elif state.phase_left_s <= 0 and not (state.phase == "charging" and state.battery < FULL_BATTERY):
-            self._enter(self._draw.choice(("parked", "city", "city", "road", "motorway")))
-        elif self._draw.random() < step_s / 30.0:
-            state.target_speed = self._draw.uniform(*SPEEDS[state.phase])  # traffic
-
-    def _enter(self, phase: Phase) -> None:
-        state = self._state
-        state.phase = phase
-        state.phase_left_s = self._draw.uniform(*DURATIONS_S[phase])
-        state.target_speed = self._draw.uniform(*SPEEDS[phase])
-
-    def _fail(self, step_s: float) -> None:
-        state = self._state
-        if state.failure is not None:
-            state.failure_left_s -= step_s
-            if state.failure == "tyre":
-                state.tyres[0] = max(20.0, state.tyres[0] - LEAK_PSI_S * step_s)
-            if state.failure_left_s <= 0:
-                state.failure = None
-                state.tyres[0] = self._draw.uniform(30.0, 34.0)
-        elif state.speed > 0 and self._draw.random() < self._failures_per_s * step_s:
-            state.failure = self._draw.choice(FAILURES)
-            state.failure_left_s = self._draw.uniform(120.0, 600.0)
-
-    def _near(self, value: float, spread: float, low: float, high: float) -> float:
-        return round(_clamp(self._draw.gauss(value, spread), low, high), 4)
-
-    def reading(self, time_s: float) -> CarReading:
-        """What the sensors say now; `time_s` is the event's time."""
-        state = self._state
-        voltage = 320.0 + 0.8 * state.battery - state.power_w / 8000.0
-        shaking = 40.0 + 75.0 * state.speed + (2200.0 if state.failure == "bearing" else 0.0)
-        front_left, front_right, back_left, back_right = (round(_clamp(psi, 20.0, 35.0)) for psi in state.tyres)
-        felt = [self._near(abs(state.acceleration) + 0.02 * state.speed, 0.15, 0.0, 7.0) for _ in range(4)]
-        return CarReading(
-            time=round(time_s, 3),
-            car=self.name,
-            coolant_temp=self._near(state.coolant, 0.3, -20.0, 130.0),
-            intake_air_temp=self._near(state.air, 0.2, 15.0, 40.0),
-            intake_air_flow_speed=self._near(20.0 + 4.5 * state.speed, 2.0, 0.0, 300.0),
-            battery_percentage=round(state.battery, 4),
-            battery_voltage=self._near(voltage, 0.5, 200.0, 420.0),
-            current_draw=self._near(state.power_w / voltage, 0.2, 0.0, 800.0),
-            speed=self._near(state.speed, 0.1, 0.0, 50.0) if state.speed else 0.0,
-            engine_vibration_amplitude=self._near(shaking, 20.0 + 0.03 * shaking, 0.0, 7500.0),
-            throttle_pos=round(_clamp(state.power_w / 120e3, 0.0, 1.0), 4),
-            tire_pressure_1_1=front_left,
-            tire_pressure_1_2=front_right,
-            tire_pressure_2_1=back_left,
-            tire_pressure_2_2=back_right,
-            accelerometer_1_1_value=felt[0],
-            accelerometer_1_2_value=felt[1],
-            accelerometer_2_1_value=felt[2],
-            accelerometer_2_2_value=felt[3],
-            control_unit_firmware=self._firmware,
-            failure_occurred="true" if state.failure else "false",
-        )
+def move(now: State, severity: Floats, step_s: float) -> None:
+    """One step of `step_s` (10 s at most); `severity` of each failure mode 0..1, shape (modes, cars)."""
+    _load(now, _drive(now, severity, step_s), severity, step_s)
+    _warm(now, severity, step_s)

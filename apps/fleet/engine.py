@@ -1,198 +1,199 @@
-"""What sends the devices' messages. Today paho clients on one thread; a larger fleet replaces the class, not its callers."""
+"""What sends the devices' messages: all sessions of one process on one thread, by epoll, in ticks of 10 ms.
+
+In a tick the devices that are due publish as one batch of their herd; between ticks whatever the brokers say is read at once.
+"""
 
 from __future__ import annotations
 
 import logging
-import selectors
-import socket
+import random
+import select
+import ssl
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from runtime.backoff import Backoff
+from runtime.backoff import wait_s
+from runtime.seldom import Seldom
 from runtime.status import Heartbeat
 
-from fleet.devices import Device, Kind, Publication
-from fleet.metrics import Metrics
+from fleet.gate import Gate
+from fleet.herd import Herd
 from fleet.schedule import Schedule
+from fleet.session import Rules, Session
+from fleet.shards import shard_of
+from fleet.wheel import Wheel
+from fleet.wire import Route, Wire
 
 log = logging.getLogger(__name__)
+seldom = Seldom(log)
 
-MISC_EVERY_S = 1.0
-LONGEST_WAIT_S = 0.2
-GOODBYE_S = 2.0
+TICK_S: Final = 0.01
+BATCH: Final = 256  # devices that publish before the brokers are heard again
+EVENTS: Final = 1024
+WHEEL_TICK_S: Final = 0.05
+WHEEL_SLOTS: Final = 2048  # a turn of 102 s is longer than the usual keep-alive
+FIRST_WAIT_S: Final = 0.5
+LONGEST_WAIT_S: Final = 30.0
+GOODBYE_S: Final = 2.0  # for the last acknowledgements, and again for the brokers to hang up
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the devices publish, and as whom."""
-
-    host: str
-    port: int
-    user: str | None
-    password: str | None
-    keepalive_s: int
-    kept_readings: int
-    connects_per_s: float
+Round = tuple[Herd, Sequence[Session], Schedule]
 
 
-class Engine(Protocol):
-    """Publishes what each device has to say every interval of its kind."""
+class Engine:
+    """The sessions of some herds."""
 
-    def run(self, stop: threading.Event) -> None:
-        """Until `stop`."""
+    def __init__(self, herds: Sequence[Herd], route: Route, rules: Rules, connects_per_s: float, seed: int) -> None:
+        """Nothing connects before `run`; the same `seed` gives the same jitter."""
+        now_s = time.monotonic()
+        self._route = route
+        self._tally = rules.tally
+        self._poll = select.epoll()
+        self._wires: dict[int, Wire] = {}  # by file
+        self._wheel: Wheel[Session] = Wheel(WHEEL_TICK_S, WHEEL_SLOTS, now_s)
+        self._gate = Gate(len(route.ports), connects_per_s, now_s)
+        self._draw = random.Random(f"engine/{seed}")
+        self._opened = 0
+        self._stopping = False
+        self._rounds: list[Round] = []
+        self._sessions: list[Session] = []
+        for herd in herds:
+            sessions = [Session(name, shard_of(name, len(route.ports)), rules) for name in herd.names]
+            self._rounds.append((herd, sessions, Schedule(len(sessions), herd.interval_s, now_s)))
+            self._sessions += sessions
+            rules.tally.devices[herd.name] = len(sessions)
 
-    def ready(self) -> str | None:
-        """None when the devices are connected, else how many are not."""
-
-
-class Session:
-    """One device's MQTT session. A message of QoS 1 that has no connection is kept, `kept_readings` at most."""
-
-    def __init__(self, device: Device, target: Target, selector: selectors.BaseSelector, metrics: Metrics) -> None:
-        """The socket is watched by `selector` with this session as data."""
-        self.device = device
-        self.connected = False
-        self._selector = selector
-        self._metrics = metrics
-        self.backoff = Backoff(0.5, 30.0)
-        self.client = Client(CallbackAPIVersion.VERSION2, client_id=device.name)
-        self.client.connect_timeout = 5.0
-        self.client.max_queued_messages_set(target.kept_readings)
-        if target.user is not None:
-            self.client.username_pw_set(target.user, target.password)
-        self.client.on_connect = self._on_connect
-        self.client.on_disconnect = self._on_disconnect
-        self.client.on_publish = self._on_publish
-        self.client.on_socket_open = self._on_socket_open
-        self.client.on_socket_close = self._on_socket_close
-        self.client.on_socket_register_write = self._on_register_write
-        self.client.on_socket_unregister_write = self._on_unregister_write
-        self.client.connect_async(target.host, target.port, target.keepalive_s)
-
-    def _on_connect(self, _c: Client, _d: Any, _flags: ConnectFlags, reason: ReasonCode, _p: Properties | None) -> None:
-        if reason.is_failure:
-            log.error("%s is refused: %s", self.device.name, reason)
-            self._metrics.refused.inc()
-            return
-        self.connected = True
-        self.backoff.reset()
-        self._metrics.connects.inc()
-        self._metrics.connected.inc()
-
-    def _on_disconnect(self, _c: Client, _d: Any, _flags: DisconnectFlags, _reason: ReasonCode, _p: Properties | None) -> None:
-        if self.connected:
-            self.connected = False
-            self._metrics.connected.dec()
-
-    def _on_publish(self, _c: Client, _d: Any, _mid: int, _reason: ReasonCode, _p: Properties | None) -> None:
-        self._metrics.acked.inc()
-
-    def _on_socket_open(self, _client: Client, _data: Any, opened: Any) -> None:
-        self._selector.register(opened, selectors.EVENT_READ, self)
-
-    def _on_socket_close(self, _client: Client, _data: Any, closed: Any) -> None:
-        self._selector.unregister(closed)
-
-    def _on_register_write(self, _client: Client, _data: Any, opened: Any) -> None:
-        self._selector.modify(opened, selectors.EVENT_READ | selectors.EVENT_WRITE, self)
-
-    def _on_unregister_write(self, _client: Client, _data: Any, opened: Any) -> None:
-        self._selector.modify(opened, selectors.EVENT_READ, self)
-
-    def connect(self) -> bool:
-        """Open the connection; False if that failed."""
-        try:
-            self.client.reconnect()
-        except OSError as failed:
-            log.warning("%s cannot connect: %s", self.device.name, failed)
-            self._metrics.refused.inc()
-            return False
-        opened = self.client.socket()
-        if isinstance(opened, socket.socket):
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return True
-
-    def publish(self, message: Publication) -> None:
-        """Send a message, or keep it until there is a connection again."""
-        told = self.client.publish(message.topic, message.payload, message.qos)
-        kept = message.qos > 0 and told.rc == MQTTErrorCode.MQTT_ERR_NO_CONN
-        if told.rc == MQTTErrorCode.MQTT_ERR_SUCCESS or kept:
-            self._metrics.sent.inc()
-        else:
-            self._metrics.dropped.inc()
-
-
-class PahoEngine:
-    """All sessions on one thread: good for about a thousand devices."""
-
-    def __init__(self, kinds: Sequence[Kind], target: Target, metrics: Metrics, heartbeat: Heartbeat) -> None:
-        """Nothing connects before `run`."""
-        self._target = target
-        self._metrics = metrics
-        self._heartbeat = heartbeat
-        self._selector = selectors.DefaultSelector()
-        self._rounds: list[tuple[list[Session], float]] = []
-        for kind in kinds:
-            self._rounds.append(([Session(each, target, self._selector, metrics) for each in kind.devices], kind.interval_s))
-            metrics.devices.labels(kind.name).set(len(kind.devices))
-        self._sessions = [session for sessions, _ in self._rounds for session in sessions]
-        self._connect_s = [0.0] * len(self._sessions)  # not before
-
-    def run(self, stop: threading.Event) -> None:
-        """Connect, publish, reconnect until `stop`."""
-        start_s = time.monotonic()
-        rounds = [(sessions, interval_s, Schedule(len(sessions), interval_s, start_s)) for sessions, interval_s in self._rounds]
-        cares = Schedule(len(self._sessions), MISC_EVERY_S, start_s)
-        connects = Schedule(1, 1.0 / self._target.connects_per_s, start_s)
-        while not stop.is_set():
-            self._heartbeat.beat()
-            now_s = time.monotonic()
-            for sessions, interval_s, due in rounds:
-                for index in due.take(now_s):
-                    self._publish(sessions[index], interval_s)
-            for index in cares.take(now_s):
-                self._sessions[index].client.loop_misc()
-            for _ in connects.take(now_s):
-                self._connect_one(now_s)
-            due_s = min(schedule.next_s() for schedule in (cares, *(due for _, _, due in rounds)))
-            self._serve(max(0.0, min(LONGEST_WAIT_S, due_s - time.monotonic())))
-        self._say_goodbye()
-
-    @staticmethod
-    def _publish(session: Session, interval_s: float) -> None:
-        for message in session.device.publications(interval_s, time.time()):
-            session.publish(message)
-
-    def _connect_one(self, now_s: float) -> None:
-        for index, session in enumerate(self._sessions):
-            if session.client.socket() is None and now_s >= self._connect_s[index]:
-                self._connect_s[index] = now_s + session.backoff.next_s()
-                session.connect()
-                return
-
-    def _serve(self, wait_s: float) -> None:
-        for key, events in self._selector.select(wait_s):
-            session: Session = key.data
-            if events & selectors.EVENT_READ:
-                session.client.loop_read()
-            if events & selectors.EVENT_WRITE and session.client.socket() is not None:
-                session.client.loop_write()
-
-    def _say_goodbye(self) -> None:
-        for session in self._sessions:
-            session.client.disconnect()
-        until_s = time.monotonic() + GOODBYE_S
-        while self._selector.get_map() and time.monotonic() < until_s:
-            self._serve(0.05)
+    @property
+    def shards(self) -> list[int]:
+        """The shard of each session."""
+        return [session.shard for session in self._sessions]
 
     def ready(self) -> str | None:
         """None when all devices are connected."""
-        missing = sum(not session.connected for session in self._sessions)
+        missing = len(self._sessions) - self._tally.connected
         return f"{missing} of {len(self._sessions)} devices are not connected" if missing else None
+
+    def run(self, stop: threading.Event, heartbeat: Heartbeat) -> None:
+        """Connect, publish, reconnect until `stop`; then say goodbye."""
+        for session in self._sessions:
+            self._gate.ask(session)
+        tick_s = time.monotonic()
+        while not stop.is_set():
+            heartbeat.beat()
+            now_s = time.monotonic()
+            if now_s >= tick_s:
+                tick_s = now_s + TICK_S
+                self._tick(now_s)
+            for session in self._gate.take(now_s):
+                self._connect(session, now_s)
+            self._serve(tick_s - time.monotonic())
+        self._say_goodbye()
+
+    def _tick(self, now_s: float) -> None:
+        for herd, sessions, schedule in self._rounds:
+            due = schedule.take(now_s)
+            for first in range(0, len(due), BATCH):
+                self._publish(herd, sessions, due[first : first + BATCH])
+                self._serve(0.0)
+            self._tally.missed += schedule.missed
+            schedule.missed = 0
+        for session in self._wheel.take(now_s):
+            if session.link is None:
+                self._gate.ask(session)
+            else:
+                self._care(session, now_s)
+
+    @staticmethod
+    def _publish(herd: Herd, sessions: Sequence[Session], indices: Sequence[int]) -> None:
+        for index, message in herd.publications(indices, time.time()):
+            sessions[index].publish(message, time.monotonic())
+
+    def _connect(self, session: Session, now_s: float) -> None:
+        self._opened += 1
+        try:
+            wire = Wire(session, self._route, self._poll, self._opened)
+        except OSError as failed:
+            self._gone(session, _reason(failed))
+            return
+        self._wires[wire.file] = wire
+        self._wheel.put(session, session.opened(wire, now_s))
+
+    def _care(self, session: Session, now_s: float) -> None:
+        due_s, why = session.care(now_s)
+        if why is None:
+            self._wheel.put(session, due_s)
+        elif isinstance(session.link, Wire):
+            self._close(session.link, why)
+
+    def _serve(self, most_s: float) -> None:
+        for file, events in self._poll.poll(max(0.0, most_s), EVENTS):
+            wire = self._wires[file]
+            try:
+                why = self._advance(wire, events, time.monotonic())
+            except OSError as failed:
+                why = _reason(failed)
+            if why is not None:
+                self._close(wire, why)
+
+    def _advance(self, wire: Wire, events: int, now_s: float) -> str | None:
+        session = wire.session
+        if events & select.EPOLLOUT and wire.advance() and session.up:
+            session.writable(now_s)
+        if not events & ~select.EPOLLOUT:
+            return None
+        data = wire.read()
+        if data is None:
+            return None
+        was_up = session.up
+        why = session.received(data, now_s) if data else "the broker closed the connection"
+        if session.up and not was_up:
+            self._gate.settle(session)
+            self._wheel.put(session, session.due_s())
+        return why
+
+    def _close(self, wire: Wire, why: str) -> None:
+        del self._wires[wire.file]
+        wire.close()
+        self._gone(wire.session, why)
+
+    def _gone(self, session: Session, why: str) -> None:
+        """A connection ended or did not come about; `why` is in few words what counts, and behind a colon the rest."""
+        was_up = session.up
+        session.closed()
+        if self._stopping:
+            return
+        if was_up:
+            self._tally.lost += 1
+        else:
+            self._gate.settle(session)
+            self._tally.refused[why.partition(":")[0]] += 1
+        seldom.warning(f"connections to shard {session.shard} {'are lost' if was_up else 'fail'}: {why}")
+        self._wheel.put(session, time.monotonic() + wait_s(session.attempts, FIRST_WAIT_S, LONGEST_WAIT_S, self._draw))
+        session.attempts += 1
+
+    def _say_goodbye(self) -> None:
+        self._until(lambda: not any(session.kept for session in self._sessions if session.up))
+        self._stopping = True
+        for wire in list(self._wires.values()):
+            if wire.session.up:
+                wire.session.goodbye(time.monotonic())
+            else:
+                self._close(wire, "")
+        self._until(lambda: not self._wires)
+        for wire in list(self._wires.values()):
+            self._close(wire, "")
+        kept = sum(session.kept for session in self._sessions)
+        self._tally.dropped += kept
+        log.info("fleet: %d sent, %d acknowledged, %d thrown away", self._tally.sent, self._tally.acked, self._tally.dropped)
+
+    def _until(self, done: Callable[[], bool]) -> None:
+        until_s = time.monotonic() + GOODBYE_S
+        while not done() and time.monotonic() < until_s:
+            self._serve(0.05)
+
+
+def _reason(failed: OSError) -> str:
+    if isinstance(failed, ssl.SSLError):
+        return f"TLS: {failed}"
+    return failed.strerror or str(failed)

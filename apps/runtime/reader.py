@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -231,10 +232,13 @@ class Reader:
             if message is not None:
                 self._early.append(message)
 
-    def commit(self, records: Iterable[Record]) -> bool:
-        """Commit what lies behind `records`; False if Kafka did not take it, and they come again."""
-        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in next_offsets(records).items()]
-        return self.commit_places(places)
+    def commit(self, records: Iterable[Record], floors: Mapping[tuple[str, int], int] = MappingProxyType({})) -> bool:
+        """Commit what lies behind `records`; False if Kafka did not take it, and they come again.
+
+        `floors` are offsets of topics' partitions that the commit does not pass.
+        """
+        behind = {place: min(offset, floors.get(place, offset)) for place, offset in next_offsets(records).items()}
+        return self.commit_places([TopicPartition(*place, offset) for place, offset in behind.items()])
 
     def commit_places(self, places: list[TopicPartition]) -> bool:
         """Commit these offsets; False if Kafka did not take them."""

@@ -39,7 +39,7 @@ class CarReading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     intake_air_flow_speed: Annotated[float, _unit("g/s", "mass flow of the air taken in")]
     battery_percentage: Annotated[float, _unit("%", "charge of the battery")]
     battery_voltage: Annotated[float, _unit("V", "voltage of the battery (old documents say mV; the data are V)")]
-    current_draw: Annotated[float, _unit("A", "current drawn from the battery")]
+    current_draw: Annotated[float, _unit("A", "current drawn from the battery, negative while it is charged")]
     speed: Annotated[float, _unit("m/s", "speed")]
     engine_vibration_amplitude: Annotated[float, _unit("mV", "vibration sensor of the engine")]
     throttle_pos: Annotated[float, _unit("1", "throttle, 0 closed to 1 open")]
@@ -76,7 +76,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode_json(reading: CarReading) -> bytes:
-    """The MQTT and Kafka payload, ~520 bytes."""
+    """The MQTT and Kafka payload, ~560 bytes."""
     return _encoder.encode(reading)
 
 

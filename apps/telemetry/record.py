@@ -19,9 +19,14 @@ SIZE = "size"  # dead letters only: bytes of the original if the copy was cut
 ARRIVAL_DIGITS = 15  # 13 until the year 2286
 
 
+def origin_headers(topic: str, device: str, edge: str) -> Headers:
+    """The headers that all records of one MQTT topic have; each has its `ARRIVAL` besides."""
+    return [(TOPIC, topic.encode()), (DEVICE, device.encode()), (EDGE, edge.encode())]
+
+
 def arrival_headers(topic: str, device: str, edge: str, arrival_ms: int) -> Headers:
     """The headers of a record that came over MQTT."""
-    return [(TOPIC, topic.encode()), (DEVICE, device.encode()), (EDGE, edge.encode()), (ARRIVAL, b"%d" % arrival_ms)]
+    return [*origin_headers(topic, device, edge), (ARRIVAL, b"%d" % arrival_ms)]
 
 
 def dead_letter_headers(headers: Iterable[tuple[str, str | bytes | None]], reason: str, source: str, size: int) -> Headers:

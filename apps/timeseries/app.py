@@ -18,8 +18,9 @@ from telemetry.record import BadRecord, Record
 from timeseries.batch import Line, write_or_isolate
 from timeseries.influx import Influx
 from timeseries.metrics import Metrics
-from timeseries.points import line
+from timeseries.points import Series, car_line, car_reading, line
 from timeseries.settings import TimeseriesSettings
+from timeseries.summary import Summaries
 
 LAG_EVERY_S = 5.0
 
@@ -43,6 +44,7 @@ class Timeseries:
         self._metrics = metrics
         self._heartbeat = heartbeat
         self._series = {series.topic: series for series in settings.series}
+        self._summaries = Summaries()
         self._influx = Influx(
             settings.influx_url, settings.influx_user, password, timeout_s=settings.timeout_s, compress=settings.gzip
         )
@@ -58,7 +60,7 @@ class Timeseries:
                 records = self._reader.read(self._settings.batch_points, self._settings.batch_wait_s)
                 for topic, read in Counter(record.topic for record in records).items():
                     self._metrics.read.labels(topic).inc(read)
-                if records and self._store(records, stop) and self._reader.commit(records):
+                if records and self._store(records, stop) and self._reader.commit(records, self._summaries.floors()):
                     self._metrics.batches.inc()
                 self._measure_lag()
         finally:
@@ -86,7 +88,7 @@ class Timeseries:
         for record in records:
             series = self._series[record.topic]
             try:
-                text = line(series, record)
+                text = line(series, record) if series.sample == 1 else self._sampled(series, record)
             except PayloadError as broken:
                 found.bad.append(BadRecord(record, str(broken)))
                 continue
@@ -94,7 +96,16 @@ class Timeseries:
                 found.skipped[record.topic] += 1
             else:
                 found.lines[series.database].append(Line(record, text))
+        for summary in self._summaries.take():
+            series = self._series[summary.last.topic]
+            found.lines[series.database].append(Line(summary.last, summary.line(series.summary)))
         return found
+
+    def _sampled(self, series: Series, record: Record) -> bytes | None:
+        """The point of a car of the sample; all cars go into the summaries."""
+        reading = car_reading(record)
+        self._summaries.add(record, reading)
+        return car_line(series, reading) if series.samples(reading.car) else None
 
     def _write(self, database: str, part: list[Line]) -> list[BadRecord]:
         def write(lines: Sequence[Line]) -> str | None:

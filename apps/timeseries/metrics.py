@@ -14,7 +14,9 @@ class Metrics:
         """`registry`: one of its own in tests."""
         self.read = Counter("timeseries_records_read", "records read from Kafka", ["topic"], registry=registry)
         self.written = Counter("timeseries_points_written", "points written", ["database"], registry=registry)
-        self.skipped = Counter("timeseries_records_skipped", "records of kinds without a series", ["topic"], registry=registry)
+        self.skipped = Counter(
+            "timeseries_records_skipped", "records of kinds without a series, or summarised only", ["topic"], registry=registry
+        )
         self.batches = Counter("timeseries_batches", "batches stored and committed", registry=registry)
         self.partial = Counter("timeseries_partial_writes", "writes of which InfluxDB refused some lines", registry=registry)
         self.dead_lettered = Counter("timeseries_dead_lettered", "records in the dead-letter topic", registry=registry)

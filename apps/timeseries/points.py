@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,14 +20,33 @@ class Series(BaseModel):
     codec: Literal["car", "iotkit"] = Field(description="how the payload is read")
     database: str = Field(min_length=1, description="InfluxDB database")
     measurement: str = Field(min_length=1, description="InfluxDB measurement")
+    sample: int = Field(default=1, ge=1, description="cars only: every reading of one car in so many, and summaries of all")
+
+    @property
+    def summary(self) -> str:
+        """The measurement of the summaries."""
+        return f"{self.measurement}_summary"
+
+    def samples(self, car_name: str) -> bool:
+        """Whether this car is one of those whose every reading is written; the same cars always."""
+        return zlib.crc32(car_name.encode()) % self.sample == 0
 
 
 def _last_level(text: str) -> str:
     return text.rpartition("/")[2]
 
 
-def _car_line(series: Series, record: Record) -> bytes:
-    reading = car.decode_json(record.value, car=_last_level(record.key), arrival_s=record.arrival_ms / 1000)
+def car_reading(record: Record) -> car.CarReading:
+    """What a car has sent.
+
+    Raises:
+        PayloadError: the record is no reading of a car.
+    """
+    return car.decode_json(record.value, car=_last_level(record.key), arrival_s=record.arrival_ms / 1000)
+
+
+def car_line(series: Series, reading: car.CarReading) -> bytes:
+    """The point of one reading."""
     fields: dict[str, float | str] = {name: getattr(reading, name) for name in car.VALUES}
     if reading.failure_occurred is not None:
         fields["failure_occurred"] = reading.failure_occurred == "true"
@@ -49,4 +69,4 @@ def line(series: Series, record: Record) -> bytes | None:
     Raises:
         PayloadError: the record cannot be read by the series' codec.
     """
-    return _car_line(series, record) if series.codec == "car" else _iotkit_line(series, record)
+    return car_line(series, car_reading(record)) if series.codec == "car" else _iotkit_line(series, record)

@@ -16,6 +16,7 @@ from infra.lab.toolchain import Toolchain
 TIERS = ("unit", "repository", "render", "plugins", "cloud", "vm", "broker", "e2e")
 ON_DEMAND = ("vm_lab",)  # an emulated machine's own lab takes the better part of an hour, and a machine at rest: run by name
 NEEDS_TOOLCHAIN = frozenset({"repository", "render", "plugins", "cloud", "vm", "broker", "e2e", "vm_lab"})
+BENCHES = ("bridge", "timeseries")  # programs of tests/bench, each with brokers of its own
 NO_TESTS_COLLECTED = 5
 
 
@@ -58,3 +59,20 @@ def _summary(outcome: Sequence[tuple[str, int, float]], *, filtered: bool) -> in
         verdict = "[green]passed[/]" if code in good else f"[red]failed (pytest's code {code})[/]"
         console.print(f"{name:<11} {seconds:7.1f} s  {verdict}")
     return 0 if all(code in good for _, code, _ in outcome) else 1
+
+
+def run_bench(name: str, *, as_json: bool) -> int:
+    """Run a bench that brings its own brokers; returns its exit code.
+
+    Raises:
+        UserError: there is no such bench.
+    """
+    if name not in BENCHES:
+        raise UserError(f"there is no bench '{name}'; benches are chain (of the running lab) and {', '.join(BENCHES)}")
+    paths = Paths.from_environment()
+    toolchain = Toolchain(paths, Steps(paths))
+    if toolchain.missing():
+        toolchain.ensure()
+    env = os.environ | toolchain.env() | {"PYTHONPATH": f"{ROOT}:{ROOT / 'apps'}"}
+    words = [sys.executable, "-m", f"tests.bench.{name}", *(["--json"] if as_json else [])]
+    return subprocess.run(words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False).returncode

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import pulumi
 
-from infra import wiring
+from infra import mqtt_shards, wiring
 from infra.scales import Scale
 from infra.services._access import Access
 from infra.services._release import release, resources
@@ -95,11 +95,11 @@ class Bridge(App):
         writes: Access,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`routes` are what it carries, `reads` is Mosquitto, `writes` is Kafka."""
+        """`routes` are what it carries, `reads` is Mosquitto with all its shards, `writes` is Kafka."""
         table = [{"mqtt": route.mqtt, "kafka": route.kafka.name, "key": route.key} for route in routes]
         env = {
             "ID": f"{name}-0",
-            "URI": reads.endpoint.url,
+            "URIS": json.dumps([shard.url for shard in mqtt_shards.endpoints(args.scale.mqtt_shards)]),
             "USER": reads.user,
             "PASSWORD_FILE": reads.password_file,
             "BROKERLIST": writes.endpoint.address,
@@ -119,6 +119,7 @@ class Timeseries(App):
         """`reads` is Kafka, `writes` is InfluxDB."""
         series = [
             {"topic": one.topic.name, "codec": one.codec, "database": one.database, "measurement": one.measurement}
+            | ({"sample": args.scale.sampled_cars} if one.topic == wiring.SENSOR_DATA else {})
             for one in wiring.SERIES
         ]
         env = {
@@ -148,11 +149,15 @@ class Fleet(App):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`devices` is how many of each kind; `writes` is Mosquitto."""
+        shards = mqtt_shards.endpoints(args.scale.mqtt_shards)
         env = {
             "URI": writes.endpoint.url,
+            "SHARDS": str(len(shards)),
+            "PORTS": json.dumps([shard.port for shard in shards]),
             "USER": writes.user,
             "PASSWORD_FILE": writes.password_file,
             "TOPIC": wiring.CARS_MQTT,
+            "TRUTH_TOPIC": wiring.TRUTH_MQTT,
             "CLIENT_ID": wiring.CAR_CLIENT_ID,
             "CARS": str(devices["car"]),
             "INTERVAL_S": f"{args.scale.interval_s:g}",

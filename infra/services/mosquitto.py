@@ -2,7 +2,8 @@
 
 Devices, the fleet and people write; the bridge reads. Nobody enters without a login, with TLS or without, and the access
 list binds a car to its own topic. Sessions, queues and retained messages are on a volume and survive a restart; a broker
-killed outright loses what came in since the last write (the chart's `autosaveS`).
+killed outright loses what came in since the last write (the chart's `autosaveS`). One broker is one thread: a large fleet is
+shared among several, each with its own sessions and port; a client's is `mqtt_shards.shard_of(client id, shards)`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import pulumi
 
-from infra import accounts, wiring
+from infra import accounts, mqtt_shards, wiring
 from infra.scales import Scale
 from infra.services._access import Access, Users
 from infra.services._certificate import secret_of, tls
@@ -45,10 +46,15 @@ def values(args: MosquittoArgs, secret: str) -> dict[str, Any]:
         "users": [{"name": user.name, "access": list(user.access)} for user in accounts.MQTT_USERS],
         "patterns": list(accounts.MQTT_PATTERNS),
         "tlsSecret": wiring.MQTT_TLS,
+        "shards": args.scale.mqtt_shards,
+        "shardPort": mqtt_shards.PORT,
+        "shardTlsPort": mqtt_shards.TLS_PORT,
         "external": {
             "enabled": True,
             "nodePort": wiring.node_port("mosquitto"),
             "tlsNodePort": wiring.node_port("mosquitto", wiring.MOSQUITTO_TLS.port),
+            "shardNodePort": mqtt_shards.NODE_PORT,
+            "shardTlsNodePort": mqtt_shards.TLS_NODE_PORT,
             "sources": list(wiring.PRIVATE_NETWORKS),
         },
         "clients": wiring.clients_of(wiring.MOSQUITTO),

@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import urllib3
 from fleet.board import Board
-from fleet.car import Car
+from fleet.cars import Cars, Traits
+from fleet.readings import readings
 from telemetry.car import encode_json
 from telemetry.record import Record, arrival_headers
 from timeseries.points import Series, line
@@ -33,13 +35,13 @@ def _record(database: str, kind: str, value: bytes, time_s: float) -> Record:
 
 def _records(database: str, end_s: float) -> Iterator[Record]:
     """A quarter of an hour of one device: a car, or a board whose machine runs hot now and then."""
-    car = Car(DEVICES[database], 1, 7, 0.0)
+    car = Cars(range(1, 2), Traits(seed=7, interval_s=EVERY_S))
     board = Board(DEVICES[database], 1, 7, 60.0)
     for second in range(0, SECONDS, EVERY_S):
         time_s = end_s - SECONDS + second
         if database == wiring.CARS_DB:
-            car.drive(EVERY_S)
-            yield _record(database, "", encode_json(car.reading(time_s)), time_s)
+            (reading,) = readings([DEVICES[database]], car.live(np.array([0])).seen, time_s)
+            yield _record(database, "", encode_json(reading), time_s)
         else:
             for kind, payload in board.messages(EVERY_S):
                 yield _record(database, kind, payload, time_s)

@@ -8,13 +8,29 @@ from pathlib import Path
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
+from telemetry import truth
 from telemetry.car import decode_json
 from telemetry.iotkit import decode, origin
 
 from infra import wiring
-from tests.support.apps import fleet, running
-from tests.support.brokers import PASSWORDS, Mosquitto
+from tests.support.apps import bridge, fleet, running
+from tests.support.brokers import PASSWORDS, Kafka, Mosquitto
+from tests.support.load import contents
 from tests.support.processes import wait_until
+
+
+@contextmanager
+def _stranger(mosquitto: Mosquitto) -> Iterator[Client]:
+    """Somebody with the fleet's login and a client id that is no device's."""
+    client = Client(CallbackAPIVersion.VERSION2, client_id="stranger")
+    client.username_pw_set("fleet", PASSWORDS["fleet"])
+    client.connect("127.0.0.1", mosquitto.port)
+    client.loop_start()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 @contextmanager
@@ -73,15 +89,10 @@ def test_boards_publish_on_topics_of_their_own_and_on_no_others(mosquitto: Mosqu
             wait_until("alerts and the rest came", lambda: len({message.topic.split("/")[2] for message in found}) >= 3, 120.0)
             assert app.metric("fleet_connected") == 4
             assert app.metric("fleet_dropped_total") <= 6  # what was due before they were connected: QoS 0 keeps nothing
-        stranger = Client(CallbackAPIVersion.VERSION2, client_id="stranger")
-        stranger.username_pw_set("fleet", PASSWORDS["fleet"])
-        stranger.connect("127.0.0.1", mosquitto.port)
-        stranger.loop_start()
-        stranger.publish(f"{wiring.IOTKIT_MQTT}/02-00-5e-00-00-01/sensor", b"not mine", 1).wait_for_publish(10.0)
-        stranger.publish(f"{wiring.IOTKIT_MQTT}/stranger/sensor", b"mine", 1).wait_for_publish(10.0)
-        wait_until("its own came", lambda: b"mine" in [message.payload for message in found])
-        stranger.disconnect()
-        stranger.loop_stop()
+        with _stranger(mosquitto) as stranger:
+            stranger.publish(f"{wiring.IOTKIT_MQTT}/02-00-5e-00-00-01/sensor", b"not mine", 1).wait_for_publish(10.0)
+            stranger.publish(f"{wiring.IOTKIT_MQTT}/stranger/sensor", b"mine", 1).wait_for_publish(10.0)
+            wait_until("its own came", lambda: b"mine" in [message.payload for message in found])
     assert b"not mine" not in [message.payload for message in found]
     boards = [origin(message.topic) for message in found]
     assert {board.device for board in boards} == {"02-00-5e-00-00-01", "02-00-5e-00-00-02", "02-00-5e-00-00-03", "stranger"}
@@ -95,3 +106,27 @@ def test_fans_share_their_topic(mosquitto: Mosquitto, fixture_folder: Path) -> N
     with running(app):
         wait_until("they publish", lambda: app.metric("fleet_acked_total") >= 20)
         assert app.metric("fleet_dropped_total") <= 6
+
+
+def test_cars_tell_their_truth_on_a_kafka_topic_of_its_own_and_nobody_tells_anothers(
+    mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path
+) -> None:
+    data, told, dead = kafka.topic(wiring.SENSOR_DATA.name), kafka.topic(wiring.FLEET_TRUTH.name), kafka.topic("dead-letter", 1)
+    topics = {wiring.SENSOR_DATA.name: data, wiring.FLEET_TRUTH.name: told}
+    cars = {wiring.CAR_CLIENT_ID.format(number=number) for number in range(1, 6)}
+    with (
+        running(bridge(fixture_folder, mosquitto, kafka.address, topics, dead)),
+        running(fleet(fixture_folder, mosquitto, 5, 0.1)) as app,
+        _stranger(mosquitto) as stranger,
+    ):
+        stranger.publish(f"{wiring.TRUTH_MQTT}/{min(cars)}", b"not mine", 1).wait_for_publish(10.0)
+        stranger.publish(f"{wiring.TRUTH_MQTT}/stranger", b"mine", 1).wait_for_publish(10.0)
+        wait_until("everyone's came", lambda: {key for key, _, _ in contents(kafka, told)} == {*cars, "stranger"}, 30.0)
+        assert app.metric("fleet_dropped_total") == 0
+    found = [(key, payload) for key, payload, _ in contents(kafka, told)]
+    assert [payload for key, payload in found if key == "stranger"] == [b"mine"]
+    for key, payload in found:
+        if key != "stranger":
+            assert truth.decode(payload).car == key
+    for key, payload, _ in contents(kafka, data):
+        assert decode_json(payload).car == key

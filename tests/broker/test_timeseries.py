@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import zlib
 from pathlib import Path
 
 from confluent_kafka import Producer
@@ -27,6 +28,11 @@ def _produce(kafka: Kafka, topic: str, payloads: list[bytes], key: str = "car") 
 
 def _points(influx: Influx, car: str) -> int:
     return len(influx.rows(wiring.CARS_DB, "car", car))
+
+
+def _summarised(influx: Influx) -> float:
+    """How many readings the summaries have."""
+    return sum(float(str(row[1])) for row in influx.ask('SELECT "readings" FROM "car_summary"', wiring.CARS_DB))
 
 
 def _named(name: str, sequences: range) -> list[bytes]:
@@ -117,3 +123,26 @@ def test_readings_of_boards_become_points_and_their_other_messages_do_not(
     found = [row[1:] for row in rows]  # other tests' boards among them
     assert [row for row in found if row[0] == "of-timeseries"] == [["of-timeseries", 21.0, "low"]]
     assert ["bridge-0", 33.0, "high"] in found
+
+
+def test_of_a_sample_every_reading_is_a_point_and_a_killed_writer_doubles_no_summary(
+    kafka: Kafka, influx: Influx, fixture_folder: Path
+) -> None:
+    topic, dead = kafka.topic("sensor-data", 1), kafka.topic("dead-letter", 1)
+    names = [f"sampled-{number}" for number in range(10)]
+    chosen = [name for name in names if zlib.crc32(name.encode()) % 3 == 0]
+    assert 0 < len(chosen) < len(names)
+    before = _summarised(influx)
+    with running(timeseries(fixture_folder, kafka, influx.url, {"sensor-data": topic}, dead, sample=3)) as app:
+        _produce(kafka, topic, [payload for name in names for payload in _named(name, range(130))])
+        wait_until("all are read", lambda: app.metric("timeseries_records_read_total") == 1300)
+        wait_until(
+            "one thousand is committed, the open one is not", lambda: committed(kafka, wiring.TIMESERIES_GROUP, topic, 1) == 1000
+        )
+        app.kill()
+        _produce(kafka, topic, [payload for name in names for payload in _named(name, range(130, 200))])
+        app.start()
+        wait_until("both thousands are committed", lambda: committed(kafka, wiring.TIMESERIES_GROUP, topic, 1) == 2000, 60.0)
+    assert {name: _points(influx, name) for name in names} == {name: 200 if name in chosen else 0 for name in names}
+    assert _summarised(influx) - before == 2000
+    assert contents(kafka, dead) == []

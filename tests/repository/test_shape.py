@@ -54,6 +54,12 @@ def test_a_module_is_named_otherwise_only_where_the_services_name_is_a_contract(
     assert {path.parent.name for path in (ROOT / "apps").glob("*/__main__.py")} == {wiring.module_of(app) for app in APPS}
 
 
+def test_only_the_fleet_imports_numpy_which_takes_15_mb_of_memory() -> None:
+    imports = re.compile(r"^\s*(import|from) numpy\b", re.MULTILINE)
+    found = {path.parent.name for path in tracked("apps/*.py") if imports.search(path.read_text())}
+    assert found == {"fleet"}
+
+
 def test_every_service_has_a_budget_in_every_scale() -> None:
     for scale in scales.SCALES.values():
         assert set(scale.budgets) == set(NEEDS)

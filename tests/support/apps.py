@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -87,8 +87,19 @@ def fixture_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def bridge(folder: Path, mosquitto: Mosquitto, brokerlist: str, topics: dict[str, str], dead_letters: str, **more: str) -> App:
+def bridge(
+    folder: Path,
+    mosquitto: Mosquitto | Sequence[Mosquitto],
+    brokerlist: str,
+    topics: dict[str, str],
+    dead_letters: str,
+    **more: str,
+) -> App:
     """A bridge with the lab's routes; `topics` says which topic of this test stands for which of the lab's."""
+    if isinstance(mosquitto, Mosquitto):
+        where = {"BRIDGE_URI": mosquitto.uri}
+    else:
+        where = {"BRIDGE_URIS": json.dumps([each.uri for each in mosquitto])}
     routes = [
         {"mqtt": route.mqtt, "kafka": topics[route.kafka.name], "key": route.key}
         for route in wiring.ROUTES
@@ -96,20 +107,22 @@ def bridge(folder: Path, mosquitto: Mosquitto, brokerlist: str, topics: dict[str
     ]
     env = {
         "BRIDGE_ID": "bridge",
-        "BRIDGE_URI": mosquitto.uri,
         "BRIDGE_BROKERLIST": brokerlist,
         "BRIDGE_ROUTES": json.dumps(routes),
         "BRIDGE_USER": "bridge",
         "BRIDGE_PASSWORD_FILE": str(password_file(folder, "bridge")),
         "BRIDGE_DEAD_LETTER_TOPIC": dead_letters,
     }
-    return App("bridge", folder, env | more)
+    return App("bridge", folder, env | where | more)
 
 
-def timeseries(folder: Path, kafka: Kafka, url: str, topics: dict[str, str], dead_letters: str, **more: str) -> App:
+def timeseries(
+    folder: Path, kafka: Kafka, url: str, topics: dict[str, str], dead_letters: str, sample: int = 1, **more: str
+) -> App:
     """A timeseries with the lab's series on this test's topics; its group is named after the first of them."""
     series = [
         {"topic": topics[each.topic.name], "codec": each.codec, "database": each.database, "measurement": each.measurement}
+        | ({"sample": sample} if each.codec == "car" else {})
         for each in wiring.SERIES
         if each.topic.name in topics
     ]
@@ -130,6 +143,7 @@ def fleet(folder: Path, mosquitto: Mosquitto, cars: int, interval_s: float, **mo
     env = {
         "FLEET_URI": mosquitto.uri,
         "FLEET_TOPIC": wiring.CARS_MQTT,
+        "FLEET_TRUTH_TOPIC": wiring.TRUTH_MQTT,
         "FLEET_CLIENT_ID": wiring.CAR_CLIENT_ID,
         "FLEET_CARS": str(cars),
         "FLEET_INTERVAL_S": str(interval_s),

@@ -26,6 +26,7 @@ EVERYTHING: dict[str, Object] = {
         "users": [{"name": "bridge", "access": ["read a/#"]}, {"name": "fleet", "access": []}],
         "patterns": ["write a/%c"],
         "tlsSecret": "mosquitto-tls",
+        "shards": 3,
         "external": {"enabled": True, "nodePort": 30001, "tlsNodePort": 30002, "sources": ["192.168.7.0/24"]},
         "clients": ["bridge", "fleet"],
         "tlsClients": ["jupyter"],
@@ -183,7 +184,10 @@ def helm(*words: str, values: Mapping[str, Any]) -> subprocess.CompletedProcess[
 @cache
 def rendered_text(case: str) -> str:
     """The YAML of a case."""
-    release, chart, values = cases()[case]
+    return _text(*cases()[case])
+
+
+def _text(release: str, chart: str, values: Mapping[str, Any]) -> str:
     done = helm("template", release, str(CHARTS / chart), "--namespace", wiring.NAMESPACE, values=values)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -192,6 +196,11 @@ def rendered_text(case: str) -> str:
 def rendered(case: str) -> list[Object]:
     """The objects of a case."""
     return [loaded for loaded in yaml.safe_load_all(rendered_text(case)) if loaded]
+
+
+def rendered_with(release: str, chart: str, values: Mapping[str, Any]) -> list[Object]:
+    """The objects of any other values."""
+    return [loaded for loaded in yaml.safe_load_all(_text(release, chart, values)) if loaded]
 
 
 def pod_templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:

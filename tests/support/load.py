@@ -6,10 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import msgspec
+import numpy as np
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
-from fleet.car import Car
+from fleet.cars import Cars, Traits
+from fleet.readings import readings
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from telemetry.car import CarReading, encode_json
@@ -22,8 +25,13 @@ Identity = tuple[str, float]  # car, time: what makes a reading unique
 
 def reading(number: int, sequence: int) -> CarReading:
     """A car's reading whose time is its sequence number in milliseconds after a fixed moment."""
-    car = Car(wiring.CAR_CLIENT_ID.format(number=number), number, 1, 0.0)
-    return car.reading(1_700_000_000.0 + sequence / 1000)
+    return msgspec.structs.replace(_first_reading(number), time=1_700_000_000.0 + sequence / 1000)
+
+
+@cache
+def _first_reading(number: int) -> CarReading:
+    seen = Cars(range(number, number + 1), Traits(seed=1, interval_s=10.0)).live(np.array([0])).seen
+    return next(readings([wiring.CAR_CLIENT_ID.format(number=number)], seen, 0.0))
 
 
 def identities(payloads: list[bytes]) -> list[Identity]:
@@ -73,9 +81,9 @@ class PublishingCar:
 class Load:
     """Cars that publish `rate` readings a second together until told to stop."""
 
-    def __init__(self, mosquitto: Mosquitto, cars: int, rate: float) -> None:
-        """Connects the cars."""
-        self._cars = [PublishingCar(mosquitto, number) for number in range(1, cars + 1)]
+    def __init__(self, mosquitto: Mosquitto, cars: int, rate: float, first: int) -> None:
+        """Connects the cars; the first has the number `first`."""
+        self._cars = [PublishingCar(mosquitto, number) for number in range(first, first + cars)]
         self._pause_s = 1.0 / rate
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._publish, daemon=True)
@@ -119,9 +127,9 @@ class Load:
 
 
 @contextmanager
-def load(mosquitto: Mosquitto, *, cars: int = 5, rate: float = 300.0) -> Iterator[Load]:
+def load(mosquitto: Mosquitto, *, cars: int = 5, rate: float = 300.0, first: int = 1) -> Iterator[Load]:
     """Running cars; they are disconnected afterwards."""
-    running = Load(mosquitto, cars, rate)
+    running = Load(mosquitto, cars, rate, first)
     try:
         running.start()
         yield running

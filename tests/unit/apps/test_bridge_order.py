@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from bridge.courier import CUT_BYTES, Courier
 from bridge.metrics import Metrics
-from bridge.routes import Destination
-from bridge.window import Message, Window
+from bridge.routes import Destination, Way
+from bridge.window import Batch, Message, Window
 from confluent_kafka import KafkaError, KafkaException
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ CAR = Destination("data", "car1", "car1")
 
 
 def message(mid: int, payload: bytes = b"x", destination: Destination | None = CAR) -> Message:
-    return Message(mid, 1, 1, "vehicles/car1", payload, destination, 0, 0.0)
+    return Message(Batch(None, 1, 0, 0.0), mid, Way("vehicles/car1", destination, "edge"), payload)
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Bench:
         self.metrics = Metrics(CollectorRegistry())
         self.window = Window(1000, 1 << 20)
         self._room = room
-        self.courier = Courier(self._make, lambda: self.single, "dead", "edge", self.metrics, lambda: self.now_s)
+        self.courier = Courier(self._make, lambda: self.single, "dead", self.metrics, lambda: self.now_s)
 
     def _make(self) -> FakeProducer:
         self.made.append(FakeProducer(self._room))
@@ -81,9 +81,8 @@ class Bench:
         return self.made[-1]
 
     def send(self, *messages: Message) -> None:
-        for each in messages:
-            self.window.add(each)
-            self.courier.send(each)
+        self.window.add(messages)
+        self.courier.send(messages)
 
     def later(self) -> None:
         self.now_s += 10.0
@@ -97,10 +96,9 @@ def fail(sent: Sent, code: int, *, fatal: bool = False) -> None:
 def test_only_the_saved_front_is_acknowledged() -> None:
     window = Window(10, 1000)
     messages = [message(mid) for mid in range(4)]
-    for each in messages:
-        window.add(each)
+    window.add(messages)
     messages[1].saved = messages[2].saved = True
-    assert list(window.take_saved()) == []
+    assert window.take_saved() == []
     messages[0].saved = True
     assert [each.mid for each in window.take_saved()] == [0, 1, 2]
     assert [each.mid for each in window.unsaved()] == [3]
@@ -110,8 +108,7 @@ def test_only_the_saved_front_is_acknowledged() -> None:
 def test_whatever_order_kafka_confirms_in_acknowledgements_are_in_the_order_received(order: list[int]) -> None:
     window = Window(100, 1000)
     messages = [message(mid) for mid in range(8)]
-    for each in messages:
-        window.add(each)
+    window.add(messages)
     taken: list[int] = []
     for mid in order:
         messages[mid].saved = True
@@ -123,14 +120,15 @@ def test_whatever_order_kafka_confirms_in_acknowledgements_are_in_the_order_rece
 def test_the_window_is_full_by_messages_or_by_bytes_and_opens_again() -> None:
     window = Window(2, 100)
     first = message(1, b"x" * 100)
-    window.add(first)
-    assert window.full
+    window.add([first])
+    assert window.room == 0
     first.saved = True
-    list(window.take_saved())
-    assert not window.full
-    window.add(message(2))
-    window.add(message(3))
-    assert window.full
+    window.take_saved()
+    assert window.room == 2
+    window.add([message(2)])
+    assert window.room == 1
+    window.add([message(3)])
+    assert window.room == 0
 
 
 def test_a_confirmed_message_is_saved_and_carries_its_origin() -> None:

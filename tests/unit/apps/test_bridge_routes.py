@@ -4,9 +4,10 @@ import json
 
 import pytest
 from bridge.options import load
-from bridge.routes import Destination, Route, matches, resolver
+from bridge.routes import Destination, Route, Ways, matches, resolver
 from pydantic import ValidationError
 from runtime.settings import ConfigurationError, host_and_port
+from telemetry.record import header
 
 from infra import wiring
 
@@ -61,6 +62,34 @@ def test_options_override_the_environment() -> None:
     settings = load(["--id", "edge-2", "--uri", "tcp://broker:1884", "-b", "k1:9092,k2:9092"])
     assert (settings.id, settings.uri, settings.brokerlist) == ("edge-2", "tcp://broker:1884", "k1:9092,k2:9092")
     assert [route.kafka for route in settings.routes] == [route.kafka.name for route in wiring.ROUTES]
+
+
+def test_several_brokers_are_a_list_and_the_option_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    shards = ("tcp://mosquitto:1883", "tcp://mosquitto:18831")
+    monkeypatch.setenv("BRIDGE_URIS", json.dumps(shards))
+    with pytest.raises(ValidationError, match="exactly one of both"):
+        load([])
+    assert load(["--uri", "tcp://broker:1884"]).brokers == ("tcp://broker:1884",)
+    monkeypatch.delenv("BRIDGE_URI")
+    assert load([]).brokers == shards
+    assert load(["--uri", "tcp://broker:1884"]).brokers == ("tcp://broker:1884",)
+
+
+def test_a_topic_is_resolved_once_and_one_that_is_no_utf_8_has_no_route() -> None:
+    ways = Ways(ROUTES, "edge-1")
+    board = ways[b"iotkit/hall-3/alert"]
+    assert ways[b"iotkit/hall-3/alert"] is board
+    assert (board.kafka, board.key, header(board.headers, "device")) == ("broker_message", "iotkit/hall-3/alert", "hall-3")
+    wrong = ways[b"fan/\xff"]
+    assert (wrong.kafka, wrong.key, wrong.topic, header(wrong.headers, "device")) == (None, "fan/\\xff", "fan/\\xff", "edge-1")
+
+
+def test_topics_without_end_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.routes._KNOWN_TOPICS", 3)
+    ways = Ways(ROUTES, "edge-1")
+    for number in range(10):
+        assert ways[b"iotkit/%d" % number].key == f"iotkit/{number}"
+        assert len(ways) <= 3
 
 
 def test_topics_choose_among_the_routes_or_bring_their_own() -> None:

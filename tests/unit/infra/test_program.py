@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 
-from infra import accounts, wiring
+from infra import accounts, mqtt_shards, wiring
 from infra.scales import SCALES
 from infra.services import _release, ingress, kafka
 from infra.settings import NEEDS, SETS
@@ -72,6 +73,14 @@ def test_every_generated_password_is_in_a_secret_and_nowhere_else() -> None:
     assert kept == passwords
     others = [asked for asked in recording.asked if asked.type not in {SECRET, PASSWORD, CERTIFICATE}]
     assert not [asked.name for asked in others if any(password in json.dumps(asked.inputs) for password in passwords)]
+
+
+def test_the_bridge_reads_every_shard_of_mosquitto(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCALES, "three", replace(SCALES["S"], name="three", mqtt_shards=3))
+    _, values = program("three").charts()["bridge"]
+    ports = (wiring.MOSQUITTO.port, mqtt_shards.PORT + 1, mqtt_shards.PORT + 2)
+    assert json.loads(values["env"]["BRIDGE_URIS"]) == [f"tcp://mosquitto:{port}" for port in ports]
+    assert {"app": "mosquitto", "port": wiring.MOSQUITTO.port} in values["egress"], "policies count the pod's port: one for all"
 
 
 def test_notebooks_have_the_logins_of_people_and_no_other() -> None:

@@ -11,6 +11,8 @@ import pytest
 from infra.lab.bench import GOALS_MS, Bench, bench, compared
 from infra.lab.errors import LabError, UserError
 from infra.lab.lab import Lab
+from infra.lab.paths import ROOT
+from infra.lab.testing import BENCHES, run_bench
 
 
 def lane(name: str, p99_ms: float | None, lost: int = 0) -> dict[str, Any]:
@@ -58,3 +60,9 @@ def test_a_rate_or_time_beyond_reason_is_the_users_to_change(asked: tuple[float,
 def test_a_stack_without_a_canary_cannot_be_measured() -> None:
     with pytest.raises(UserError, match="no canary"):
         bench(stand_in("{}", canary=False), 100, 5, 10)
+
+
+def test_a_bench_that_nobody_wrote_is_the_users_to_change() -> None:
+    with pytest.raises(UserError, match=r"there is no bench 'brigde'; benches are chain .* and bridge"):
+        run_bench("brigde", as_json=False)
+    assert all((ROOT / "tests/bench" / f"{name}.py").is_file() for name in BENCHES)
