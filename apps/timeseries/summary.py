@@ -6,11 +6,11 @@ whoever reads on after a crash makes the same points again, which changes nothin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import Final
 
-import numpy as np
 from telemetry import car
 from telemetry.line_protocol import encode
 from telemetry.record import Record
@@ -33,7 +33,8 @@ class Summary:
         self._time_ns = first.arrival_ms * 1_000_000
         self._rows: list[tuple[float, ...]] = []
         self._count = self._failures = 0
-        self._sum, self._least, self._most = (np.full(len(car.VALUES), start) for start in (0.0, np.inf, -np.inf))
+        self._sums = [0.0] * len(car.VALUES)
+        self._least, self._most = [math.inf] * len(car.VALUES), [-math.inf] * len(car.VALUES)
 
     def goes_on_with(self, record: Record) -> bool:
         """Whether `record` is a later one of the same thousand, rather than one that is read again."""
@@ -48,20 +49,19 @@ class Summary:
     def _fold(self) -> None:
         if not self._rows:
             return
-        rows = np.array(self._rows, dtype=np.float64)
-        self._count += len(rows)
-        self._sum += rows.sum(axis=0)
-        self._least = np.minimum(self._least, rows.min(axis=0))
-        self._most = np.maximum(self._most, rows.max(axis=0))
+        columns = list(zip(*self._rows, strict=True))
+        self._count += len(self._rows)
+        self._sums = [total + sum(column) for total, column in zip(self._sums, columns, strict=True)]
+        self._least = [min(least, *column) for least, column in zip(self._least, columns, strict=True)]
+        self._most = [max(most, *column) for most, column in zip(self._most, columns, strict=True)]
         self._rows.clear()
 
     def line(self, measurement: str) -> bytes:
         """The point as it is by now, in InfluxDB's protocol."""
         self._fold()
         fields: dict[str, float | str] = {"readings": float(self._count), "failures": float(self._failures)}
-        every = zip(car.VALUES, self._sum / self._count, self._least, self._most, strict=True)
-        for name, mean, least, most in every:
-            fields |= {f"{name}_mean": float(mean), f"{name}_min": float(least), f"{name}_max": float(most)}
+        for name, total, least, most in zip(car.VALUES, self._sums, self._least, self._most, strict=True):
+            fields |= {f"{name}_mean": total / self._count, f"{name}_min": float(least), f"{name}_max": float(most)}
         return encode(measurement, {"partition": str(self._partition)}, fields, self._time_ns)
 
 
