@@ -58,6 +58,14 @@ class Report:
     machine: dict[str, Any] = field(default_factory=_machine)
     versions: dict[str, str] = field(default_factory=_versions)
 
+    @classmethod
+    def of_json(cls, text: str) -> Report:
+        """What `as_json` has written."""
+        told = json.loads(text)
+        contenders = {name: Result(**result) for name, result in told.pop("contenders").items()}
+        told.pop("ratio")
+        return cls(contenders, **told)
+
     @property
     def ratio(self) -> dict[str, dict[str, float]]:
         """By peer: of the rate, of the rate per core, of the 99th percentile."""

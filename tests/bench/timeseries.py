@@ -65,6 +65,7 @@ TELEGRAF = """
 [[inputs.kafka_consumer]]
   brokers = ["{brokerlist}"]
   topics = ["{topic}"]
+  kafka_version = "3.6.0"
   consumer_group = "telegraf"
   offset = "oldest"
   max_undelivered_messages = 20000

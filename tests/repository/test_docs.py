@@ -12,8 +12,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from infra.lab.cli import app
 from infra.lab.stack import settings_of
+from infra.lab.testing import BENCHES
 from infra.scales import S
 from infra.settings import Settings
+from tests.bench.report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -76,3 +78,14 @@ def test_the_table_of_memory_has_every_service_with_its_limit() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \| (\d+) \| (\d+) \|", page, re.MULTILINE)
     said = {service: (int(request_mb), int(limit_mb)) for service, request_mb, limit_mb in rows}
     assert said == {service: (budget.request_mb, budget.limit_mb) for service, budget in S.budgets.items()}
+
+
+@pytest.mark.parametrize("bench", BENCHES)
+def test_a_benchs_table_is_that_of_its_file_and_the_readme_says_the_same(bench: str) -> None:
+    found = Report.of_json((ROOT / f"docs/measured/bench-{bench}.json").read_text())
+    assert found.as_table() in (ROOT / "docs/measured/README.md").read_text(), found.as_table()
+    ours, *_ = found.contenders.values()
+    peer = next(ratio for name, ratio in found.ratio.items() if name.lower() == "telegraf")
+    row = f"| {ours.msg_s:,}/s | {peer['msg_s']} x | {peer['msg_s_per_core']} x | {ours.p99_ms} ms, {peer['p99_ms']} x |"
+    assert row in README, row
+    assert [result.lost for result in found.contenders.values()] == [0] * len(found.contenders)
