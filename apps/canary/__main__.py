@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 
-from runtime.process import exit_code_of, log_to_stderr, stop_on_signals
+from runtime.process import exit_code_of, log_to_stderr
 from runtime.settings import from_environment
-from runtime.status import Heartbeat, serving
 
 from canary import load
 from canary.flight import fly, look_at_topics
 from canary.logins import logins
 from canary.report import Report
-from canary.serve import Metrics, serve
+from canary.serve import serve
 from canary.settings import CanarySettings
 
 
@@ -25,15 +23,6 @@ def _tell(report: Report, *, as_json: bool) -> int:
         return 0
     sys.stdout.write("\n".join(report.lines()) + "\n")
     return 0 if report.ok else 1
-
-
-def _serve(settings: CanarySettings) -> None:
-    stop = stop_on_signals()
-    heartbeat = Heartbeat(limit_s=120.0)  # a flight through a dead lab takes its time
-    who = logins(settings)
-    logging.getLogger("canary").info("canary %s: %s -> %s", settings.device, settings.mqtt_uri, settings.brokerlist)
-    with serving(settings.metrics_port, heartbeat.check, lambda: None):
-        serve(settings, who, Metrics(), heartbeat, stop)
 
 
 def main() -> int:
@@ -52,7 +41,7 @@ def main() -> int:
         case "load":
             sys.stdout.write(json.dumps(load.run(settings, logins(settings), load.Rates.of(chosen))) + "\n")
         case _:
-            _serve(settings)
+            serve(settings)
     return 0
 
 

@@ -11,7 +11,7 @@ import itertools
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from infra import wiring
@@ -94,7 +94,7 @@ def examine(lab: Lab) -> Diagnosis:
     hops: list[Hop] = []
     if CANARY in ready:
         hops, more = _canary(lab)
-        services.extend(more)
+        services = [*_watched(lab, services), *more]
     if wiring.JUPYTER.host in ready:
         hops.append(_notebook(lab))
     services.extend(from_outside(lab, ready))
@@ -150,6 +150,15 @@ def _canary(lab: Lab) -> tuple[list[Hop], list[Check]]:
         return [], [Check(CANARY, ok=False, why=f"the canary gave no answer ({failed}); look at ./lab logs canary")]
     heard = Diagnosis.from_json(said | {"services": said.get("checks", ())})
     return list(heard.hops), list(heard.services)
+
+
+def _watched(lab: Lab, services: list[Check]) -> list[Check]:
+    """With what the standing canary knows and no single look can: a service that is ready may have lost messages just now."""
+    try:
+        said: dict[str, str] = json.loads(lab.kube.page(CANARY, wiring.METRICS_PORT, "last"))["services"]
+    except (LabError, ValueError, KeyError) as failed:
+        said = {CANARY: f"it does not tell what it watches ({failed}); look at ./lab logs canary"}
+    return [replace(one, ok=False, why=said[one.name]) if one.ok and said.get(one.name) else one for one in services]
 
 
 def _notebook(lab: Lab) -> Hop:

@@ -198,6 +198,8 @@ class Canary(App):
         env = {
             "DEVICE": wiring.RESERVED_DEVICE,
             "MQTT_URI": mqtt.endpoint.url,
+            "MQTT_URIS": json.dumps([shard.url for shard in mqtt_shards.endpoints(args.scale.mqtt_shards)]),
+            "DROPS_TOPIC": wiring.DROPS_MQTT,
             "MQTT_TOPIC": wiring.CANARY_MQTT,
             "MQTT_USER": mqtt.user,
             "MQTT_PASSWORD_FILE": mqtt.password_file,
