@@ -81,9 +81,7 @@ class App(pulumi.ComponentResource):
 
 
 class Bridge(App):
-    """MQTT to Kafka; a second one at a time would take the first one's session, so it is recreated."""
-
-    strategy = "Recreate"
+    """MQTT to Kafka; in an upgrade the new one takes the old one's session as soon as it can read, and nobody waits."""
 
     def __init__(
         self,

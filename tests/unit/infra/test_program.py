@@ -81,6 +81,9 @@ def test_the_bridge_reads_every_shard_of_mosquitto(monkeypatch: pytest.MonkeyPat
     ports = (wiring.MOSQUITTO.port, mqtt_shards.PORT + 1, mqtt_shards.PORT + 2)
     assert json.loads(values["env"]["BRIDGE_URIS"]) == [f"tcp://mosquitto:{port}" for port in ports]
     assert {"app": "mosquitto", "port": wiring.MOSQUITTO.port} in values["egress"], "policies count the pod's port: one for all"
+    assert values["strategy"] == "RollingUpdate", "nobody waits for an upgrade"
+    _, watching = program("three").charts()["canary"]
+    assert json.loads(watching["env"]["CANARY_MQTT_URIS"]) == [f"tcp://mosquitto:{port}" for port in ports]
 
 
 def test_notebooks_have_the_logins_of_people_and_no_other() -> None:
