@@ -89,7 +89,7 @@ class Diagnosis:
 def examine(lab: Lab) -> Diagnosis:
     """Ask every hop and every service of a running lab."""
     pods = lab.kube.pods()
-    services = [_pods_ready(name, pods) for name in sorted(lab.settings.chosen)]
+    services = [_pods_ready(name, pods, lab.settings.scale.pods_of(name)) for name in sorted(lab.settings.chosen)]
     ready = {check.name for check in services if check.ok}
     hops: list[Hop] = []
     if CANARY in ready:
@@ -133,10 +133,11 @@ def _ask_canary(lab: Lab, mode: str) -> dict[str, Any]:
     return said
 
 
-def _pods_ready(service: str, pods: list[Pod]) -> Check:
+def _pods_ready(service: str, pods: list[Pod], wanted: int) -> Check:
     mine = [pod for pod in pods if pod.service == service]
-    if not mine:
-        return Check(service, ok=False, why="it has no pod; run ./lab up")
+    if len(mine) < wanted:
+        missing = f"it has {len(mine)} of {wanted} pods" if mine else "it has no pod"
+        return Check(service, ok=False, why=f"{missing}; run ./lab up")
     for pod in mine:
         if not pod.ready:
             return Check(service, ok=False, why=f"{pod.name} is not ready: {pod.why}; look at ./lab logs {service}")
