@@ -97,7 +97,7 @@ class Scale:
     sampled_cars: int  # InfluxDB gets every reading of one car in so many, and summaries of all if that is more than one
     budgets: dict[str, Budget]
     machine_type: str
-    bridges: int = 1
+    bridges: int
 
     def pods_of(self, service: str) -> int:
         """How many pods that service has; a budget and a volume are one pod's."""
@@ -147,8 +147,8 @@ _SMALL = {
 }
 
 _S, _M = FLEET_SIZES["S"], FLEET_SIZES["M"]
-S = Scale("S", _S.cars, _S.interval_s, 3, _S.mqtt_shards, 1, 3, 5, 1, 5, 100_000, 1, _SMALL, "m6i.large")
-M = Scale("M", _M.cars, _M.interval_s, 20, _M.mqtt_shards, 1, 6, 20, 1, 10, 100_000, 1, _SMALL, "m6i.xlarge")
+S = Scale("S", _S.cars, _S.interval_s, 3, _S.mqtt_shards, 1, 3, 5, 1, 5, 100_000, 1, _SMALL, "m6i.large", _S.bridges)
+M = Scale("M", _M.cars, _M.interval_s, 20, _M.mqtt_shards, 1, 6, 20, 1, 10, 100_000, 1, _SMALL, "m6i.xlarge", _M.bridges)
 SCALES = {scale.name: scale for scale in (S, M)}
 CLUSTER_MB = 1_200  # the embedded cluster's own parts, measured 2026-11 at rest: 0.8 GB
 CLUSTER_CPU_M = 400  # the same, thousandths of a core: 0.2 at rest, twice that while pods start

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
@@ -57,18 +59,18 @@ def _tell(report: Report) -> None:
 
 def _drops(settings: CanarySettings, who: Logins, metrics: Metrics) -> Drops:
     """An ear for each broker."""
-    found = enumerate(host_and_port(uri) for uri in settings.mqtt_uris)
-    return Drops(
-        [
-            Listener(address, new_name(settings.device), who.mqtt, settings.drops_topic, metrics.dropped.labels(str(shard)).inc)
-            for shard, address in found
-        ]
-    )
+
+    def listener(shard: int, uri: str) -> Listener:
+        told = metrics.dropped.labels(str(shard)).inc
+        return Listener(host_and_port(uri), new_name(settings.device), who.mqtt, settings.drops_topic, told)
+
+    return Drops([listener(shard, uri) for shard, uri in enumerate(settings.mqtt_uris)])
 
 
-def _watch(settings: CanarySettings, who: Logins, metrics: Metrics, drops: Drops, heartbeat: Heartbeat) -> None:
-    """Fly every interval until a signal says stop."""
-    stop = stop_on_signals()
+def _watch(
+    settings: CanarySettings, who: Logins, metrics: Metrics, drops: Drops, heartbeat: Heartbeat, stop: threading.Event
+) -> None:
+    """Fly every interval until `stop`."""
     next_s = time.monotonic()
     while not stop.is_set():
         heartbeat.beat()
@@ -87,15 +89,15 @@ def serve(settings: CanarySettings) -> None:
     Raises:
         ConfigurationError: a password file or a URI cannot be used.
     """
+    stop = stop_on_signals()
     who, metrics = logins(settings), Metrics()
     drops = _drops(settings, who, metrics)
     heartbeat = Heartbeat(limit_s=120.0)  # a flight through a dead lab takes its time
     log.info("canary %s: %s -> %s", settings.device, settings.mqtt_uri, settings.brokerlist)
-    drops.start()
-    try:
-        with serving(
-            settings.metrics_port, heartbeat.check, lambda: None, lambda: {"services": {MQTT.target: drops.why() or ""}}
-        ):
-            _watch(settings, who, metrics, drops, heartbeat)
-    finally:
-        drops.close()
+
+    def last() -> dict[str, dict[str, str]]:
+        return {"services": {MQTT.target: drops.why() or ""}}
+
+    with closing(drops), serving(settings.metrics_port, heartbeat.check, lambda: None, last):
+        drops.start()
+        _watch(settings, who, metrics, drops, heartbeat, stop)

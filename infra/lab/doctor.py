@@ -157,7 +157,7 @@ def _watched(lab: Lab, services: list[Check]) -> list[Check]:
     """With what the standing canary knows and no single look can: a service that is ready may have lost messages just now."""
     try:
         said: dict[str, str] = json.loads(lab.kube.page(CANARY, wiring.METRICS_PORT, "last"))["services"]
-    except (LabError, ValueError, KeyError) as failed:
+    except (LabError, ValueError, KeyError, TypeError) as failed:
         said = {CANARY: f"it does not tell what it watches ({failed}); look at ./lab logs canary"}
     return [replace(one, ok=False, why=said[one.name]) if one.ok and said.get(one.name) else one for one in services]
 

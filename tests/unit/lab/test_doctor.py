@@ -170,7 +170,7 @@ def test_a_broker_that_is_not_ready_says_that_first() -> None:
     assert "is not ready" in (red.why or "")
 
 
-@pytest.mark.parametrize("last", ["", "{}", LabError("proxy error")])
+@pytest.mark.parametrize("last", ["", "{}", "[]", LabError("proxy error")])
 def test_a_canary_that_does_not_tell_what_it_watches_is_red(last: str | LabError) -> None:
     found = doctor.examine(lab(Kube(pods(), json.dumps({"hops": HOPS}), last)))
     (red,) = [check for check in found.services if not check.ok]
