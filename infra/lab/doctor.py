@@ -93,8 +93,7 @@ def examine(lab: Lab) -> Diagnosis:
     ready = {check.name for check in services if check.ok}
     hops: list[Hop] = []
     if CANARY in ready:
-        hops, more = _canary(lab)
-        services = [*_watched(lab, services), *more]
+        hops, services = _canary(lab, services)
     if wiring.JUPYTER.host in ready:
         hops.append(_notebook(lab))
     services.extend(from_outside(lab, ready))
@@ -144,22 +143,17 @@ def _pods_ready(service: str, pods: list[Pod], wanted: int) -> Check:
     return Check(service, ok=True, why=None)
 
 
-def _canary(lab: Lab) -> tuple[list[Hop], list[Check]]:
+def _canary(lab: Lab, services: list[Check]) -> tuple[list[Hop], list[Check]]:
+    """The hops; the services, some of them red by what the standing canary knows, and the canary's own checks."""
     try:
         said = _ask_canary(lab, "once")
     except (LabError, ValueError) as failed:
-        return [], [Check(CANARY, ok=False, why=f"the canary gave no answer ({failed}); look at ./lab logs canary")]
+        unheard = Check(CANARY, ok=False, why=f"the canary gave no answer ({failed}); look at ./lab logs canary")
+        return [], [*services, unheard]
     heard = Diagnosis.from_json(said | {"services": said.get("checks", ())})
-    return list(heard.hops), list(heard.services)
-
-
-def _watched(lab: Lab, services: list[Check]) -> list[Check]:
-    """With what the standing canary knows and no single look can: a service that is ready may have lost messages just now."""
-    try:
-        said: dict[str, str] = json.loads(lab.kube.page(CANARY, wiring.METRICS_PORT, "last"))["services"]
-    except (LabError, ValueError, KeyError, TypeError) as failed:
-        said = {CANARY: f"it does not tell what it watches ({failed}); look at ./lab logs canary"}
-    return [replace(one, ok=False, why=said[one.name]) if one.ok and said.get(one.name) else one for one in services]
+    known = said.get("services", {})
+    services = [replace(one, ok=False, why=known[one.name]) if one.ok and known.get(one.name) else one for one in services]
+    return list(heard.hops), [*services, *heard.services]
 
 
 def _notebook(lab: Lab) -> Hop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def small(tmp_path: Path) -> Iterator[Mosquitto]:
 
 @pytest.fixture
 def standing(small: Mosquitto, kafka: Kafka, influx: Influx, fixture_folder: Path) -> Iterator[App]:
-    with running(canary(fixture_folder, small, kafka, influx, "nobody-asks", "serve", CANARY_HOP_TIMEOUT_S="1")) as app:
+    """A canary that stands where nobody carries its readings: only the broker is of interest here."""
+    with running(canary(fixture_folder, small, kafka, influx, "no-topic", "serve", CANARY_HOP_TIMEOUT_S="1")) as app:
         wait_until("it hears the broker's count", lambda: "has dropped 0 messages since it started" in app.log.read_text())
         assert told(app) == ""
         yield app
@@ -72,7 +74,7 @@ def publish(broker: Mosquitto, count: int) -> None:
 
 
 def test_what_a_client_missed_that_was_away_too_long_is_counted_over_the_brokers_restart_and_alarmed(
-    small: Mosquitto, standing: App
+    small: Mosquitto, kafka: Kafka, influx: Influx, standing: App, fixture_folder: Path
 ) -> None:
     away = login(small, "away", clean=False)
     subscribe(away, TOPIC)
@@ -88,6 +90,13 @@ def test_what_a_client_missed_that_was_away_too_long_is_counted_over_the_brokers
     publish(small, 3)  # the queue of the client that is away is as full as it was
     wait_until("a new broker's count is added", lambda: standing.metric(DROPPED) == 15)
     assert "15 messages in the last 10 minutes" in (told(standing) or "")
+    beside = {"METRICS_PORT": str(standing.status_port), "CANARY_HOP_TIMEOUT_S": "1"}
+    own = fixture_folder / "once"
+    own.mkdir()
+    once = canary(own, small, kafka, influx, "no-topic", "once", "--json", **beside)
+    once.start()
+    wait_until("a flight beside it is over", lambda: not once.alive, 60.0)
+    assert json.loads(once.log.read_text().splitlines()[-1])["services"] == {"mosquitto": told(standing)}
 
 
 def heard_of_everything(broker: Mosquitto, user: str, marker: str, writer: str) -> set[str]:

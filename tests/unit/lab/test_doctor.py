@@ -20,8 +20,8 @@ HOPS = [{"name": "mqtt", "from": "device", "to": "mosquitto", "latency_ms": 3.0,
 
 
 class Kube:
-    def __init__(self, pods: list[Pod], said: str | LabError, last: str | LabError = '{"services": {"mosquitto": ""}}') -> None:
-        self._pods, self._said, self._last = pods, said, last
+    def __init__(self, pods: list[Pod], said: str | LabError) -> None:
+        self._pods, self._said = pods, said
 
     def pods(self) -> list[Pod]:
         return self._pods
@@ -31,12 +31,6 @@ class Kube:
         if isinstance(self._said, LabError):
             raise self._said
         return self._said
-
-    def page(self, service: str, port: int, name: str) -> str:
-        assert (service, port, name) == ("canary", wiring.METRICS_PORT, "last")
-        if isinstance(self._last, LabError):
-            raise self._last
-        return self._last
 
     def secret(self, name: str) -> dict[str, str]:
         assert name in {wiring.INGRESS_TLS, wiring.MQTT_TLS}
@@ -155,27 +149,21 @@ def test_a_notebook_server_that_lets_anybody_in_is_red(monkeypatch: pytest.Monke
     ]
 
 
+DROPPED = json.dumps({"ok": True, "hops": HOPS, "services": {"mosquitto": "it threw away 412 messages", "kafka": ""}})
+
+
 def test_a_broker_that_dropped_messages_is_red_with_the_canarys_sentence() -> None:
-    told = json.dumps({"services": {"mosquitto": "it threw away 412 messages"}})
-    found = doctor.examine(lab(Kube(pods(), json.dumps({"hops": HOPS}), told)))
+    found = doctor.examine(lab(Kube(pods(), DROPPED)))
     (red,) = [check for check in found.services if not check.ok]
     assert (red.name, red.why) == ("mosquitto", "it threw away 412 messages")
+    assert not found.ok
     assert "mosquitto from outside" in {check.name for check in found.services}, "it is asked all the same"
 
 
 def test_a_broker_that_is_not_ready_says_that_first() -> None:
-    told = json.dumps({"services": {"mosquitto": "it threw away 412 messages"}})
-    found = doctor.examine(lab(Kube(pods(broken="mosquitto"), json.dumps({"hops": HOPS}), told)))
+    found = doctor.examine(lab(Kube(pods(broken="mosquitto"), DROPPED)))
     (red,) = [check for check in found.services if not check.ok]
     assert "is not ready" in (red.why or "")
-
-
-@pytest.mark.parametrize("last", ["", "{}", "[]", LabError("proxy error")])
-def test_a_canary_that_does_not_tell_what_it_watches_is_red(last: str | LabError) -> None:
-    found = doctor.examine(lab(Kube(pods(), json.dumps({"hops": HOPS}), last)))
-    (red,) = [check for check in found.services if not check.ok]
-    assert red.name == "canary"
-    assert "it does not tell what it watches" in (red.why or "")
 
 
 def test_a_missing_topic_is_a_red_line_of_the_doctor() -> None:
