@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from canary import standing as beside_us
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
+from prometheus_client import CollectorRegistry
+from runtime.status import serving
 
 from infra import wiring
 from tests.support.apps import App, canary, running
@@ -123,3 +126,18 @@ def test_the_canary_may_read_that_topic_and_no_other_of_the_brokers_own(small: M
     assert heard_of_everything(small, "canary", lane, "canary") == {wiring.DROPS_MQTT}
     assert heard_of_everything(small, "bridge", lane, "canary") == set()
     assert heard_of_everything(small, "lab", TOPIC, "lab") == set()
+
+
+def nothing() -> None:
+    """All is well."""
+
+
+def test_a_flight_asks_the_canary_that_stands_beside_it_what_it_knows() -> None:
+    known = {"services": {"mosquitto": "it threw away 3 messages"}}
+    with serving(0, nothing, nothing, lambda: known, registry=CollectorRegistry(), address="127.0.0.1") as port:
+        assert beside_us.services(port) == known["services"]
+    (told,) = beside_us.services(port).items()
+    assert told[0] == "canary"
+    assert told[1].startswith("it does not tell what it watches")
+    with serving(0, nothing, nothing, registry=CollectorRegistry(), address="127.0.0.1") as other:
+        assert list(beside_us.services(other)) == ["canary"]

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from canary import standing
 from canary.drops import WINDOW_S, Tally, sentence
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
-from runtime.status import serving
 
 
 def test_what_was_dropped_before_anybody_listened_is_not_counted() -> None:
@@ -44,18 +41,3 @@ def test_the_sentence_says_how_many_of_which_shard_why_and_what_to_do() -> None:
     told = sentence({0: 1300, 4: 2})
     assert told.startswith("it threw away 1,302 messages in the last 10 minutes (shard 0: 1,300, shard 4: 2): a client was away")
     assert "./lab logs mosquitto" in told
-
-
-def nothing() -> None:
-    """All is well."""
-
-
-def test_a_flight_asks_the_canary_that_stands_beside_it_what_it_knows() -> None:
-    known = {"services": {"mosquitto": "it threw away 3 messages"}}
-    with serving(0, nothing, nothing, lambda: known, registry=CollectorRegistry(), address="127.0.0.1") as port:
-        assert standing.services(port) == known["services"]
-    (told,) = standing.services(port).items()
-    assert told[0] == "canary"
-    assert told[1].startswith("it does not tell what it watches")
-    with serving(0, nothing, nothing, registry=CollectorRegistry(), address="127.0.0.1") as other:
-        assert list(standing.services(other)) == ["canary"]
