@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from canary import standing as beside_us
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client import CollectorRegistry
+from runtime import mqtt
 from runtime.status import serving
 
 from infra import wiring
@@ -100,6 +102,18 @@ def test_what_a_client_missed_that_was_away_too_long_is_counted_over_the_brokers
     once.start()
     wait_until("a flight beside it is over", lambda: not once.alive, 60.0)
     assert json.loads(once.log.read_text().splitlines()[-1])["services"] == {"mosquitto": told(standing)}
+
+
+def test_what_a_client_missed_that_reads_too_slowly_is_counted_at_qos_0_too(small: Mosquitto, standing: App) -> None:
+    known = mqtt.Login(mqtt.MQTT_3_1_1, "lab", PASSWORDS["lab"], 60)
+    with socket.create_connection(("127.0.0.1", small.port)) as slow:
+        slow.sendall(mqtt.connect("slow", known) + mqtt.subscribe(mqtt.MQTT_3_1_1, 1, TOPIC))
+        assert slow.recv(9, socket.MSG_WAITALL)[4] == 0x90, "CONNACK and SUBACK; from here on it reads nothing"
+        writer = login(small, "writer", clean=True)
+        for _ in range(200):  # 40 MB, more than the kernel holds for it
+            writer.publish(TOPIC, bytes(200_000), 0).wait_for_publish(10.0)
+        wait_until("the drops are counted", lambda: standing.metric(DROPPED) > 0)
+        leave(writer)
 
 
 def heard_of_everything(broker: Mosquitto, user: str, marker: str, writer: str) -> set[str]:
