@@ -10,7 +10,7 @@ import pulumi_kubernetes as k8s
 
 from infra import wiring
 from infra.cloud.machines import Machines
-from infra.services.apps import AppArgs, Bridge, Canary, CanaryArgs, Fleet, Timeseries
+from infra.services.apps import AppArgs, Canary, CanaryArgs, Fleet, Timeseries, bridges
 from infra.services.camunda import Camunda, CamundaArgs
 from infra.services.consumers import consumers
 from infra.services.grafana import Grafana, GrafanaArgs
@@ -52,7 +52,7 @@ else:
     if settings.has("fleet"):
         Fleet("fleet", app, devices=settings.fleet, writes=mosquitto.access("fleet"), opts=inside)
     if settings.has("bridge"):
-        Bridge("bridge", app, settings.routes, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
+        bridges("bridge", app, settings.routes, reads=mosquitto.access("bridge"), writes=kafka.access, opts=inside)
     if settings.has("node-red"):
         carries, starts, shows = settings.node_red_carries, settings.node_red_starts, wiring.dashboard_url(settings.chosen)
         drawn = NodeRedArgs(settings.image("node-red"), settings.scale, settings.rotation, carries, starts, shows)
@@ -63,7 +63,7 @@ else:
         consumers(settings.chosen, app, kafka=kafka.access, data=data, camunda=worker, opts=inside)
     if settings.has("canary"):
         asks = {"mqtt": mosquitto.access("canary"), "kafka": kafka.access, "influxdb": influxdb.access("canary")}
-        flown = CanaryArgs(app.image, app.scale, app.rotation, settings.canary_hops)
+        flown = CanaryArgs(app.image, app.scale, app.rotation, hops=settings.canary_hops)
         canary = Canary("canary", flown, **asks, opts=inside)
 
     if settings.has("jupyter"):

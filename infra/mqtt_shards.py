@@ -19,3 +19,8 @@ def shard_of(client_id: str, shards: int) -> int:
 def endpoints(shards: int) -> list[wiring.Endpoint]:
     """All of them, by number."""
     return [wiring.MOSQUITTO, *(wiring.Endpoint(wiring.MOSQUITTO.host, PORT + number) for number in range(1, shards))]
+
+
+def shares(shards: int, bridges: int) -> list[list[wiring.Endpoint]]:
+    """The shards that each of the bridges reads: every shard is in one share."""
+    return [endpoints(shards)[number::bridges] for number in range(bridges)]

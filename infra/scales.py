@@ -59,21 +59,23 @@ VOLUMES_GB = {  # of services that need the same at every scale
 
 @dataclass(frozen=True, slots=True)
 class FleetSize:
-    """How many cars send how often and by which quality of service, and how many shards of Mosquitto carry them."""
+    """How many cars send how often and by which quality of service; how many shards of Mosquitto and bridges carry them."""
 
     cars: int
     interval_s: float
     qos: int
     mqtt_shards: int
+    bridges: int = 1
 
 
-# S and XL are the two runs of the original; XXL is a plan for more than one machine
+# S and XL are the two runs of the original; XXL is a plan for more than one machine. One bridge carries more than the 10,000
+# messages a second of either (42,000, the prototype at rest), but knows 200,000 topics, two for each car of XL: XXL has ten.
 FLEET_SIZES = {
     "S": FleetSize(25, 5.0, 1, 1),
     "M": FleetSize(1_000, 10.0, 1, 1),
     "L": FleetSize(10_000, 10.0, 1, 2),
     "XL": FleetSize(100_000, 10.0, 0, 6),
-    "XXL": FleetSize(1_000_000, 100.0, 0, 60),
+    "XXL": FleetSize(1_000_000, 100.0, 0, 60, 10),
 }
 
 
@@ -95,6 +97,12 @@ class Scale:
     sampled_cars: int  # InfluxDB gets every reading of one car in so many, and summaries of all if that is more than one
     budgets: dict[str, Budget]
     machine_type: str
+    bridges: int
+
+    def pods_of(self, service: str) -> int:
+        """How many pods that service has; a budget and a volume are one pod's."""
+        several = {"mosquitto": self.mqtt_shards, "kafka": self.kafka_brokers, "bridge": self.bridges}
+        return several.get(service, 1)
 
     @property
     def fleet(self) -> dict[str, int]:
@@ -139,8 +147,8 @@ _SMALL = {
 }
 
 _S, _M = FLEET_SIZES["S"], FLEET_SIZES["M"]
-S = Scale("S", _S.cars, _S.interval_s, 3, _S.mqtt_shards, 1, 3, 5, 1, 5, 100_000, 1, _SMALL, "m6i.large")
-M = Scale("M", _M.cars, _M.interval_s, 20, _M.mqtt_shards, 1, 6, 20, 1, 10, 100_000, 1, _SMALL, "m6i.xlarge")
+S = Scale("S", _S.cars, _S.interval_s, 3, _S.mqtt_shards, 1, 3, 5, 1, 5, 100_000, 1, _SMALL, "m6i.large", _S.bridges)
+M = Scale("M", _M.cars, _M.interval_s, 20, _M.mqtt_shards, 1, 6, 20, 1, 10, 100_000, 1, _SMALL, "m6i.xlarge", _M.bridges)
 SCALES = {scale.name: scale for scale in (S, M)}
 CLUSTER_MB = 1_200  # the embedded cluster's own parts, measured 2026-11 at rest: 0.8 GB
 CLUSTER_CPU_M = 400  # the same, thousandths of a core: 0.2 at rest, twice that while pods start

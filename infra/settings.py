@@ -258,17 +258,17 @@ class Settings(CloudPart):
     @property
     def services_mb(self) -> int:
         """Memory that the services may take in all, MB: the sum of their limits, with those that an image may still come for."""
-        return sum(self.scale.budgets[service].limit_mb for service in self.asked)
+        return sum(self.scale.pods_of(service) * self.scale.budgets[service].limit_mb for service in self.asked)
 
     @property
     def services_cpu_m(self) -> int:
         """Thousandths of a core that those services ask for in all."""
-        return sum(self.scale.budgets[service].cpu_request_m for service in self.asked)
+        return sum(self.scale.pods_of(service) * self.scale.budgets[service].cpu_request_m for service in self.asked)
 
     @property
     def volumes_gb(self) -> int:
         """What those services may fill on the disk in all, GB."""
-        return sum(size for service, size in self.scale.volumes_gb.items() if service in self.asked)
+        return sum(self.scale.pods_of(service) * size for service, size in self.scale.volumes_gb.items() if service in self.asked)
 
     @classmethod
     def parse(cls, config: Mapping[str, object]) -> Settings:

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 BUSY_WAIT_S = 0.005  # how long a delivery report may lie while MQTT is silent
 IDLE_WAIT_S = 0.2  # nothing in flight: nothing to serve
 KAFKA_CHECK_S = 2.0
+KAFKA_FIRST_S = 20.0  # so long a bridge that starts leaves the session where it is while Kafka does not answer
 SHOWN_BYTES = 600  # a reading of a car has 530
 
 
@@ -138,7 +139,8 @@ class Bridge:
         for session in self._wait():
             self._read(session)
         for session in self._sessions:
-            session.care(reading=self._room > 0)
+            if session.socket or not self._stop.is_set():  # who is about to end takes no session that another may have
+                session.care(reading=self._room > 0)
             session.flush()
         self._courier.poll(self._window.unsaved)
         self._acknowledge()
@@ -146,8 +148,18 @@ class Bridge:
         self._metrics.connects.inc(connects - self._connects)
         self._connects = connects
 
+    def _wait_for_kafka(self, stop: threading.Event) -> None:
+        """Take no session before there is a Kafka to carry to: an older bridge may have it, and could go on.
+
+        Not for ever, as what comes before the first subscription of a new lab is kept for nobody.
+        """
+        until_s = time.monotonic() + KAFKA_FIRST_S
+        while not stop.is_set() and time.monotonic() < until_s and self._kafka_why():
+            self._heartbeat.beat()
+
     def run(self, stop: threading.Event) -> None:
         """Carry until `stop`, then finish what is in flight without reading more."""
+        self._wait_for_kafka(stop)
         while not stop.is_set():
             self._turn()
         self._stop.set()

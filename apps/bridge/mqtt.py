@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import socket
 import struct
 import threading
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 CONNECT_S: Final = 5.0
 ANSWER_S: Final = 20.0  # for CONNACK and SUBACK, and for what follows a PINGREQ
 DEAD_PEER_MS: Final = 30_000  # what is sent and stays unanswered so long means the connection is gone
+AWAY_S: Final = (10.0, 20.0)  # longer than an upgrade's two bridges run side by side: kubelet asks every 5 s who is ready
 CHUNK_BYTES: Final = 262_144  # read at once, of each broker in turn
 _CONNACK, _SUBACK, _UNSUBACK, _PINGRESP = 0x20, 0x90, 0xB0, 0xD0
 _CONNACK_BYTES = 2
@@ -67,9 +69,11 @@ class MqttSession:
         self._out = bytearray()
         self._accepted = self._settled = False  # a CONNACK came; a SUBACK too
         self._backoff = Backoff(0.5, 15.0)
+        self._draw = random.Random()
         self._next_connect_s = 0.0
         self._opening: threading.Thread | None = None
         self._opened: socket.socket | OSError | None = None
+        self._cut = False  # the broker has ended the last connection: either it goes down, or another has our session
         self._due_s: float | None = None  # until then the broker has to answer
         self._sent_s = 0.0
 
@@ -117,13 +121,29 @@ class MqttSession:
         if self._opening.is_alive():
             return
         self._opening, opened, self._opened = None, self._opened, None
+        cut, self._cut = self._cut, False
         if not isinstance(opened, socket.socket):
             self._why = f"the MQTT broker cannot be reached: {opened}"
             log.warning("%s", self.why)
-            return
-        self.socket = opened
-        self._due_s = now_s + ANSWER_S
-        self._send(mqtt.connect(self._wanted.client_id, self._wanted.login))
+        elif cut:
+            self._taken(opened, now_s)
+        else:
+            self.socket = opened
+            self._due_s = now_s + ANSWER_S
+            self._send(mqtt.connect(self._wanted.client_id, self._wanted.login))
+
+    def _taken(self, opened: socket.socket, now_s: float) -> None:
+        """Leave the session to whoever took it, for a while.
+
+        MQTT 3.1.1 does not say why a broker ends a connection; one that goes down takes no new connection, and this one did. In
+        a rolling upgrade the newer bridge has it and the older one is about to be ended; should the newer one fail, the older
+        one is back. Whoever reads meanwhile, the broker's session is one, and nothing is lost.
+        """
+        opened.close()
+        away_s = self._draw.uniform(*AWAY_S)  # so that two that are there to stay do not come back as one
+        self._next_connect_s = now_s + away_s
+        self._why = f"another client has taken the session of {self._wanted.client_id}; it is tried again in {away_s:.0f} s"
+        log.warning("%s", self.why)
 
     def _open(self) -> None:
         try:
@@ -142,7 +162,7 @@ class MqttSession:
         except BlockingIOError:
             return []
         except (OSError, MalformedError) as failed:
-            self._lost(f"the connection to the MQTT broker is lost: {failed}")
+            self._lost_by(failed)
             return []
 
     def _messages(self, most: int) -> list[Packet]:
@@ -214,7 +234,13 @@ class MqttSession:
         except BlockingIOError:
             return
         except OSError as failed:
-            self._lost(f"the connection to the MQTT broker is lost: {failed}")
+            self._lost_by(failed)
+
+    def _lost_by(self, failed: Exception) -> None:
+        if self._accepted and isinstance(failed, ConnectionError):
+            self._cut = True
+            self._next_connect_s = 0.0  # whether the broker is still there is to be known now
+        self._lost(f"the connection to the MQTT broker is lost: {failed}")
 
     def _lost(self, why: str) -> None:
         self._why = why

@@ -10,7 +10,7 @@ from typing import Any
 
 from runtime.settings import ConfigurationError, from_environment
 
-from bridge.routes import Route, matches
+from bridge.routes import Route, matches, unshared
 from bridge.settings import BridgeSettings
 
 
@@ -26,8 +26,9 @@ def parser() -> argparse.ArgumentParser:
 
 def _route(text: str, known: Sequence[Route]) -> dict[str, str]:
     mqtt, _, kafka = text.strip().partition("=")
+    topics = unshared(mqtt)
     for route in known:
-        if route.mqtt == mqtt or matches(route.mqtt, mqtt):
+        if unshared(route.mqtt) == topics or matches(route.mqtt, topics):
             return {"mqtt": mqtt, "kafka": kafka or route.kafka, "key": route.key}
     if not kafka:
         raise ConfigurationError(f"--topics: no route says where {mqtt!r} goes; write {mqtt}=<kafka topic>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,7 @@ from telemetry.record import origin_headers
 
 _KNOWN_TOPICS = 200_000  # twice the cars of XL
 _ROOT_DEVICE_KIND = 3  # levels of <root>/<device>/<kind>
+_SHARED = re.compile(r"^\$share/[^/+#]+/(?=.)")  # what goes before a filter whose messages several share
 
 
 class Route(BaseModel):
@@ -18,7 +20,7 @@ class Route(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mqtt: str = Field(min_length=1, description="MQTT filter, with + and #")
+    mqtt: str = Field(min_length=1, description="MQTT filter, with + and #; $share/<group>/<filter> shares it with a group")
     kafka: str = Field(min_length=1, max_length=249, pattern=r"^[A-Za-z0-9._-]+$", description="Kafka topic")
     key: Literal["level:-1", "topic"] = Field(description="the record's key: last level of the MQTT topic, or all of it")
 
@@ -32,8 +34,14 @@ class Destination:
     device: str
 
 
+def unshared(mqtt_filter: str) -> str:
+    """The filter without the group that shares it; messages come by the topics that they were published on."""
+    return _SHARED.sub("", mqtt_filter)
+
+
 def matches(mqtt_filter: str, topic: str) -> bool:
-    """Whether `topic` falls under `mqtt_filter` by the rules of MQTT 3.1.1, section 4.7."""
+    """Whether `topic` falls under `mqtt_filter`, shared or not, by the rules of MQTT 3.1.1, section 4.7."""
+    mqtt_filter = unshared(mqtt_filter)
     if topic.startswith("$") and mqtt_filter[:1] in {"+", "#"}:
         return False
     wanted, levels = mqtt_filter.split("/"), topic.split("/")

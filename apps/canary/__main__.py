@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
+from collections.abc import Mapping
 
-from runtime.process import exit_code_of, log_to_stderr, stop_on_signals
+from runtime.process import exit_code_of, log_to_stderr
 from runtime.settings import from_environment
-from runtime.status import Heartbeat, serving
 
-from canary import load
+from canary import load, standing
 from canary.flight import fly, look_at_topics
 from canary.logins import logins
 from canary.report import Report
-from canary.serve import Metrics, serve
+from canary.serve import serve
 from canary.settings import CanarySettings
 
 
-def _tell(report: Report, *, as_json: bool) -> int:
+def _tell(report: Report, services: Mapping[str, str], *, as_json: bool) -> int:
     if as_json:  # the answer is in the object, so that whoever runs us remotely gets it in every case
-        sys.stdout.write(json.dumps(report.as_json()) + "\n")
+        sys.stdout.write(json.dumps(report.as_json() | {"services": services}) + "\n")
         return 0
     sys.stdout.write("\n".join(report.lines()) + "\n")
     return 0 if report.ok else 1
-
-
-def _serve(settings: CanarySettings) -> None:
-    stop = stop_on_signals()
-    heartbeat = Heartbeat(limit_s=120.0)  # a flight through a dead lab takes its time
-    who = logins(settings)
-    logging.getLogger("canary").info("canary %s: %s -> %s", settings.device, settings.mqtt_uri, settings.brokerlist)
-    with serving(settings.metrics_port, heartbeat.check, lambda: None):
-        serve(settings, who, Metrics(), heartbeat, stop)
 
 
 def main() -> int:
@@ -46,13 +36,14 @@ def main() -> int:
     settings = from_environment(CanarySettings)
     log_to_stderr(settings.log_level)
     match chosen.mode:
-        case "once" | "topics" as mode:
-            report = look_at_topics(settings) if mode == "topics" else fly(settings, logins(settings))
-            return _tell(report, as_json=chosen.json)
+        case "once":
+            return _tell(fly(settings, logins(settings)), standing.services(settings.metrics_port), as_json=chosen.json)
+        case "topics":
+            return _tell(look_at_topics(settings), {}, as_json=chosen.json)
         case "load":
             sys.stdout.write(json.dumps(load.run(settings, logins(settings), load.Rates.of(chosen))) + "\n")
         case _:
-            _serve(settings)
+            serve(settings)
     return 0
 
 

@@ -16,7 +16,9 @@ class CanarySettings(AppSettings):
     model_config = SettingsConfigDict(env_prefix="CANARY_")
 
     device: str = Field(pattern=r"^[A-Za-z0-9._-]{1,40}$", description="the reserved device")
-    mqtt_uri: str = Field(description="the MQTT broker, tcp://host:port")
+    mqtt_uri: str = Field(description="the MQTT broker to which the readings go, tcp://host:port")
+    mqtt_uris: tuple[str, ...] = Field(min_length=1, description="JSON list of all MQTT brokers, whose drops are watched")
+    drops_topic: str = Field(min_length=1, description="MQTT topic on which a broker says how many messages it has dropped")
     mqtt_topic: str = Field(min_length=1, description="MQTT topic in front of /<device>")
     mqtt_user: str = Field(description="MQTT user")
     mqtt_password_file: Path = Field(description="file with the MQTT user's password")

@@ -11,7 +11,7 @@ import itertools
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from infra import wiring
@@ -89,12 +89,11 @@ class Diagnosis:
 def examine(lab: Lab) -> Diagnosis:
     """Ask every hop and every service of a running lab."""
     pods = lab.kube.pods()
-    services = [_pods_ready(name, pods) for name in sorted(lab.settings.chosen)]
+    services = [_pods_ready(name, pods, lab.settings.scale.pods_of(name)) for name in sorted(lab.settings.chosen)]
     ready = {check.name for check in services if check.ok}
     hops: list[Hop] = []
     if CANARY in ready:
-        hops, more = _canary(lab)
-        services.extend(more)
+        hops, services = _canary(lab, services)
     if wiring.JUPYTER.host in ready:
         hops.append(_notebook(lab))
     services.extend(from_outside(lab, ready))
@@ -133,23 +132,28 @@ def _ask_canary(lab: Lab, mode: str) -> dict[str, Any]:
     return said
 
 
-def _pods_ready(service: str, pods: list[Pod]) -> Check:
+def _pods_ready(service: str, pods: list[Pod], wanted: int) -> Check:
     mine = [pod for pod in pods if pod.service == service]
-    if not mine:
-        return Check(service, ok=False, why="it has no pod; run ./lab up")
+    if len(mine) < wanted:
+        missing = f"it has {len(mine)} of {wanted} pods" if mine else "it has no pod"
+        return Check(service, ok=False, why=f"{missing}; run ./lab up")
     for pod in mine:
         if not pod.ready:
             return Check(service, ok=False, why=f"{pod.name} is not ready: {pod.why}; look at ./lab logs {service}")
     return Check(service, ok=True, why=None)
 
 
-def _canary(lab: Lab) -> tuple[list[Hop], list[Check]]:
+def _canary(lab: Lab, services: list[Check]) -> tuple[list[Hop], list[Check]]:
+    """The hops; the services, some of them red by what the standing canary knows, and the canary's own checks."""
     try:
         said = _ask_canary(lab, "once")
     except (LabError, ValueError) as failed:
-        return [], [Check(CANARY, ok=False, why=f"the canary gave no answer ({failed}); look at ./lab logs canary")]
+        unheard = Check(CANARY, ok=False, why=f"the canary gave no answer ({failed}); look at ./lab logs canary")
+        return [], [*services, unheard]
     heard = Diagnosis.from_json(said | {"services": said.get("checks", ())})
-    return list(heard.hops), list(heard.services)
+    known = said.get("services", {})
+    services = [replace(one, ok=False, why=known[one.name]) if one.ok and known.get(one.name) else one for one in services]
+    return list(heard.hops), [*services, *heard.services]
 
 
 def _notebook(lab: Lab) -> Hop:

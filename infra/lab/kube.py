@@ -94,10 +94,19 @@ class Kube:
 
     def page(self, service: str, port: int, name: str) -> str:
         """The page /`name` of a service's first ready pod, through the API server."""
+        return next(self.pages(service, port, name))
+
+    def pages(self, service: str, port: int, name: str) -> Iterator[str]:
+        """The page /`name` of each of a service's ready pods, of one at least, asked one after the other.
+
+        Raises:
+            LabError: there is none, or one gives no answer.
+        """
         pods = [pod for pod in self.pods() if pod.service == service and pod.ready]
         if not pods:
             raise LabError(f"{service} has no ready pod; ./lab logs {service}")
-        return self.run("get", "--raw", f"/api/v1/namespaces/{self._namespace()}/pods/{pods[0].name}:{port}/proxy/{name}")
+        for pod in pods:
+            yield self.run("get", "--raw", f"/api/v1/namespaces/{self._namespace()}/pods/{pod.name}:{port}/proxy/{name}")
 
     @contextmanager
     def stream(self, words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from infra.lab.lab import Lab
 
 POLL_S = 0.2
+MOST_PODS = 100  # kubectl follows five at once unless told; XXL has 60 shards of Mosquitto
 
 
 def show_logs(lab: Lab, service: str, *, follow: bool, tail: int) -> None:
@@ -33,7 +34,8 @@ def show_logs(lab: Lab, service: str, *, follow: bool, tail: int) -> None:
         known = ", ".join([*sorted(lab.settings.chosen), *sorted(parts)])
         raise UserError(left_out(lab.settings).get(service) or f"there is no service '{service}'; there are {known}")
     lab.need_up()
-    words = ["logs", f"--selector={SERVICE_LABEL}={service}", "--all-containers", "--prefix", f"--tail={tail}"]
+    chosen = [f"--selector={SERVICE_LABEL}={service}", f"--max-log-requests={MOST_PODS}"]
+    words = ["logs", *chosen, "--all-containers", "--prefix", f"--tail={tail}"]
     with lab.kube.stream([*words, "--follow"] if follow else words) as process:
         if process.wait():
             raise LabError(f"kubectl could not read the log of {service}; ./lab status says what runs")

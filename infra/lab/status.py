@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
@@ -60,7 +61,8 @@ def status_of(lab: Lab) -> LabStatus:
             pods = tuple(lab.kube.pods())
         except LabError:  # the API server is on its way up or down; the parts above say so
             pods = ()
-    missing = tuple(sorted(lab.settings.chosen - {pod.service for pod in pods}))
+    there = Counter(pod.service for pod in pods)
+    missing = tuple(sorted(each for each in lab.settings.chosen if there[each] < lab.settings.scale.pods_of(each)))
     memory = memory_mb(cluster.owner.pid) if cluster and cluster.running and cluster.owner else None
     plugin = kubernetes_plugin.used(lab.paths, lab.stack_name)
     used = lab.kube.memory_mb() if pods else {}

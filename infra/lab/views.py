@@ -61,7 +61,7 @@ def show_status(found: LabStatus) -> None:
         memory = ["-" if value is None else f"{value} MB" for value in (found.used_mb.get(pod.name), pod.limit_mb)]
         pods.add_row(mark(ok=pod.ready), pod.service, pod.name, str(pod.restarts), *memory, plain(pod.why or ""))
     for service in found.missing:
-        pods.add_row(mark(ok=False), service, "-", "", "-", "-", "not there; run ./lab up")
+        pods.add_row(mark(ok=False), service, "-", "", "-", "-", "not all there; run ./lab up")
     out.print(pods)
     for said in found.left_out.values():
         out.print(plain(said), soft_wrap=True)

@@ -122,17 +122,17 @@ def _reading(topic: str, payload: bytes) -> str:
         return f"{topic}: {payload[:60].decode(errors='replace')}"
 
 
-def _sample(lab: Lab, gauges: dict[str, Gauge]) -> dict[str, str]:
+def sample(lab: Lab, gauges: dict[str, Gauge]) -> dict[str, str]:
     """Read every counter once; returns what could not be read, by hop."""
-    pages: dict[str, str] = {}
+    pages: dict[str, list[str]] = {}
     failed: dict[str, str] = {}
     for hop, app, name, labels, _ in COUNTERS:
         if hop not in gauges:
             continue
         try:
             if app not in pages:
-                pages[app] = lab.kube.page(app, wiring.METRICS_PORT, "metrics")
-            gauges[hop].add(time.monotonic(), counter_of(pages[app], name, labels))
+                pages[app] = list(lab.kube.pages(app, wiring.METRICS_PORT, "metrics"))
+            gauges[hop].add(time.monotonic(), sum(counter_of(page, name, labels) for page in pages[app]))
         except LabError as wrong:
             failed[hop] = str(wrong)
     return failed
@@ -201,7 +201,7 @@ def run_watch(lab: Lab, seconds: float) -> None:
     with mqtt_side as seen, influx_side as ask, Live(console=out, auto_refresh=False) as live:
         until = time.monotonic() + seconds if seconds else float("inf")
         while True:
-            failed = _sample(lab, gauges)
+            failed = sample(lab, gauges)
             live.update(_table(gauges, failed, _last(lab, seen, ask)), refresh=True)
             left_s = until - time.monotonic()
             if left_s <= 0:

@@ -24,11 +24,15 @@ from infra.wiring import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class AppArgs:
-    """What can differ: the image's reference, the size, the counter that renews passwords."""
+    """What can differ: the image's reference, the size, the counter that renews passwords.
+
+    `service` names the service of which the release is one process among several; alone, it is its own.
+    """
 
     image: str
     scale: Scale
     rotation: int = 1
+    service: str = ""
 
 
 def values(
@@ -40,18 +44,20 @@ def values(
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The chart's values; `logins` name the Secrets whose passwords the app reads."""
-    module = wiring.module_of(name)
+    service = args.service or name
+    module = wiring.module_of(service)
     return {
         "image": args.image,
         "module": module,
+        "memberOf": args.service,
         "args": list(arguments),
         "env": {f"{module.upper()}_{key}": value for key, value in env.items()},
         "secrets": list(logins),
         "secretVersion": str(args.rotation),
         "strategy": strategy,
-        "clients": wiring.clients_of(_status(name)),
-        "egress": [{"app": reached.host, "port": reached.port} for reached in wiring.reached_by(name)],
-        "resources": resources(args.scale.budgets[name]),
+        "clients": wiring.clients_of(_status(service)),
+        "egress": [{"app": reached.host, "port": reached.port} for reached in wiring.reached_by(service)],
+        "resources": resources(args.scale.budgets[service]),
     }
 
 
@@ -80,34 +86,50 @@ class App(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-class Bridge(App):
-    """MQTT to Kafka; a second one at a time would take the first one's session, so it is recreated."""
+@dataclass(frozen=True, slots=True)
+class BridgeArgs(AppArgs):
+    """And what it carries, from which of Mosquitto's shards."""
 
-    strategy = "Recreate"
+    routes: tuple[wiring.Route, ...] = ()
+    shards: tuple[Endpoint, ...] = ()
+
+
+class Bridge(App):
+    """MQTT to Kafka; in an upgrade the new one takes the old one's sessions as soon as it can read, and nobody waits."""
 
     def __init__(
-        self,
-        name: str,
-        args: AppArgs,
-        routes: Sequence[wiring.Route],
-        *,
-        reads: Access,
-        writes: Access,
-        opts: pulumi.ResourceOptions | None = None,
+        self, name: str, args: BridgeArgs, *, reads: Access, writes: Access, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        """`routes` are what it carries, `reads` is Mosquitto with all its shards, `writes` is Kafka."""
-        table = [{"mqtt": route.mqtt, "kafka": route.kafka.name, "key": route.key} for route in routes]
+        """`reads` is Mosquitto's login, `writes` is Kafka."""
+        table = [{"mqtt": route.mqtt, "kafka": route.kafka.name, "key": route.key} for route in args.routes]
         env = {
-            "ID": f"{name}-0",
-            "URIS": json.dumps([shard.url for shard in mqtt_shards.endpoints(args.scale.mqtt_shards)]),
+            "ID": f"{args.service or name}-0",  # of the session at each shard, whichever process reads it: docs/adr/0023
+            "URIS": json.dumps([shard.url for shard in args.shards]),
             "USER": reads.user,
             "PASSWORD_FILE": reads.password_file,
             "BROKERLIST": writes.endpoint.address,
             "ROUTES": json.dumps(table),
-            "UNSUBSCRIBE": json.dumps([route.mqtt for route in wiring.ROUTES if route not in routes]),
+            "UNSUBSCRIBE": json.dumps([route.mqtt for route in wiring.ROUTES if route not in args.routes]),
             "DEAD_LETTER_TOPIC": wiring.DEAD_LETTER.name,
         }
         super().__init__(name, args, env, [reads, writes], opts)
+
+
+def bridges(
+    name: str,
+    args: AppArgs,
+    routes: tuple[wiring.Route, ...],
+    *,
+    reads: Access,
+    writes: Access,
+    opts: pulumi.ResourceOptions | None = None,
+) -> None:
+    """As many as the scale says, each with its share of Mosquitto's shards: `name`, `name`-1 and so on."""
+    shares = mqtt_shards.shares(args.scale.mqtt_shards, args.scale.bridges)
+    service = name if len(shares) > 1 else ""
+    for number, shards in enumerate(shares):
+        one = BridgeArgs(args.image, args.scale, args.rotation, service, routes, tuple(shards))
+        Bridge(f"{name}-{number}" if number else name, one, reads=reads, writes=writes, opts=opts)
 
 
 class Timeseries(App):
@@ -198,6 +220,8 @@ class Canary(App):
         env = {
             "DEVICE": wiring.RESERVED_DEVICE,
             "MQTT_URI": mqtt.endpoint.url,
+            "MQTT_URIS": json.dumps([shard.url for shard in mqtt_shards.endpoints(args.scale.mqtt_shards)]),
+            "DROPS_TOPIC": wiring.DROPS_MQTT,
             "MQTT_TOPIC": wiring.CANARY_MQTT,
             "MQTT_USER": mqtt.user,
             "MQTT_PASSWORD_FILE": mqtt.password_file,

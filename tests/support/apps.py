@@ -163,6 +163,8 @@ def canary(folder: Path, mosquitto: Mosquitto, kafka: Kafka, influx: Influx, top
     env = {
         "CANARY_DEVICE": wiring.RESERVED_DEVICE,
         "CANARY_MQTT_URI": mosquitto.uri,
+        "CANARY_MQTT_URIS": json.dumps([mosquitto.uri]),
+        "CANARY_DROPS_TOPIC": wiring.DROPS_MQTT,
         "CANARY_MQTT_TOPIC": wiring.CANARY_MQTT,
         "CANARY_MQTT_USER": "canary",
         "CANARY_MQTT_PASSWORD_FILE": str(password_file(folder, "canary")),

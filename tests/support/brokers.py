@@ -31,8 +31,8 @@ def password_file(folder: Path, user: str) -> Path:
 class Mosquitto(Process):
     """One Mosquitto with the lab's users and ACL; its folder keeps sessions and queues."""
 
-    def __init__(self, folder: Path) -> None:
-        """Its files are made here; nothing runs before `start`."""
+    def __init__(self, folder: Path, **other: str | int) -> None:
+        """Its files are made here, with `other` settings than the lab's; nothing runs before `start`."""
         self.port = free_port()
         self.uri = f"tcp://127.0.0.1:{self.port}"
         self._passwords = dict(PASSWORDS)
@@ -52,7 +52,7 @@ class Mosquitto(Process):
             "max_keepalive": 300,
             "set_tcp_nodelay": "true",
             "user": "root",
-        }
+        } | other
         (folder / "mosquitto.conf").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         super().__init__("mosquitto", [tools.program("mosquitto"), "-c", folder / "mosquitto.conf"], folder)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -152,8 +153,18 @@ def _headers(message: Message) -> Headers:
 
 def contents(kafka: Kafka, topic: str) -> list[tuple[str, bytes, Headers]]:
     """Everything in `topic` now: key, value, headers."""
+    return [(_text(message.key()), message.value() or b"", _headers(message)) for message in _messages(kafka, topic)]
+
+
+def largest_gap_s(kafka: Kafka, topic: str) -> float:
+    """The longest time between two records of `topic`, by Kafka's timestamps."""
+    times_ms = sorted(message.timestamp()[1] for message in _messages(kafka, topic))
+    return max(later - earlier for earlier, later in pairwise(times_ms)) / 1000
+
+
+def _messages(kafka: Kafka, topic: str) -> list[Message]:
     consumer = Consumer({"bootstrap.servers": kafka.address, "group.id": "test", "enable.auto.commit": False})
-    found: list[tuple[str, bytes, Headers]] = []
+    found: list[Message] = []
     try:
         ends: dict[int, int] = {}
         for number in consumer.list_topics(topic, timeout=10.0).topics[topic].partitions:
@@ -164,7 +175,7 @@ def contents(kafka: Kafka, topic: str) -> list[tuple[str, bytes, Headers]]:
         while any(place.offset < ends[place.partition] for place in consumer.position(consumer.assignment())):
             for message in consumer.consume(1000, 0.5):
                 assert message.error() is None, message.error()
-                found.append((_text(message.key()), message.value() or b"", _headers(message)))
+                found.append(message)
     finally:
         consumer.close()
     return found

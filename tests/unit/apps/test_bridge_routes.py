@@ -41,6 +41,11 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("#", "$SYS/uptime", False),
         ("+/uptime", "$SYS/uptime", False),
         ("$SYS/#", "$SYS/uptime", True),
+        ("$share/bridges/a/#", "a/b/c", True),
+        ("$share/bridges/#", "a/b/c", True),
+        ("$share/bridges/#", "$SYS/uptime", False),
+        ("$share/bridges/a/+", "$share/bridges/a/b", False),
+        ("$share/bridges/", "bridges", False),
     ],
 )
 def test_filters_match_as_mqtt_says(mqtt_filter: str, topic: str, expected: bool) -> None:
@@ -56,6 +61,12 @@ def test_the_lab_s_routes_key_cars_by_name_and_boards_by_topic() -> None:
     assert resolve("iotkit/hall-3/alert") == Destination("broker_message", "iotkit/hall-3/alert", "hall-3")
     assert resolve("lab/canary/lab-canary") == Destination("lab-canary", "lab-canary", "lab-canary")
     assert resolve("fan/messages") is None
+
+
+def test_a_shared_filter_leads_where_the_same_one_does_that_is_not() -> None:
+    shared = [route.model_copy(update={"mqtt": f"$share/bridges/{route.mqtt}"}) for route in ROUTES]
+    for topic in ("vehicles/sensor/data/electric-vehicle-00001", "iotkit/hall-3/alert", "fan/messages"):
+        assert resolver(shared, "edge-1")(topic) == resolver(ROUTES, "edge-1")(topic)
 
 
 def test_options_override_the_environment() -> None:
@@ -93,10 +104,11 @@ def test_topics_without_end_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPat
 
 
 def test_topics_choose_among_the_routes_or_bring_their_own() -> None:
-    settings = load(["--topics", "iotkit/sensor,fan/#=fans"])
+    settings = load(["--topics", "iotkit/sensor,fan/#=fans,$share/group/vehicles/sensor/data/#"])
     assert [(route.mqtt, route.kafka, route.key) for route in settings.routes] == [
         ("iotkit/sensor", "broker_message", "topic"),
         ("fan/#", "fans", "topic"),
+        ("$share/group/vehicles/sensor/data/#", "sensor-data", "level:-1"),
     ]
     with pytest.raises(ConfigurationError, match="fan/#"):
         load(["--topics", "fan/#"])

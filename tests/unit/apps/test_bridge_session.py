@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from bridge.mqtt import ANSWER_S, MqttSession, Subscription
+from bridge.mqtt import ANSWER_S, AWAY_S, MqttSession, Subscription
 from runtime import mqtt
 
 LOGIN = mqtt.Login(mqtt.MQTT_3_1_1, "bridge", "secret", 240, 1)
@@ -27,6 +27,7 @@ class Broker:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, dropped: tuple[str, ...] = ()) -> None:
         self.now_s = 1000.0
         self.ends: list[socket.socket] = []
+        self.away = False
         monkeypatch.setattr("bridge.mqtt.socket.create_connection", self._connect)
         monkeypatch.setattr("bridge.mqtt._watch", lambda _: None)  # a pair is no TCP
         monkeypatch.setattr("bridge.mqtt.time.monotonic", lambda: self.now_s)
@@ -34,6 +35,8 @@ class Broker:
         self.connect()
 
     def _connect(self, _address: tuple[str, int], _timeout_s: float) -> socket.socket:
+        if self.away:
+            raise ConnectionRefusedError("nobody listens")
         ours, theirs = socket.socketpair()
         theirs.settimeout(2.0)
         self.ends += [theirs, ours]
@@ -45,7 +48,21 @@ class Broker:
         until_s = time.perf_counter() + 5.0
         while (self.session.socket is None or len(self.ends) == before) and time.perf_counter() < until_s:
             self.session.care(reading=True)
+            self.now_s += 1.0
             time.sleep(0.001)  # the connection is opened by a thread
+
+    def cut(self) -> None:
+        """The broker ends the connection."""
+        self.end.shutdown(socket.SHUT_RDWR)
+        assert self.session.receive(10) == []
+
+    def care_until(self, why: str) -> None:
+        """Without the clock going on."""
+        until_s = time.perf_counter() + 5.0
+        while why not in str(self.session.why) and time.perf_counter() < until_s:
+            self.session.care(reading=True)
+            time.sleep(0.001)
+        assert why in str(self.session.why)
 
     @property
     def end(self) -> socket.socket:
@@ -115,8 +132,7 @@ def test_an_acknowledgement_of_an_earlier_connection_is_void(broker: Broker) -> 
     broker.greets()
     broker.says(publish(7))
     earlier = broker.session.number
-    broker.end.shutdown(socket.SHUT_RDWR)
-    assert broker.session.receive(10) == []
+    broker.cut()
     assert broker.session.why == "the connection to the MQTT broker is lost: the broker closed it (broker:1883)"
     assert broker.session.acknowledge(earlier, [7]) == 0
     broker.connect()
@@ -145,6 +161,39 @@ def test_what_a_broker_should_not_say_closes_the_connection_with_the_reason(brok
     assert broker.session.socket is None
     broker.connect()
     assert broker.says(CONNACK + SUBACK + publish(1)) == [1], "and it comes back"
+
+
+def test_a_session_that_another_took_is_left_to_it_for_a_while(broker: Broker) -> None:
+    broker.greets()
+    broker.cut()
+    broker.care_until("another client has taken the session of bridge-0")
+    assert broker.heard() == b"", "a broker that is there is asked for nothing but that"
+    broker.now_s += AWAY_S[0] - 0.1
+    broker.session.care(reading=True)
+    assert "another client" in str(broker.session.why)
+    broker.connect()
+    assert broker.heard() == mqtt.connect("bridge-0", LOGIN)
+    broker.greets()
+    assert broker.session.why is None
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_broker_that_went_down_is_asked_again_at_once(broker: Broker, *, accepted: bool) -> None:
+    if accepted:
+        broker.greets()
+    broker.away = accepted
+    broker.cut()
+    if accepted:
+        broker.care_until("cannot be reached: nobody listens")
+        broker.away = False
+    broker.now_s += 1.0
+    seen = len(broker.ends)
+    until_s = time.perf_counter() + 5.0
+    while broker.session.socket is None and time.perf_counter() < until_s:
+        broker.session.care(reading=True)
+        time.sleep(0.001)
+    assert len(broker.ends) == seen + 2
+    assert broker.heard() == mqtt.connect("bridge-0", LOGIN)
 
 
 def test_a_filter_that_the_broker_refuses_is_named(broker: Broker) -> None:

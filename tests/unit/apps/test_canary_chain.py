@@ -36,7 +36,7 @@ def environment(*services: str) -> dict[str, str]:
 def settings(*hops: str) -> CanarySettings:
     """As the program gives them for a stack with everything, with these hops."""
     told = {key.removeprefix("CANARY_").lower(): value for key, value in environment().items()}
-    known = {key: json.loads(value) if key in {"topics", "hops"} else value for key, value in told.items()}
+    known = {key: json.loads(value) if key in {"topics", "hops", "mqtt_uris"} else value for key, value in told.items()}
     nowhere = {"METRICS_PORT": "1", "mqtt_password_file": "/nowhere", "influx_password_file": "/nowhere"}
     return CanarySettings.model_validate(known | nowhere | {"hops": hops or known["hops"]})
 

@@ -11,7 +11,7 @@ import pulumi
 import pytest
 
 from infra import accounts, mqtt_shards, wiring
-from infra.scales import SCALES
+from infra.scales import FLEET_SIZES, SCALES, FleetSize, Scale
 from infra.services import _release, ingress, kafka
 from infra.settings import NEEDS, SETS
 from tests.support.program import (
@@ -81,6 +81,29 @@ def test_the_bridge_reads_every_shard_of_mosquitto(monkeypatch: pytest.MonkeyPat
     ports = (wiring.MOSQUITTO.port, mqtt_shards.PORT + 1, mqtt_shards.PORT + 2)
     assert json.loads(values["env"]["BRIDGE_URIS"]) == [f"tcp://mosquitto:{port}" for port in ports]
     assert {"app": "mosquitto", "port": wiring.MOSQUITTO.port} in values["egress"], "policies count the pod's port: one for all"
+    assert values["strategy"] == "RollingUpdate", "nobody waits for an upgrade"
+    _, watching = program("three").charts()["canary"]
+    assert json.loads(watching["env"]["CANARY_MQTT_URIS"]) == [f"tcp://mosquitto:{port}" for port in ports]
+
+
+def test_several_bridges_share_the_shards_out_and_are_one_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCALES, "two", replace(SCALES["S"], name="two", mqtt_shards=5, bridges=2))
+    found = {name: values for name, (_, values) in program("two").charts().items() if values.get("module") == "bridge"}
+    assert set(found) == {"bridge", "bridge-1"}
+    read = [json.loads(found[name]["env"]["BRIDGE_URIS"]) for name in ("bridge", "bridge-1")]
+    assert read == [[shard.url for shard in share] for share in mqtt_shards.shares(5, 2)]
+    assert sorted(read[0] + read[1]) == sorted(shard.url for shard in mqtt_shards.endpoints(5)), "each shard is read once"
+    shared = [{key: value for key, value in values["env"].items() if key != "BRIDGE_URIS"} for values in found.values()]
+    assert shared[0] == shared[1], "the session at a shard stays the same, whichever of them reads it"
+    for key in ("memberOf", "egress", "clients", "secrets", "resources"):
+        assert found["bridge"][key] == found["bridge-1"][key]
+    assert found["bridge"]["memberOf"] == "bridge"
+    assert program().charts()["bridge"][1]["memberOf"] == ""
+
+
+@pytest.mark.parametrize("size", [*FLEET_SIZES.values(), *SCALES.values()])
+def test_no_bridge_is_without_a_shard(size: FleetSize | Scale) -> None:
+    assert 1 <= size.bridges <= size.mqtt_shards
 
 
 def test_notebooks_have_the_logins_of_people_and_no_other() -> None:

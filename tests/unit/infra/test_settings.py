@@ -1,6 +1,7 @@
 """Settings: what can't work is refused with a sentence that says what to do."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -110,6 +111,14 @@ def test_what_the_lab_cannot_have_is_refused_with_the_reason(name: str, why: str
 def test_the_services_of_upstream_images_are_those_of_the_bundles_table() -> None:
     assert {image.name for image in upstream.UPSTREAM} == UPSTREAM
     assert set(NEEDS) >= UPSTREAM
+
+
+def test_a_service_of_several_pods_has_their_budgets_and_volumes(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, small = Settings.parse({}), SCALES["S"]
+    memory_mb, disk_gb = settings.services_mb, settings.volumes_gb
+    monkeypatch.setitem(SCALES, "S", replace(small, mqtt_shards=6, bridges=2))
+    more_mb = 5 * small.budgets["mosquitto"].limit_mb + small.budgets["bridge"].limit_mb
+    assert (settings.services_mb, settings.volumes_gb) == (memory_mb + more_mb, disk_gb + 5 * small.mqtt_volume_gb)
 
 
 def test_every_scale_has_a_budget_for_every_service_and_sums_them() -> None:

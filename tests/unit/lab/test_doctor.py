@@ -13,6 +13,7 @@ from infra.lab.bundle.upstream import UPSTREAM
 from infra.lab.errors import LabError
 from infra.lab.kube import Pod
 from infra.lab.probes import Answer
+from infra.scales import SCALES, S
 from infra.settings import NEEDS, Settings
 
 HOPS = [{"name": "mqtt", "from": "device", "to": "mosquitto", "latency_ms": 3.0, "ok": True, "why": None}]
@@ -73,6 +74,12 @@ def test_a_pod_that_is_not_ready_names_its_reason_and_the_next_command() -> None
     assert red.why == "kafka-0 is not ready: kafka: CrashLoopBackOff; look at ./lab logs kafka"
 
 
+def test_of_several_pods_none_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCALES, "S", replace(S, bridges=3))
+    (red,) = [check for check in doctor.examine(lab(Kube(pods(), json.dumps({"hops": HOPS})))).services if not check.ok]
+    assert (red.name, red.why) == ("bridge", "it has 1 of 3 pods; run ./lab up")
+
+
 def test_the_hops_are_shown_while_another_pod_is_not_ready() -> None:
     found = doctor.examine(lab(Kube(pods(broken="timeseries"), json.dumps({"hops": HOPS}))))
     assert [hop.name for hop in found.hops] == ["mqtt"]
@@ -117,7 +124,7 @@ def test_a_kernel_is_started_where_the_lab_has_notebooks(
     monkeypatch.setattr(outside, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
     monkeypatch.setattr(probes, "with_token", lambda _port, _path, token: Answer(token == "the token", "answered 403"))
     chosen = lab(Kube([pod for pod in pods() if pod.service == "jupyter"], said))
-    chosen.settings = SimpleNamespace(chosen={"jupyter"}, left_out=frozenset(), has=lambda name: name == "jupyter")
+    chosen.settings = SimpleNamespace(chosen={"jupyter"}, scale=S, left_out=frozenset(), has=lambda name: name == "jupyter")
     found = doctor.examine(chosen)
     (hop,) = found.hops
     assert (hop.name, hop.origin, hop.to, hop.ok) == ("notebook", "jupyter", "kernel", ok)
@@ -133,11 +140,19 @@ def test_a_notebook_server_that_lets_anybody_in_is_red(monkeypatch: pytest.Monke
     monkeypatch.setattr(outside, "logins", lambda _: {"jupyter": {"user": "jupyter", "password": "the token"}})
     monkeypatch.setattr(probes, "with_token", lambda *_: Answer(accepted=True, reason="answered 200"))
     chosen = lab(Kube([pod for pod in pods() if pod.service == "jupyter"], "{}"))
-    chosen.settings = SimpleNamespace(chosen={"jupyter"}, left_out=frozenset(), has=lambda name: name == "jupyter")
+    chosen.settings = SimpleNamespace(chosen={"jupyter"}, scale=S, left_out=frozenset(), has=lambda name: name == "jupyter")
     monkeypatch.setattr(doctor, "_notebook", lambda _: doctor.Hop("notebook", "jupyter", "kernel", 1.0, ok=True, why=None))
     assert [check.name for check in doctor.examine(chosen).services if not check.ok] == [
         "jupyter from outside refuses without its token"
     ]
+
+
+@pytest.mark.parametrize(("broken", "why"), [("", "it threw away 412 messages"), ("mosquitto", "mosquitto-0 is not ready")])
+def test_a_broker_that_dropped_messages_is_red_with_the_canarys_sentence(broken: str, why: str) -> None:
+    said = json.dumps({"hops": HOPS, "services": {"mosquitto": "it threw away 412 messages", "kafka": ""}})
+    (red,) = [check for check in doctor.examine(lab(Kube(pods(broken=broken), said))).services if not check.ok]
+    assert red.name == "mosquitto"
+    assert (red.why or "").startswith(why)
 
 
 def test_a_missing_topic_is_a_red_line_of_the_doctor() -> None:
@@ -254,7 +269,7 @@ def test_camunda_and_node_red_are_asked_with_their_logins_and_without(
     monkeypatch.setattr(probes, "node_red_login", lambda *said: Answer(said[-1] == "secret", "/auth/token answered 401"))
     chosen = lab(Kube([pod for pod in pods() if pod.service in {"camunda", "node-red"}], "{}"))
     chosen.settings = SimpleNamespace(
-        chosen={"camunda", "node-red"}, left_out=frozenset(), has=lambda _: False, node_red_carries=False
+        chosen={"camunda", "node-red"}, scale=S, left_out=frozenset(), has=lambda _: False, node_red_carries=False
     )
     found = doctor.examine(chosen)
     assert [check.name for check in found.services] == [
@@ -277,7 +292,7 @@ def test_the_registry_is_asked_with_its_login_and_without(
     monkeypatch.setattr(probes, "with_password", lambda *said: Answer(said[-1] == opens or not opens, f"{said[1]} answered 401"))
     (ready,) = [pod for pod in pods() if pod.service == "kafka"]
     chosen = lab(Kube([replace(ready, service="registry")], "{}"))
-    chosen.settings = SimpleNamespace(chosen={"registry"}, left_out=frozenset(), has=lambda _: False)
+    chosen.settings = SimpleNamespace(chosen={"registry"}, scale=S, left_out=frozenset(), has=lambda _: False)
     found = doctor.examine(chosen)
     names = ["registry", "registry from outside", "registry from outside refuses anonymous"]
     assert [check.name for check in found.services] == names

@@ -9,7 +9,7 @@ import pytest
 
 from infra.lab import access
 from infra.lab.errors import LabError
-from infra.lab.kube import SERVICE_LABEL, Kube
+from infra.lab.kube import SERVICE_LABEL, Kube, Pod
 
 
 def item(**status: Any) -> dict[str, Any]:
@@ -44,6 +44,26 @@ def test_pods_of_jobs_are_not_services(monkeypatch: pytest.MonkeyPatch) -> None:
     kube = Kube({})
     monkeypatch.setattr(kube, "get", lambda *_: {"items": [done]})
     assert kube.pods() == []
+
+
+def test_a_page_is_asked_of_every_ready_pod_of_the_service_and_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube = Kube({})
+    asked: list[str] = []
+    ready = {"bridge-a": True, "bridge-b": False, "bridge-1-c": True, "kafka-0": True}
+    known = [Pod(name, name.partition("-")[0], up, 0, None) for name, up in ready.items()]
+
+    def run(*words: str) -> str:
+        asked.append(words[-1].rpartition("/pods/")[2])
+        return asked[-1]
+
+    monkeypatch.setattr(kube, "pods", lambda: known)
+    monkeypatch.setattr(kube, "_namespace", lambda: "iotlab")
+    monkeypatch.setattr(kube, "run", run)
+    assert list(kube.pages("bridge", 9100, "metrics")) == ["bridge-a:9100/proxy/metrics", "bridge-1-c:9100/proxy/metrics"]
+    assert kube.page("bridge", 9100, "last") == "bridge-a:9100/proxy/last"
+    assert len(asked) == 3, "of one page only one pod is asked"
+    with pytest.raises(LabError, match="influxdb has no ready pod"):
+        kube.page("influxdb", 9100, "last")
 
 
 def test_restarts_are_summed_and_a_ready_pod_has_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:

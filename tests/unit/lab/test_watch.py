@@ -1,10 +1,13 @@
 """Watch: rates come from counters over a window; a page without the counter says so."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from infra import wiring
 from infra.lab.errors import LabError, UserError
-from infra.lab.watch import CARRIED, WINDOW_S, Gauge, counter_of, watched
+from infra.lab.watch import CARRIED, WINDOW_S, Gauge, counter_of, sample, watched
 from infra.settings import Settings
 
 PAGE = """# TYPE timeseries_points_written_total counter
@@ -34,6 +37,13 @@ def test_only_hops_of_the_stack_are_watched() -> None:
 def test_a_page_without_the_counter_is_named() -> None:
     with pytest.raises(LabError, match="no counter bridge_received_total"):
         counter_of(PAGE, "bridge_received_total", {})
+
+
+def test_the_counters_of_several_pods_are_one() -> None:
+    lab: Any = SimpleNamespace(kube=SimpleNamespace(pages=lambda *_: iter([PAGE, PAGE])))
+    gauges = {"kafka → influxdb": Gauge()}
+    assert sample(lab, gauges) == {}
+    assert gauges["kafka → influxdb"].total == 80
 
 
 def test_a_rate_needs_two_values_and_forgets_old_ones() -> None:
