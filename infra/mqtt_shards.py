@@ -19,3 +19,8 @@ def shard_of(client_id: str, shards: int) -> int:
 def endpoints(shards: int) -> list[wiring.Endpoint]:
     """All of them, by number."""
     return [wiring.MOSQUITTO, *(wiring.Endpoint(wiring.MOSQUITTO.host, PORT + number) for number in range(1, shards))]
+
+
+def node_ports(shards: int) -> list[int]:
+    """The port of each at the lab's address, by number."""
+    return [wiring.node_port(wiring.MOSQUITTO.host), *(NODE_PORT + number for number in range(1, shards))]

@@ -92,11 +92,10 @@ class Conductor:
         """
         try:
             self._start(COUNTER, COUNTER)
-            self._until_ready([COUNTER])
             names = [f"clients {number + 1}" for number in range(self._plan.processes)]
             for number, name in enumerate(names):
                 self._start(name, "clients", str(number))
-            self._until_ready(names)
+            self._until(self._all_ready, READY_S, "the run could not begin")
             say("begun", pids={name: player.pid for name, player in self._players.items()})
             why = self._lead(names)
             self._end(names)
@@ -115,7 +114,7 @@ class Conductor:
         if self._words.next() == STOP:
             self._stopped = True
         now_s = time.monotonic()
-        if now_s >= self._said_s + EVERY_S:
+        if self._figures.begun and now_s >= self._said_s + EVERY_S:
             self._said_s = now_s
             say("progress", **self._figures.sample())
         until_s = now_s + 0.1
@@ -152,11 +151,8 @@ class Conductor:
                 reasons = ", ".join(sorted(self._figures.refused))
                 raise RunError(f"{what} within {within_s:.0f} s{f': {reasons}' if reasons else ''}")
 
-    def _until_ready(self, names: list[str]) -> None:
-        def ready() -> bool:
-            return self._stopped or all("ready" in self._heard[name] for name in names)
-
-        self._until(ready, READY_S, f"{names[0]} could not begin")
+    def _all_ready(self) -> bool:
+        return self._stopped or all("ready" in heard for heard in self._heard.values())
 
     def _lead(self, names: list[str]) -> str:
         """Through all stages; why it ended early, or nothing."""

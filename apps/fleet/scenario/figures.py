@@ -50,7 +50,7 @@ class Figures:
     """Of one run."""
 
     def __init__(self, plan: Plan) -> None:
-        """It begins now."""
+        """It begins with its first stage."""
         self._plan = plan
         self._begin_s = time.monotonic()
         self._last: dict[str, Mapping[str, Any]] = {}
@@ -59,6 +59,11 @@ class Figures:
         self._changed_s = self._begin_s
         self._most_connected = 0
         self._moving: tuple[int, ...] = ()
+
+    @property
+    def begun(self) -> bool:
+        """Whether a stage has."""
+        return bool(self._stages)
 
     @property
     def refused(self) -> Counter[str]:
@@ -112,6 +117,8 @@ class Figures:
 
     def begin(self, stage: Stage) -> None:
         """This stage begins."""
+        if not self.begun:
+            self._begin_s = time.monotonic()
         begins_s = time.monotonic() - self._begin_s
         self._stages.append(StageFigures(stage.name, stage.msg_s, begins_s, before=self._sums()))
         self._changed_s = time.monotonic()

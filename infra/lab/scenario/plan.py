@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import wiring
+from infra.accounts import fits
 from infra.lab.scenario.forecast import SESSIONS_OF_A_PROCESS, Forecast
 from infra.lab.scenario.model import ClientGroup, LifeCycle, Scenario
 from infra.lab.scenario.units import Pattern
@@ -118,10 +119,4 @@ def _read(scenario: Scenario, cycle: LifeCycle) -> str:
 def filters(wanted: Iterable[str]) -> list[str]:
     """Each once, without those that another one covers: a broker sends a message once for each filter that it fits."""
     found = dict.fromkeys(wanted)
-    return [each for each in found if not any(covers(other, each) for other in found if other != each)]
-
-
-def covers(wide: str, narrow: str) -> bool:
-    """Whether all that fits `narrow` fits `wide`; both without #."""
-    both = list(zip(wide.split("/"), narrow.split("/"), strict=False))
-    return wide.count("/") == narrow.count("/") and all(left in {"+", right} for left, right in both)
+    return [each for each in found if not any(fits(other, each) for other in found if other != each)]
