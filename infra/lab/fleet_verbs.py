@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from infra.lab.scenario.choose import choose, scaled, shortened
 from infra.lab.scenario.command import run_scenario
 from infra.lab.scenario.forecast import forecast
 from infra.lab.scenario.limits import Machine, refusal
+from infra.lab.scenario.play import play
 from infra.lab.scenario.presets import RUNS
 from infra.lab.scenario.show import show_forecast
 from infra.lab.scenario.target import place_of
@@ -93,3 +95,17 @@ def fleet_run(
         console.print(views.plain(f"Not on this machine: {why}."), soft_wrap=True)
     elif why:
         raise UserError(f"{scenario} cannot run on this machine: {why}.")
+
+
+@fleet_app.command("play", epilog="Examples: ./lab fleet play cars.csv --rate 100  ·  ./lab fleet play ml-data.csv --rate 2")
+def fleet_play(
+    file: Annotated[Path, typer.Argument(help="A CSV of cars, fans or IoTKit boards, with the columns of the contract.")],
+    rate: Annotated[float, typer.Option(min=0.001, max=20_000, help="Messages a second of all devices together.")],
+    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end, until Ctrl-C.")] = False,
+    stack: StackName = LOCAL,
+    broker: Brokers = None,
+    login: Logins = None,
+    json_: AsJson = False,
+) -> None:
+    """Send what devices once measured, as if they measured it now."""
+    play(file, rate, place_of(stack, broker or (), login or ()), loop=loop, as_json=json_)

@@ -63,6 +63,7 @@ class Clients:
             if stage is not None:
                 stage.advance(self._plan.run, now_s)
                 if stage.done:
+                    say("progress", **self._figures(now_s))
                     say("stage", number=number, connects_s=self._listener.connects_s)
                     stage = None
             self._network.advance(now_s)

@@ -25,6 +25,7 @@ class Words:
     def __init__(self) -> None:
         """Begin to listen."""
         self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._stopped = False
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -36,8 +37,12 @@ class Words:
         self._told.put(STOP)
 
     def next(self) -> str | None:
-        """The next word, None if there is none yet."""
+        """The next word, None if there is none yet; once it was told to stop, nothing else."""
+        if self._stopped:
+            return STOP
         try:
-            return self._told.get_nowait()
+            word = self._told.get_nowait()
         except queue.Empty:
             return None
+        self._stopped = word == STOP
+        return word

@@ -59,11 +59,12 @@ class Plot:
     why: str = ""
 
 
-def line_plots(samples: Sequence[Row], parts: Sequence[Row]) -> list[Plot]:
-    """Over time: connections, messages, latency, and what each process took."""
+def line_plots(samples: Sequence[Row], parts: Sequence[Row], targets: Mapping[str, float]) -> list[Plot]:
+    """Over time: connections, messages, latency, and what each process took; `targets` are messages a second by stage."""
     connects = {"connects/s": rates(samples, "connects")}
     counters = {"sent": "sent", "acknowledged": "acked", "read back": "received"}
-    messages = {name: rates(samples, key) for name, key in counters.items()}
+    aim = {"aimed at": [(row["at_s"], targets.get(row["stage"], 0.0)) for row in samples]}
+    messages = aim | {name: rates(samples, key) for name, key in counters.items()}
     latencies = {name: _known(samples, f"{name}_ms") for name in ("p50", "p99")}
     cores = {part["name"]: [(at_s, cores) for at_s, cores, _ in part["samples"]] for part in parts}
     memory = {part["name"]: [(at_s, memory) for at_s, _, memory in part["samples"]] for part in parts}

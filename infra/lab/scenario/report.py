@@ -75,7 +75,8 @@ class Report:
 
     def plots(self) -> list[Plot]:
         """In the order of the page."""
-        lines = line_plots(self.found["samples"], self.found["parts"])
+        targets = {stage["name"]: stage["target_msg_s"] for stage in self.found["stages"]}
+        lines = line_plots(self.found["samples"], self.found["parts"], targets)
         return [*lines[:MESSAGES], histogram(self.found["histogram"]), by_qos(self.found["qos"]), *lines[MESSAGES:]]
 
     def write(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from infra.lab.errors import LabError, last_line
+from infra.lab.errors import LabError, UserError, last_line
 from infra.lab.paths import ROOT
 from infra.lab.scenario.parts import Parts
 
@@ -57,8 +57,11 @@ class Program:
 
         Raises:
             LabError: it fails; with its last sentence.
+            UserError: what it was given cannot be.
         """
         while (said := self._said.get()) is not None:
+            if said["kind"] == "refused":
+                raise UserError(f"{said['why'].rstrip('.')}.")
             if said["kind"] == "failed":
                 raise LabError(f"{said['why'].rstrip('.')}.")
             yield said

@@ -31,12 +31,12 @@ class Place:
     readers: Login = field(default_factory=Login)
 
     @contextmanager
-    def target(self) -> Iterator[tuple[Target, Lab | None]]:
-        """The brokers while the body runs, and the lab if they are a lab's."""
+    def target(self, verb: str) -> Iterator[tuple[Target, Lab | None]]:
+        """The brokers while the body runs, and the lab if they are a lab's; `verb` is what a person asked for."""
         if self.brokers:
             yield given(self.brokers, self.devices, self.readers), None
             return
-        lab = lab_here(self.stack, "fleet run")
+        lab = lab_here(self.stack, verb)
         with tempfile.TemporaryDirectory() as private, of_lab(lab, Path(private)) as found:
             yield found, lab
 
