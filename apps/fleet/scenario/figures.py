@@ -135,8 +135,9 @@ class Figures:
     def result(self, by_qos: Mapping[int, Counts]) -> dict[str, Any]:
         """The whole, at the end."""
         self.sample()
-        for stage, following in zip(self._stages, [*self._stages[1:], None], strict=True):
-            stage.after = following.before if following else self._sums()
+        begins = [stage.before for stage in self._stages[1:]]
+        for stage, after in zip(self._stages, [*begins, self._sums()], strict=False):
+            stage.after = after
             stage.ends_s = self._samples[-1]["at_s"] if math.isnan(stage.ends_s) else stage.ends_s
         all_, sums, stages = Counts(), self._sums(), [stage.rates() for stage in self._stages]
         for counts in by_qos.values():

@@ -25,9 +25,9 @@ def run_scenario(scenario: Scenario, found: Forecast, place: Place, *, as_json: 
         UserError: it cannot run here or there; nothing was started.
         LabError: it could not begin, ended early, or something acknowledged is lost.
     """
+    if why := refusal(replace(found, shards=place.shards), Machine.here()):
+        raise UserError(f"{scenario.name} cannot run on this machine: {why}.")
     with place.target("fleet run") as (target, lab):
-        if why := refusal(replace(found, shards=len(target.ports)), Machine.here()):
-            raise UserError(f"{scenario.name} cannot run on this machine: {why}.")
         plan = plan_of(scenario, found, target)
         if lab:
             check_topics(plan)

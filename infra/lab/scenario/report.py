@@ -41,7 +41,7 @@ class Report:
         found: list[str] = []
         lost = self.found["qos"].get(AT_LEAST_ONCE, {}).get("lost", 0)
         if lost:
-            found.append(f"{lost:,} messages that a broker had acknowledged at QoS 1 never came back from it")
+            found.append(f"{lost:,} messages that a broker had acknowledged at QoS 1 never came back")
         if self.found["ended_early"]:
             found.append(f"the run ended early: {self.found['ended_early']}")
         if self.found["rejected"]:

@@ -30,6 +30,11 @@ class Place:
     devices: Login = field(default_factory=Login)
     readers: Login = field(default_factory=Login)
 
+    @property
+    def shards(self) -> int:
+        """How many brokers that are."""
+        return len(self.brokers) or Lab(self.stack).settings.scale.mqtt_shards
+
     @contextmanager
     def target(self, verb: str) -> Iterator[tuple[Target, Lab | None]]:
         """The brokers while the body runs, and the lab if they are a lab's; `verb` is what a person asked for."""
