@@ -145,13 +145,18 @@ class Conductor:
         until_s = time.monotonic() + within_s
         while not true():
             self._listen()
-            if refused := REFUSALS & set(self._figures.refused):
-                raise RunError(f"the broker refuses connections: {', '.join(sorted(refused))}")
             if time.monotonic() > until_s:
                 reasons = ", ".join(sorted(self._figures.refused))
                 raise RunError(f"{what} within {within_s:.0f} s{f': {reasons}' if reasons else ''}")
 
+    def _refused(self) -> str:
+        """Why no client will ever be let in; empty if that is not so."""
+        reasons = REFUSALS & set(self._figures.refused)
+        return f"the broker refuses connections: {', '.join(sorted(reasons))}" if reasons else ""
+
     def _all_ready(self) -> bool:
+        if refused := self._refused():
+            raise RunError(refused)
         return self._stopped or all("ready" in heard for heard in self._heard.values())
 
     def _lead(self, names: list[str]) -> str:
@@ -168,8 +173,8 @@ class Conductor:
                 self._listen()
                 if self._figures.still_s > STILL_S and time.monotonic() > late_s + STILL_S:
                     return f"the stage '{stage.name}' stands still: {self._figures.state()}"
-                if refused := REFUSALS & set(self._figures.refused):
-                    return f"the broker refuses connections: {', '.join(sorted(refused))}"
+                if refused := self._refused():
+                    return refused
             self._figures.end()
         return "stopped" if self._stopped else ""
 
