@@ -146,5 +146,5 @@ def test_logins_are_the_devices_and_then_the_readers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["car", "iotkit", "fan"])
 def test_two_groups_of_the_same_names_are_refused(kind: str) -> None:
     groups = {"a": {"kind": kind, "count": 1}, "b": {"kind": kind, "count": 2}}
-    with pytest.raises(ValueError, match="the groups 'a' and 'b' have the same client ids, .*; a broker lets each in once"):
+    with pytest.raises(ValueError, match="the groups 'a' and 'b' have the same client ids, "):
         scenario(groups, [{"clients": name, "connect": True} for name in groups])
