@@ -8,10 +8,10 @@ from typing import Annotated
 import msgspec
 from runtime.settings import ConfigurationError
 
-from fleet.scenario.plan import Part, Quality, User
+from fleet.scenario.plan import Quality, Told, User
 
 
-class PlayPlan(Part, frozen=True):
+class PlayPlan(Told, frozen=True):
     """A file, how fast, and where to. Client ids and topics are formats, as in a scenario's plan; `taken` names are in use."""
 
     file: str

@@ -13,12 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
-from fleet.scenario.figures import Figures
+from fleet.scenario.figures import COUNTER, Figures
 from fleet.scenario.plan import Plan
 from fleet.scenario.talk import STOP, Words, say
 from fleet.scenario.verdict import Books
 
-COUNTER: Final = "counter"
 READY_S: Final = 180.0  # for Python, numpy and the first connection, on a machine with 20 times as much to do as it can
 STILL_S: Final = 30.0  # without anything new in a stage that is late, and it is given up
 ENDED_S: Final = 120.0  # for the last acknowledgements and messages

@@ -16,7 +16,6 @@ from fleet.tally import Latencies
 SUMS: Final = ("connected", "connects", "sent", "acked", "dropped", "rejected", "resent", "lost_connections", "heard")
 COUNTED: Final = ("received", "duplicated", "missing")
 COUNTER: Final = "counter"
-SHARES: Final = (0.5, 0.99)
 
 
 @dataclass(slots=True)

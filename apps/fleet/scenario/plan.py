@@ -17,11 +17,11 @@ Seconds = Annotated[float, msgspec.Meta(ge=0.0)]
 Quality = Annotated[int, msgspec.Meta(ge=0, le=1)]
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every part is."""
+class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What all of it is."""
 
 
-class User(Part, frozen=True):
+class User(Told, frozen=True):
     """A login; without a name, none."""
 
     name: str | None = None
@@ -37,7 +37,7 @@ class User(Part, frozen=True):
         return Login(level, self.name, password, keepalive_s, session_expiry_s)
 
 
-class Group(Part, frozen=True):
+class Group(Told, frozen=True):
     """Clients that are alike. `names` is a format with {number}, {high} and {low} (its two bytes); numbers go from `first` on."""
 
     name: str
@@ -54,14 +54,14 @@ class Group(Part, frozen=True):
         return filled(self.names, self.first + index)
 
 
-class Subscribe(Part, frozen=True):
+class Subscribe(Told, frozen=True):
     """What each client of a group reads; `filter` is a format as a group's names."""
 
     filter: str
     qos: Quality
 
 
-class Publish(Part, frozen=True):
+class Publish(Told, frozen=True):
     """What each client sends; `topic` is a format as a group's names, and has {name} for its client id."""
 
     qos: Quality
@@ -81,7 +81,7 @@ class Publish(Part, frozen=True):
         return min(max(FEWEST_KEPT, round(KEPT_S / self.interval_s)), MOST_KEPT)
 
 
-class Cycle(Part, frozen=True):
+class Cycle(Told, frozen=True):
     """What the clients of a group do in a stage, each in this order; `group` is the place of the group in the plan."""
 
     group: Annotated[int, msgspec.Meta(ge=0)]
@@ -97,7 +97,7 @@ class Cycle(Part, frozen=True):
         return self.ramp_s + (self.publish.lasts_s if self.publish else 0.0)
 
 
-class Stage(Part, frozen=True):
+class Stage(Told, frozen=True):
     """Cycles that run at the same time."""
 
     name: str
@@ -122,7 +122,7 @@ class Lane(msgspec.Struct, frozen=True):
         return filled(self.publish.topic, self.group.first + index, self.group.client_id(index))
 
 
-class Plan(Part, frozen=True):
+class Plan(Told, frozen=True):
     """The whole. `run` tells its messages from those of others; `filters` are what the counter reads."""
 
     run: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}$")]
