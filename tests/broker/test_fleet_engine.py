@@ -90,12 +90,12 @@ def _all_acknowledged(app: App) -> bool:
 @VERSIONS
 @pytest.mark.parametrize("qos", [0, 1])
 def test_each_acknowledged_reading_has_arrived(mosquitto: Mosquitto, fixture_folder: Path, version: str, qos: int) -> None:
-    more = {"FLEET_MQTT": version, "FLEET_QOS": str(qos), "FLEET_KEEPALIVE_S": "5"}
+    more = {"FLEET_MQTT": version, "FLEET_QOS": str(qos), "FLEET_KEEPALIVE_S": "5", "FLEET_TRUTH_TOPIC": ""}
     with _person(mosquitto.port, f"{wiring.CARS_MQTT}/#") as (_, found):
         with running(fleet(fixture_folder, mosquitto, 30, 0.2, **more)) as app:
             wait_until("many are acknowledged", lambda: app.metric("fleet_acked_total") > 600)
             assert app.metric("fleet_lost_connections_total") == 0
-            assert app.metric("fleet_puback_seconds_count") == (app.metric("fleet_acked_total") if qos else 0)
+            assert (app.counted("fleet_puback_seconds_count") > 600) is bool(qos)
             assert bool(app.last()["puback"]["p99_ms"]) is bool(qos)
             assert app.terminate() == 0
         said = app.log.read_text().rsplit("fleet: ", 1)[1]
