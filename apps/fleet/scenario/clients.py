@@ -61,7 +61,7 @@ class Clients:
                 stage = self._begin(number)
             now_s = time.monotonic()
             if stage is not None:
-                stage.advance(self._plan.run, now_s)
+                stage.advance(now_s)
                 if stage.done:
                     say("progress", **self._figures(now_s))
                     say("stage", number=number, connects_s=self._listener.connects_s)

@@ -106,8 +106,9 @@ class Stage(Told, frozen=True):
 
 
 class Lane(msgspec.Struct, frozen=True):
-    """The messages of one publishing cycle: flow `base` + i is what its client i sends, numbered from 0 on."""
+    """The messages of one publishing cycle of a run: flow `base` + i is what its client i sends, numbered from 0 on."""
 
+    run: str
     base: int
     group: Group
     publish: Publish
@@ -145,7 +146,7 @@ class Plan(Told, frozen=True):
             found.append([])
             for cycle in stage.cycles:
                 group = self.groups[cycle.group]
-                found[-1].append(Lane(base, group, cycle.publish) if cycle.publish else None)
+                found[-1].append(Lane(self.run, base, group, cycle.publish) if cycle.publish else None)
                 base += group.count if cycle.publish else 0
         return found
 

@@ -70,7 +70,7 @@ class Stage:
     def __init__(self, parts: Sequence[Part], network: Network, sent: Sent, process: int, processes: int) -> None:
         """It begins now; the clients of all processes together are spread evenly over the ramp."""
         begin_s = time.monotonic()
-        self._parts, self._network, self._sent, self._run = parts, network, sent, ""
+        self._parts, self._network, self._sent = parts, network, sent
         self._wheel: Wheel[Actor] = Wheel(TICK_S, SLOTS, begin_s)
         self._actors: dict[Session, Actor] = {}
         for part in parts:
@@ -86,9 +86,8 @@ class Stage:
         """Whether all clients are through."""
         return not self.left
 
-    def advance(self, run: str, now_s: float) -> None:
+    def advance(self, now_s: float) -> None:
         """Whatever is due."""
-        self._run = run
         for actor in self._wheel.take(now_s):
             self._go_on(actor, now_s)
         for part in self._parts:
@@ -167,7 +166,7 @@ class Stage:
             index = part.indices[actor.place]
             properties = b""
             if lane.marked:
-                properties = Mark(self._run, lane.base + index, actor.sent, time.time_ns()).as_property()
+                properties = Mark(lane.run, lane.base + index, actor.sent, time.time_ns()).as_property()
             message = Publication(lane.topic(index), payload, lane.publish.qos, properties)
             part.sessions[actor.place].publish(message, time.monotonic())
             actor.sent += 1

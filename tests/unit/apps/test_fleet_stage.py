@@ -16,7 +16,7 @@ from fleet.scenario.sent import Sent
 from fleet.scenario.stage import Listener, Part, Stage
 from fleet.session import Session
 
-from tests.support.plans import RUN, plan, scenario
+from tests.support.plans import plan, scenario
 
 CONNACK, SUBACK = b"\x20\x03\x00\x00\x00", b"\x90\x04\x00\x01\x00\x01"
 
@@ -80,7 +80,7 @@ class _Run:
         listener.begin(self.stage)
 
     def at(self, after_s: float) -> None:
-        self.stage.advance(RUN, self.begin_s + after_s)
+        self.stage.advance(self.begin_s + after_s)
 
     def until(self, true: Callable[[], bool], from_s: float, most_s: float) -> float:
         """Turn the wheel tick by tick; when it was true, after the begin."""
