@@ -46,9 +46,28 @@ MQTT_USERS = (
         (f"readwrite {wiring.IOTKIT_MQTT}/#", f"read {wiring.FLOW_CANARY_MQTT}/#"),
         "flows; one of them carries iotkit/# to Kafka where the stack says so",
     ),
-    MqttUser("lab", (f"readwrite {wiring.IOTKIT_MQTT}/#", f"read {wiring.CARS_MQTT}/#"), "people, boards and lessons"),
+    MqttUser(
+        "lab",
+        (f"readwrite {wiring.IOTKIT_MQTT}/#", f"read {wiring.CARS_MQTT}/#", f"read {wiring.FAN_MQTT}"),
+        "people, boards and lessons",
+    ),
 )
 MQTT_PATTERNS = (f"write {wiring.CARS_MQTT}/%c", f"write {wiring.TRUTH_MQTT}/%c", f"write {wiring.IOTKIT_MQTT}/%c/+")
+
+
+def may_publish(user: str, client_id: str, topic: str) -> bool:
+    """Whether Mosquitto lets that user's client publish there."""
+    lines = [line for one in MQTT_USERS if one.name == user for line in one.access] + list(MQTT_PATTERNS)
+    granted = [told.replace("%c", client_id) for right, _, told in (line.partition(" ") for line in lines) if "write" in right]
+    return any(fits(each, topic) for each in granted)
+
+
+def fits(topic_filter: str, topic: str) -> bool:
+    """Whether a topic, or another filter without #, is one of those that an MQTT filter finds."""
+    wide, levels = topic_filter.split("/"), topic.split("/")
+    if wide[-1] == "#":
+        wide, levels = wide[:-1], levels[: len(wide) - 1]
+    return len(wide) == len(levels) and all(left in {"+", right} for left, right in zip(wide, levels, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,3 +24,8 @@ def endpoints(shards: int) -> list[wiring.Endpoint]:
 def shares(shards: int, bridges: int) -> list[list[wiring.Endpoint]]:
     """The shards that each of the bridges reads: every shard is in one share."""
     return [endpoints(shards)[number::bridges] for number in range(bridges)]
+
+
+def node_ports(shards: int) -> list[int]:
+    """The port of each at the lab's address, by number."""
+    return [wiring.node_port(wiring.MOSQUITTO.host), *(NODE_PORT + number for number in range(1, shards))]

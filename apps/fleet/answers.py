@@ -45,12 +45,13 @@ class Connack(NamedTuple):
 
 
 class Publish(NamedTuple):
-    """A message for the device; `packet_id` is 0 for QoS 0."""
+    """A message for the device; `packet_id` is 0 for QoS 0, `properties` are those of MQTT 5 as they came."""
 
     topic: str
     payload: bytes
     packet_id: int
     dup: bool
+    properties: bytes = b""
 
 
 class Puback(NamedTuple):
@@ -89,6 +90,7 @@ class _Reader:
 
     def __init__(self, data: bytes, start: int, end: int) -> None:
         self._data, self.place, self.end = data, start, end
+        self.properties_as_sent = b""
 
     def number(self, size: int) -> int:
         return int.from_bytes(self.take(size), "big")
@@ -116,7 +118,7 @@ class _Reader:
         """Those that are numbers."""
         size = self.variable()
         inner = _Reader(self._data, self.place, self.place + size)
-        self.take(size)
+        self.properties_as_sent = self.take(size)
         found: dict[int, int] = {}
         while inner.place < inner.end:
             name = inner.number(1)
@@ -156,7 +158,7 @@ def _publish(body: _Reader, level: int, flags: int) -> Publish:
         raise MalformedError("a message of QoS 1 has the packet id 0")
     if level == MQTT_5:
         body.properties()
-    return Publish(topic, body.take(body.end - body.place), packet_id, bool(flags & DUP))
+    return Publish(topic, body.take(body.end - body.place), packet_id, bool(flags & DUP), body.properties_as_sent)
 
 
 def _acknowledged(body: _Reader, level: int) -> Puback:

@@ -8,7 +8,7 @@ from pathlib import Path
 from runtime.mqtt import LEVELS, Login
 from runtime.settings import ConfigurationError, host_and_port, read_password
 
-from fleet.session import Rules
+from fleet.rules import Rules
 from fleet.settings import FleetSettings
 from fleet.shards import Host, ports_of
 from fleet.tally import Tally

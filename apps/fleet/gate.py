@@ -15,8 +15,9 @@ BURST_S: Final = 0.05  # of unused time that may be caught up on
 class Gate:
     """Sessions that wait for their turn, by shard; each shard gets the same share."""
 
-    def __init__(self, shards: int, connects_per_s: float, start_s: float) -> None:
-        """Nobody waits."""
+    def __init__(self, shards: int, connects_per_s: float, start_s: float, most_open: int = MOST_OPEN) -> None:
+        """Nobody waits; `most_open` is less where several processes connect to the same shards."""
+        self._most_open = most_open
         self._waiting: list[deque[Session]] = [deque() for _ in range(shards)]
         self._count = 0  # of those that wait
         self._open = [0] * shards
@@ -42,7 +43,7 @@ class Gate:
         while found and self._allowed >= 1.0:
             found = False
             for shard, waiting in enumerate(self._waiting):
-                if waiting and self._open[shard] < MOST_OPEN and self._allowed >= 1.0:
+                if waiting and self._open[shard] < self._most_open and self._allowed >= 1.0:
                     self._allowed -= 1.0
                     self._open[shard] += 1
                     self._count -= 1

@@ -9,11 +9,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One message."""
+    """One message; `properties` go along by MQTT 5 alone."""
 
     topic: str
     payload: bytes
     qos: int
+    properties: bytes = b""
 
 
 class Herd(Protocol):

@@ -6,8 +6,7 @@ flagged DUP. The newest `kept_readings` are kept; each one that is thrown away i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from runtime import mqtt as packets
 
@@ -24,29 +23,12 @@ from fleet.answers import (
     answers,
 )
 from fleet.herd import Publication
-from fleet.tally import Tally
+from fleet.rules import Link, Rules
 from fleet.wheel import NEVER
 
 CONNECT_S: Final = 20.0  # for TCP, TLS and CONNACK together
 QUIET: Final = 0.75  # of the keep-alive without a word from either side, and a PINGREQ goes out
 PONG: Final = 0.5  # of the keep-alive is what the answer may take
-
-
-class Link(Protocol):
-    """The way to the broker."""
-
-    def send(self, packet: bytes, *, always: bool = False) -> bool:
-        """Take a packet whole, or not at all while too much waits for the kernel; `always` asks for no room."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What all sessions of an engine have in common."""
-
-    login: packets.Login
-    kept_readings: int
-    tally: Tally
-    command_topic: str | None = None  # a format with {client_id}
 
 
 class Session:
@@ -66,9 +48,11 @@ class Session:
         "attempts",
         "client_id",
         "due_tick",
+        "filters",
         "link",
         "shard",
         "up",
+        "wanted",
     )
 
     def __init__(self, client_id: str, shard: int, rules: Rules) -> None:
@@ -76,6 +60,8 @@ class Session:
         self.client_id = client_id
         self.shard = shard
         self.up = False
+        self.wanted = False  # connected, and again after a lost connection
+        self.filters: tuple[tuple[str, int], ...] = ()  # each with its QoS
         self.link: Link | None = None
         self.attempts = 0  # to connect, since a connection that lasted
         self.due_tick = NEVER
@@ -123,20 +109,35 @@ class Session:
         tally, level = self._rules.tally, self._rules.login.level
         tally.sent += 1
         if message.qos == 0:
-            if self.up and self._write(packets.publish(level, message.topic, message.payload), now_s, always=False):
+            packet = packets.publish(level, message.topic, message.payload, 0, message.properties)
+            if self.up and self._write(packet, now_s, always=False):
                 tally.acked += 1
             else:
-                tally.dropped += 1
+                tally.drop(packet)
             return
         number = self._next_id()
-        packet = packets.publish(level, message.topic, message.payload, number)
+        packet = packets.publish(level, message.topic, message.payload, number, message.properties)
         if not self._waiting and self._fly(number, packet, now_s):
             return
         self._waiting = self._waiting or {}
         self._waiting[number] = packet
         if self.kept > self._rules.kept_readings:
-            del self._waiting[next(iter(self._waiting))]
-            tally.dropped += 1
+            tally.drop(self._waiting.pop(next(iter(self._waiting))))
+
+    def give_up(self) -> None:
+        """Throw away what is kept."""
+        for packet in [*(packet for packet, _ in (self._flying or {}).values()), *(self._waiting or {}).values()]:
+            self._rules.tally.drop(packet)
+        self._flying = self._waiting = None
+
+    def subscribe(self, topic_filter: str, qos: int, now_s: float) -> None:
+        """Ask for messages, and again at each new connection."""
+        self.filters = (*self.filters, (topic_filter, qos))
+        if self.up:
+            self._ask(topic_filter, qos, now_s)
+
+    def _ask(self, topic_filter: str, qos: int, now_s: float) -> None:
+        self._write(packets.subscribe(self._rules.login.level, self._next_id(), topic_filter, qos=qos), now_s)
 
     def _next_id(self) -> int:
         while True:
@@ -191,9 +192,9 @@ class Session:
         if isinstance(answer, Puback):
             self._acknowledged(answer, now_s)
         elif isinstance(answer, Publish):
-            self._commanded(answer, now_s)
-        elif isinstance(answer, Suback) and answer.code >= REFUSED:
-            return f"the broker refused the subscription to commands (code {answer.code})"
+            self._heard(answer, now_s)
+        elif isinstance(answer, Suback):
+            return self._subscribed(answer)
         elif isinstance(answer, Disconnect):
             return f"the broker said goodbye (code {answer.code})"
         return None
@@ -210,9 +211,19 @@ class Session:
         self._keepalive_s = float(rules.login.keepalive_s if answer.keepalive_s is None else answer.keepalive_s)
         self._window = min(rules.kept_readings, answer.receive_maximum)
         if rules.command_topic is not None:
-            topic = rules.command_topic.format(client_id=self.client_id)
-            self._write(packets.subscribe(rules.login.level, self._next_id(), topic), now_s)
+            self._ask(rules.command_topic.format(client_id=self.client_id), 1, now_s)
+        for topic_filter, qos in self.filters:
+            self._ask(topic_filter, qos, now_s)
         self.writable(now_s)
+        if rules.listener is not None:
+            rules.listener.connected(self)
+        return None
+
+    def _subscribed(self, answer: Suback) -> str | None:
+        if answer.code >= REFUSED:
+            return f"the broker refused a subscription (code {answer.code})"
+        if self._rules.listener is not None:
+            self._rules.listener.subscribed(self)
         return None
 
     def _acknowledged(self, answer: Puback, now_s: float) -> None:
@@ -227,12 +238,16 @@ class Session:
             tally.latencies.add(now_s - flight[1], now_s)
         else:
             tally.rejected += 1
-            tally.dropped += 1
+            tally.drop(flight[0])
         if self._waiting:
             self.writable(now_s)
 
-    def _commanded(self, message: Publish, now_s: float) -> None:
-        self._rules.tally.command(self.client_id, message.payload)
+    def _heard(self, message: Publish, now_s: float) -> None:
+        rules = self._rules
+        if rules.listener is not None:
+            rules.listener.heard(self, message, now_s)
+        else:
+            rules.tally.command(self.client_id, message.payload)
         if message.packet_id:
             self._write(packets.puback(message.packet_id), now_s)
 
@@ -255,7 +270,7 @@ class Session:
         self._pinged_s = now_s
         return now_s + max(self._keepalive_s, CONNECT_S) * PONG, None
 
-    def goodbye(self, now_s: float) -> None:
-        """Tell the broker that this end was meant."""
+    def goodbye(self, now_s: float, *, forget: bool = False) -> None:
+        """Tell the broker that this end was meant; `forget` ends what it kept for the session, too (MQTT 5)."""
         if self.up:
-            self._write(packets.DISCONNECT, now_s)
+            self._write(packets.FORGET if forget else packets.DISCONNECT, now_s)

@@ -73,6 +73,11 @@ class Tally:
         self.latencies = Latencies()
         self.last_commands: OrderedDict[str, bytes] = OrderedDict()
 
+    def drop(self, packet: bytes) -> None:
+        """A reading, as the packet that it was to travel in, was thrown away or refused."""
+        del packet  # here they are only counted
+        self.dropped += 1
+
     def command(self, client_id: str, payload: bytes) -> None:
         """A device got a command; the last one of the `MOST_COMMANDS` devices that got one last is remembered."""
         self.commands += 1

@@ -34,6 +34,11 @@ class Wheel(Generic[T]):
         thing.due_tick = tick
         self._slots[tick % len(self._slots)].append((tick, thing))
 
+    @staticmethod
+    def forget(thing: T) -> None:
+        """Do not wake `thing` any more."""
+        thing.due_tick = NEVER
+
     def take(self, now_s: float) -> Iterator[T]:
         """What is due; a thing that is put again meanwhile is due in the next tick at the earliest."""
         until = math.floor((now_s - self._start_s) / self._tick_s)

@@ -17,6 +17,7 @@ LEVELS: Final = {"3.1.1": 4, "5": MQTT_5}
 DUP: Final = 0x08
 PINGREQ: Final = b"\xc0\x00"
 DISCONNECT: Final = b"\xe0\x00"  # both levels: a normal goodbye
+FORGET: Final = b"\xe0\x07\x00\x05\x11\x00\x00\x00\x00"  # level 5: the same, and the session may end at once
 _CONNECT, _PUBLISH, _PUBACK, _SUBSCRIBE, _UNSUBSCRIBE = 0x10, 0x30, 0x40, 0x82, 0xA2
 _USER, _PASSWORD, _CLEAN = 0x80, 0x40, 0x02
 _SESSION_EXPIRY, _LONGEST_PACKET = 0x11, 0x27
@@ -79,11 +80,16 @@ def connect(client_id: str, login: Login) -> bytes:
     return _packet(_CONNECT, head, properties, text(client_id), *credentials)
 
 
-def publish(level: int, topic: str, payload: bytes, packet_id: int = 0) -> bytes:
-    """PUBLISH with QoS 1 if there is a `packet_id`, else with QoS 0."""
+def user_property(name: str, value: str) -> bytes:
+    """One property of level 5 that only the clients know."""
+    return b"\x26" + text(name) + text(value)
+
+
+def publish(level: int, topic: str, payload: bytes, packet_id: int = 0, properties: bytes = b"") -> bytes:
+    """PUBLISH with QoS 1 if there is a `packet_id`, else with QoS 0; `properties` are of level 5 alone."""
     name = topic.encode()
     number = packet_id.to_bytes(2, "big") if packet_id else b""
-    properties = b"\x00" if level == MQTT_5 else b""
+    properties = length(len(properties)) + properties if level == MQTT_5 else b""
     size = 2 + len(name) + len(number) + len(properties) + len(payload)
     first = _PUBLISH | 2 if packet_id else _PUBLISH
     return b"".join((bytes((first,)), length(size), len(name).to_bytes(2, "big"), name, number, properties, payload))
@@ -99,10 +105,10 @@ def puback(packet_id: int) -> bytes:
     return bytes((_PUBACK, 2)) + packet_id.to_bytes(2, "big")
 
 
-def subscribe(level: int, packet_id: int, *filters: str) -> bytes:
-    """SUBSCRIBE to each filter with QoS 1."""
+def subscribe(level: int, packet_id: int, *filters: str, qos: int = 1) -> bytes:
+    """SUBSCRIBE to each filter."""
     properties = b"\x00" if level == MQTT_5 else b""
-    return _packet(_SUBSCRIBE, packet_id.to_bytes(2, "big"), properties, *(text(each) + b"\x01" for each in filters))
+    return _packet(_SUBSCRIBE, packet_id.to_bytes(2, "big"), properties, *(text(each) + bytes((qos,)) for each in filters))
 
 
 def unsubscribe(level: int, packet_id: int, *filters: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,14 +13,22 @@ from infra.lab.errors import UserError
 from infra.lab.lab import LOCAL, Lab, lab_here
 from infra.lab.options import AsJson, StackName
 from infra.lab.scenario.choose import choose, scaled, shortened
+from infra.lab.scenario.command import run_scenario
 from infra.lab.scenario.forecast import forecast
 from infra.lab.scenario.limits import Machine, refusal
+from infra.lab.scenario.play import play
 from infra.lab.scenario.presets import RUNS
 from infra.lab.scenario.show import show_forecast
+from infra.lab.scenario.target import place_of
 from infra.lab.stack import config_of
 
 fleet_app = typer.Typer(help="Simulated devices: car, iotkit, fan.", no_args_is_help=True)
 SIZES = ", ".join(RUNS)
+Brokers = Annotated[list[str] | None, typer.Option(help="tcp://host:port instead of the lab's; once for each shard.")]
+Logins = Annotated[
+    list[str] | None,
+    typer.Option(help="USER:PASSWORD-FILE for --broker: the first of the devices, the second, if another one, of who reads."),
+]
 Kind = Annotated[str, typer.Argument(help="car, iotkit or fan.")]
 Count = Annotated[int, typer.Argument(min=1, help="How many.")]
 
@@ -59,27 +68,44 @@ def _change_fleet(lab: Lab, kind: str, by: int) -> None:
     console.print(f"The fleet has {changed.settings.fleet[kind]} devices of the kind {kind} now.")
 
 
-@fleet_app.command("run", epilog="Examples: ./lab fleet run S --dry-run  ·  ./lab fleet run scenario.yaml --dry-run --json")
+@fleet_app.command("run", epilog="Examples: ./lab fleet run S --dry-run  ·  ./lab fleet run scenario.yaml --duration 60 --json")
 def fleet_run(
     scenario: Annotated[str, typer.Argument(help=f"A preset ({SIZES}), or a file: .yaml, or .xml to import.")],
     scale: Annotated[str, typer.Option(help=f"As many cars as a size has: {SIZES}.")] = "",
     duration: Annotated[float | None, typer.Option(min=0.001, help="Most seconds that each client publishes in a stage.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen and what it needs; start nothing.")] = False,
+    stack: StackName = LOCAL,
+    broker: Brokers = None,
+    login: Logins = None,
     json_: AsJson = False,
 ) -> None:
-    """Run a scenario of many devices; today only its dry run is there."""
+    """Run a scenario of many devices against the lab, count what comes back, and write a report."""
     choice = choose(scenario)
     for note in choice.notes:
         console.print(views.plain(note), soft_wrap=True)
     asked = scaled(choice.scenario, scale) if scale else choice.scenario
-    found = forecast(asked if duration is None else shortened(asked, duration))
-    why = refusal(found, Machine.here())
-    if dry_run:
-        views.print_json(found.as_json() | {"refused": why}) if json_ else show_forecast(found)
-        if why and choice.ours:  # a preset may be meant for a larger machine: its dry run is a plan, and no mistake
-            console.print(views.plain(f"Not on this machine: {why}."), soft_wrap=True)
-            return
-    if why:
-        raise UserError(f"{scenario} cannot run on this machine: {why}.")
+    asked = asked if duration is None else shortened(asked, duration)
+    found = forecast(asked)
     if not dry_run:
-        raise UserError("running scenarios comes next, with the fleet's engine; --dry-run says what would happen.")
+        run_scenario(asked, found, place_of(stack, broker or (), login or ()), as_json=json_)
+        return
+    why = refusal(found, Machine.here())
+    views.print_json(found.as_json() | {"refused": why}) if json_ else show_forecast(found)
+    if why and choice.ours:  # a preset may be meant for a larger machine: its dry run is a plan, and no mistake
+        console.print(views.plain(f"Not on this machine: {why}."), soft_wrap=True)
+    elif why:
+        raise UserError(f"{scenario} cannot run on this machine: {why}.")
+
+
+@fleet_app.command("play", epilog="Examples: ./lab fleet play cars.csv --rate 100  ·  ./lab fleet play ml-data.csv --rate 2")
+def fleet_play(
+    file: Annotated[Path, typer.Argument(help="A CSV of cars, fans or IoTKit boards, with the columns of the contract.")],
+    rate: Annotated[float, typer.Option(min=0.001, max=20_000, help="Messages a second of all devices together.")],
+    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end, until Ctrl-C.")] = False,
+    stack: StackName = LOCAL,
+    broker: Brokers = None,
+    login: Logins = None,
+    json_: AsJson = False,
+) -> None:
+    """Send what devices once measured, as if they measured it now."""
+    play(file, rate, place_of(stack, broker or (), login or ()), loop=loop, as_json=json_)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from fleet.session import Rules, Session
+from fleet.rules import Rules
+from fleet.session import Session
 from fleet.shards import Host
 from fleet.tally import Tally
 from fleet.wire import Route, Wire

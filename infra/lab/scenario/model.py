@@ -203,6 +203,19 @@ class Scenario(Part):
         return self
 
     @model_validator(mode="after")
+    def _names_differ(self) -> Scenario:
+        seen: dict[str, str] = {}
+        for name, group in self.client_groups.items():
+            names = str(group.names or "addresses of boards")
+            if other := seen.get(names):
+                raise MisfitError(
+                    ("clientGroups", name),
+                    f"the groups '{other}' and '{name}' have the same client ids, {names}; a broker lets each in once",
+                )
+            seen[names] = name
+        return self
+
+    @model_validator(mode="after")
     def _order_fits(self) -> Scenario:
         names = [stage.name for stage in self.stages]
         for number, name in enumerate(names):

@@ -6,7 +6,8 @@ from itertools import islice
 import pytest
 from fleet.answers import Publish, answers
 from fleet.herd import Publication
-from fleet.session import CONNECT_S, Rules, Session
+from fleet.rules import Rules
+from fleet.session import CONNECT_S, Session
 from fleet.tally import Tally
 from hypothesis import given
 from hypothesis import strategies as st
@@ -182,7 +183,7 @@ def test_it_subscribes_again_in_each_connection() -> None:
         (4, _puback(1), "the broker sent a PUBACK before its CONNACK"),
         (4, ACCEPTED[4] * 2, "the broker sent a second CONNACK"),
         (5, ACCEPTED[5] + b"\xe0\x02\x8e\x00", "the broker said goodbye (code 142)"),
-        (4, ACCEPTED[4] + b"\x90\x03\x00\x01\x80", "the broker refused the subscription to commands (code 128)"),
+        (4, ACCEPTED[4] + b"\x90\x03\x00\x01\x80", "the broker refused a subscription (code 128)"),
         (4, b"HTTP/1.1 400", "the broker sent what is no MQTT: a broker sends no packet that begins with 0x48"),
     ],
 )

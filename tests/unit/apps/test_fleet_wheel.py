@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from fleet.gate import MOST_OPEN, Gate
-from fleet.session import Rules, Session
+from fleet.rules import Rules
+from fleet.session import Session
 from fleet.tally import Tally
 from fleet.wheel import NEVER, Wheel
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""`./lab fleet run`: a dry run prints what would happen; what cannot be is one sentence and exit code 2."""
+"""`./lab fleet run`: a dry run prints what would happen; what cannot be is one sentence and exit code 2, and nothing starts."""
 
 from __future__ import annotations
 
@@ -84,16 +84,28 @@ def test_a_file_that_asks_too_much_is_refused(
 
 
 def test_too_little_memory_is_refused_before_a_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(Machine, "here", lambda: replace(ROOMY, memory_mb=100))
-    code, _, err = run(monkeypatch, capsys, "XL")
+    monkeypatch.setattr(Machine, "here", lambda: replace(ROOMY, memory_mb=10))
+    code, _, err = run(monkeypatch, capsys, "S")
     assert code == 2
-    assert "100 MB are available" in err
+    assert "10 MB are available" in err
 
 
-def test_a_run_itself_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_needs_a_lab_that_is_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("IOTLAB_STATE", str(tmp_path))
     code, out, err = run(monkeypatch, capsys, "S")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "running scenarios comes next" in err
+    assert "the lab is not up; start it with ./lab up" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_one_broker_is_asked_for_no_more_than_one_can(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(monkeypatch, capsys, "XL", "--broker", "tcp://127.0.0.1:1")
+    assert code == 2
+    assert "each of 1 brokers needs 100,100 open files" in err
 
 
 @pytest.mark.parametrize(
@@ -126,4 +138,4 @@ def test_the_example_of_the_page_is_a_scenario(tmp_path: Path) -> None:
 
 
 def test_fleet_verbs_are_all_there() -> None:
-    assert [command.name for command in fleet_verbs.fleet_app.registered_commands] == ["list", "add", "remove", "run"]
+    assert [command.name for command in fleet_verbs.fleet_app.registered_commands] == ["list", "add", "remove", "run", "play"]

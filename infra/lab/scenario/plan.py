@@ -1,0 +1,122 @@
+"""From a scenario to the plan that apps/fleet/scenario carries out: plain data, in which all is decided. Pure."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra import wiring
+from infra.accounts import fits
+from infra.lab.scenario.forecast import SESSIONS_OF_A_PROCESS, Forecast
+from infra.lab.scenario.model import ClientGroup, LifeCycle, Scenario
+from infra.lab.scenario.units import Pattern
+
+LEVELS = {"3.1.1": 4, "5": 5}
+BOARDS_TOPIC = f"{wiring.IOTKIT_MQTT}/{{name}}/sensor"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Of MQTT; without a user, none."""
+
+    user: str | None = None
+    password_file: Path | None = None
+
+    def as_plan(self) -> dict[str, str | None]:
+        """As the plan has it."""
+        return {"name": self.user, "password_file": str(self.password_file) if self.password_file else None}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The brokers: one host, a port a shard; `taken` is how many devices of each kind are there already."""
+
+    host: str
+    ports: tuple[int, ...]
+    devices: Login = field(default_factory=Login)
+    readers: Login = field(default_factory=Login)
+    taken: Mapping[str, int] = field(default_factory=dict)
+
+
+def plan_of(scenario: Scenario, found: Forecast, target: Target) -> dict[str, Any]:
+    """The plan; `found` is the scenario's forecast."""
+    places = {name: place for place, name in enumerate(scenario.client_groups)}
+    publishing = {cycle.clients for _, cycle in scenario.life_cycles() if cycle.publish}
+    clients = max(group.count for group in scenario.client_groups.values())
+    return {
+        "run": secrets.token_hex(4),
+        "name": scenario.name,
+        "seed": scenario.seed,
+        "host": target.host,
+        "ports": list(target.ports),
+        "devices": target.devices.as_plan(),
+        "readers": target.readers.as_plan(),
+        "processes": max(1, min(clients, math.ceil(found.clients / SESSIONS_OF_A_PROCESS))),
+        "groups": [
+            _group(name, group, target.taken, reads=name not in publishing) for name, group in scenario.client_groups.items()
+        ],
+        "stages": [
+            {
+                "name": stage.name,
+                "msg_s": forecast.msg_s,
+                "cycles": [_cycle(scenario, cycle, places[cycle.clients]) for cycle in stage.life_cycles],
+            }
+            for stage, forecast in zip(scenario.stages, found.stages, strict=True)
+        ],
+        "filters": filters(_read(scenario, cycle) for _, cycle in scenario.life_cycles() if cycle.publish),
+    }
+
+
+def _group(name: str, group: ClientGroup, taken: Mapping[str, int], *, reads: bool) -> dict[str, Any]:
+    """Who has the names of a kind comes behind the devices of that kind which are there: a broker lets each name in once."""
+    return {
+        "name": name,
+        "kind": group.kind,
+        "count": group.count,
+        "names": _format(group.names) if group.names else wiring.BOARD_CLIENT_ID,
+        "first": 1 if group.client_ids else 1 + taken.get(group.kind, 0),
+        "level": LEVELS[group.mqtt],
+        "keepalive_s": group.keep_alive_ms // 1_000,
+        "reads": reads,
+    }
+
+
+def _format(pattern: Pattern) -> str:
+    return f"{pattern.before}{{number:0{pattern.digits}d}}{pattern.after}" if pattern.digits else pattern.before
+
+
+def _cycle(scenario: Scenario, cycle: LifeCycle, group: int) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "group": group,
+        "ramp_s": cycle.ramp_up_ms / 1_000,
+        "connect": cycle.connect,
+        "disconnect": cycle.disconnect,
+    }
+    if cycle.subscribe:
+        found["subscribe"] = {"filter": _format(cycle.subscribe.filter), "qos": cycle.subscribe.qos}
+    if cycle.publish:
+        topic = scenario.topic_of(cycle)
+        found["publish"] = {
+            "qos": cycle.publish.qos,
+            "interval_s": 1.0 / cycle.publish.rate.msg_s,
+            "count": cycle.publish.messages_each,
+            "topic": _format(topic) if topic else BOARDS_TOPIC,
+            "message": cycle.publish.message,
+        }
+    return found
+
+
+def _read(scenario: Scenario, cycle: LifeCycle) -> str:
+    """The filter that finds what a life cycle publishes."""
+    topic = scenario.topic_of(cycle)
+    return topic.any_level() if topic else BOARDS_TOPIC.format(name="+")
+
+
+def filters(wanted: Iterable[str]) -> list[str]:
+    """Each once, without those that another one covers: a broker sends a message once for each filter that it fits."""
+    found = dict.fromkeys(wanted)
+    return [each for each in found if not any(fits(other, each) for other in found if other != each)]
