@@ -37,6 +37,7 @@ MQTT_USERS = (
             f"readwrite {wiring.CANARY_MQTT}/#",
             f"write {wiring.BOARD_CANARY_MQTT}/{wiring.RESERVED_DEVICE}/+",
             f"write {wiring.FLOW_CANARY_MQTT}/{wiring.RESERVED_DEVICE}",
+            f"read {wiring.DROPS_MQTT}",
         ),
         "the doctor",
     ),

@@ -188,6 +188,7 @@ FAN_MQTT = "fan/messages"
 CANARY_MQTT = "lab/canary"
 BOARD_CANARY_MQTT = "lab-canary-iotkit"  # one level, as iotkit is: what follows is read as <device>/<kind>
 FLOW_CANARY_MQTT = "lab/canary-flow"  # carried by Node-RED
+DROPS_MQTT = "$SYS/broker/publish/messages/dropped"  # Mosquitto's own: how many, since it started
 CAR_CLIENT_ID = "electric-vehicle-{number:05d}"
 BOARD_CLIENT_ID = "02-00-5e-00-{high:02x}-{low:02x}"  # like a MAC address, of those that no maker owns
 FAN_CLIENT_ID = "fan-{number}"

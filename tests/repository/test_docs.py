@@ -10,10 +10,12 @@ import typer.main
 import yaml
 from typer.core import TyperCommand, TyperGroup
 
+from infra.lab import chaos
 from infra.lab.cli import app
 from infra.lab.stack import settings_of
 from infra.scales import S
 from infra.settings import Settings
+from tests.faults import test_mosquitto_ends
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -76,3 +78,18 @@ def test_the_table_of_memory_has_every_service_with_its_limit() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \| (\d+) \| (\d+) \|", page, re.MULTILINE)
     said = {service: (int(request_mb), int(limit_mb)) for service, request_mb, limit_mb in rows}
     assert said == {service: (budget.request_mb, budget.limit_mb) for service, budget in S.budgets.items()}
+
+
+def test_the_table_of_faults_has_those_that_the_tests_show() -> None:
+    page = (ROOT / "docs/faults.md").read_text()
+    shown = {found for path in ROOT.glob("tests/faults/test_*.py") for found in re.findall(r'"(R\d+) ', path.read_text())}
+    assert len(shown) > 10
+    assert set(re.findall(r"^\| (R\d+) \|", page, re.MULTILINE)) == shown
+
+
+def test_the_flush_window_of_the_docs_is_that_of_the_chart_and_of_the_tests() -> None:
+    page = (ROOT / "docs/faults.md").read_text()
+    autosave_s = yaml.safe_load((ROOT / "charts/mosquitto/values.yaml").read_text())["autosaveS"]
+    assert f"`autosaveS` ({autosave_s} s, of the chart)" in page
+    assert test_mosquitto_ends.WINDOW_S == chaos.FLUSH_WINDOW_S
+    assert f"up to {chaos.FLUSH_WINDOW_S:g} s before a kill -9" in page
