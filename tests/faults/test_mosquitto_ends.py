@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from functools import partial
+from pathlib import Path
 
 from tests.faults.chain import AUTOSAVE_S, Chain, nothing_lost
 from tests.faults.conftest import Tell
@@ -46,13 +48,21 @@ def test_a_stopped_mosquitto_keeps_what_waits_for_an_absent_bridge(chain: Chain,
     nothing_lost(account)
 
 
+def _written_ns(file: Path) -> int:
+    return file.stat().st_mtime_ns if file.exists() else 0
+
+
+def _is_newer(file: Path, before: int) -> bool:
+    return _written_ns(file) > before
+
+
 def _killed_behind_an_absent_bridge(chain: Chain, cars: Traffic) -> float:
     """Have messages wait, and kill Mosquitto shortly before it writes them down again; when, in monotonic seconds."""
     chain.app.terminate()
     written = chain.mosquitto.log.parent / "mosquitto.db"
     for _ in range(2):  # the second time there is something older than the window
-        before = written.stat().st_mtime_ns if written.exists() else 0
-        wait_until("Mosquitto writes", lambda before=before: written.exists() and written.stat().st_mtime_ns > before)
+        before = _written_ns(written)
+        wait_until("Mosquitto writes", partial(_is_newer, written, before))
     time.sleep(AUTOSAVE_S)
     chain.mosquitto.kill()
     killed_s = time.monotonic()

@@ -12,7 +12,6 @@ from typing import Any, cast
 import psutil
 import pytest
 
-from infra.lab import chaos as module
 from infra.lab.chaos import FAULTS, FLUSH_WINDOW_S, RATE, Outcome, chaos, cut_off, process_of
 from infra.lab.errors import LabError, UserError
 from infra.lab.lab import Lab
@@ -57,8 +56,8 @@ OTHERS = (
 def stand_in(monkeypatch: pytest.MonkeyPatch, said: str = "", *processes: Seen, up: bool = True, **more: Any) -> Lab:
     """A lab whose canary answers so, with these processes; nobody waits."""
     family = SimpleNamespace(children=lambda **_: [*(processes or (BRIDGE, KAFKA, MOSQUITTO)), *OTHERS])
-    monkeypatch.setattr(module.psutil, "Process", lambda _pid: family)
-    monkeypatch.setattr(module.time, "sleep", lambda _s: None)
+    monkeypatch.setattr("infra.lab.chaos.psutil.Process", lambda _pid: family)
+    monkeypatch.setattr("infra.lab.chaos.time.sleep", lambda _s: None)
 
     def need_up() -> None:
         if not up:
