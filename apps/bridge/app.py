@@ -30,6 +30,8 @@ BUSY_WAIT_S = 0.005  # how long a delivery report may lie while MQTT is silent
 IDLE_WAIT_S = 0.2  # nothing in flight: nothing to serve
 KAFKA_CHECK_S = 2.0
 KAFKA_FIRST_S = 20.0  # so long a bridge that starts leaves the session where it is while Kafka does not answer
+ANSWER_MS = 10_000  # librdkafka's own 60 s, and 30 s to connect, kept a bridge away from a Kafka in reach again (2026-11-26)
+CONNECT_MS = 5_000
 SHOWN_BYTES = 600  # a reading of a car has 530
 
 
@@ -54,6 +56,8 @@ def _producer(settings: BridgeSettings, *, batch: int = 10_000) -> KafkaProducer
             "queue.buffering.max.kbytes": 2 * settings.window_bytes // 1024,
             "topic.metadata.propagation.max.ms": 10_000,  # so long a topic may be unknown before that counts as refused
             "socket.keepalive.enable": True,
+            "socket.timeout.ms": ANSWER_MS,
+            "socket.connection.setup.timeout.ms": CONNECT_MS,
             "reconnect.backoff.max.ms": 2000,  # Kafka back after a restart is found within two seconds
             "error_cb": on_error,
             "log_level": 2,  # the client's own log would say the same again, many times a second

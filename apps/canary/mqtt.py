@@ -30,6 +30,8 @@ class MqttProbe:
         self.refused = False
         self.seen_s: float | None = None  # monotonic: when the reading came back
         self._payload = b""
+        self._sent: dict[int, bytes] = {}  # by packet id
+        self._acknowledged: set[int] = set()  # packet ids; the broker may answer before publish returns
         self._answered = threading.Event()
         self._subscribed = threading.Event()
         self._seen = threading.Event()
@@ -42,6 +44,8 @@ class MqttProbe:
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
+        self._client.on_publish = lambda _c, _d, number, _r, _p: self._acknowledged.add(number)
+        self._client.reconnect_delay_set(1, 2)
         self._address = address
 
     def _on_connect(self, _c: Client, _d: Any, _flags: ConnectFlags, reason: ReasonCode, _p: Properties | None) -> None:
@@ -87,8 +91,13 @@ class MqttProbe:
     def publish(self, topic: str, payload: bytes) -> float:
         """Publish `payload` at QoS 1 and say when (monotonic)."""
         sent_s = time.monotonic()
-        self._client.publish(topic, payload, 1)
+        self._sent[self._client.publish(topic, payload, 1).mid] = payload
         return sent_s
+
+    @property
+    def acknowledged(self) -> set[bytes]:
+        """The payloads that the broker has promised to keep."""
+        return {payload for number, payload in self._sent.items() if number in self._acknowledged}
 
     def wait_until_seen(self, timeout_s: float) -> bool:
         """Whether the reading came back in time."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from telemetry import car, iotkit
 from telemetry.line_protocol import encode
 from telemetry.record import Record
+
+AHEAD_S: Final = 300.0  # made so long after it arrived: a wrong clock, and the point lies where no query looks
 
 
 class Series(BaseModel):
@@ -50,6 +52,8 @@ def car_line(series: Series, reading: car.CarReading) -> bytes:
     fields: dict[str, float | str] = {name: getattr(reading, name) for name in car.VALUES}
     if reading.failure_occurred is not None:
         fields["failure_occurred"] = reading.failure_occurred == "true"
+    if reading.time > record.arrival_ms / 1000 + AHEAD_S:
+        fields["clock_ahead"] = True
     return encode(series.measurement, {"car": reading.car}, fields, round(reading.time * 1000) * 1_000_000)
 
 

@@ -36,6 +36,9 @@ class Lane:
     p50_ms: float | None
     p99_ms: float | None
     max_ms: float | None
+    acked: int = 0  # by Mosquitto to the canary
+    acked_lost: int = 0
+    disordered: int = 0
     goal_p99_ms: float | None = None
     ratio: float | None = None
 

@@ -15,6 +15,7 @@ from infra.lab import bringup, fleet, views
 from infra.lab.access import authority_hint, board_hint, given_hint, logins, with_authorities
 from infra.lab.bench import bench as benchmark
 from infra.lab.bundle_verbs import bundle_app
+from infra.lab.chaos_verbs import chaos_app
 from infra.lab.cloud_init import cloud_init_app
 from infra.lab.clouds import verbs as clouds
 from infra.lab.console import console
@@ -209,6 +210,7 @@ app.add_typer(bundle_app, name="bundle")
 app.add_typer(node_red_app, name="node-red")
 app.add_typer(cloud_init_app, name="cloud-init")
 app.add_typer(fleet_app, name="fleet")
+app.add_typer(chaos_app, name="chaos")
 
 
 @app.command(

@@ -167,17 +167,6 @@ def test_what_a_killed_broker_has_not_acknowledged_is_sent_again(
         assert app.metric("fleet_dropped_total") == 0
 
 
-def test_two_thousand_cars_come_back_at_once_after_a_restart(mosquitto: Mosquitto, fixture_folder: Path) -> None:
-    with running(fleet(fixture_folder, mosquitto, 2000, 20.0, FLEET_CONNECTS_PER_S="2000")) as app:
-        mosquitto.terminate()
-        wait_until("the cars notice", lambda: app.metric("fleet_connected") == 0)
-        mosquitto.start()
-        wait_until("all are back", lambda: app.metric("fleet_connected") == 2000, 60.0)
-        assert app.metric("fleet_connects_total") == 4000
-        assert app.metric("fleet_dropped_total") == 0
-        assert app.why_not_ready() is None
-
-
 @VERSIONS
 def test_a_wrong_password_is_refused_and_told(mosquitto: Mosquitto, fixture_folder: Path, version: str) -> None:
     wrong = fixture_folder / "wrong"

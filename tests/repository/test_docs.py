@@ -10,12 +10,14 @@ import typer.main
 import yaml
 from typer.core import TyperCommand, TyperGroup
 
+from infra.lab import chaos
 from infra.lab.cli import app
 from infra.lab.stack import settings_of
 from infra.lab.testing import BENCHES
 from infra.scales import S
 from infra.settings import Settings
 from tests.bench.report import Report
+from tests.faults import test_mosquitto_ends
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -89,3 +91,18 @@ def test_a_benchs_table_is_that_of_its_file_and_the_readme_says_the_same(bench: 
     row = f"| {ours.msg_s:,}/s | {peer['msg_s']} x | {peer['msg_s_per_core']} x | {ours.p99_ms} ms, {peer['p99_ms']} x |"
     assert row in README, row
     assert [result.lost for result in found.contenders.values()] == [0] * len(found.contenders)
+
+
+def test_the_table_of_faults_has_those_that_the_tests_show() -> None:
+    page = (ROOT / "docs/faults.md").read_text()
+    shown = {found for path in ROOT.glob("tests/faults/test_*.py") for found in re.findall(r'"(R\d+) ', path.read_text())}
+    assert len(shown) > 10
+    assert set(re.findall(r"^\| (R\d+) \|", page, re.MULTILINE)) == shown
+
+
+def test_the_flush_window_of_the_docs_is_that_of_the_chart_and_of_the_tests() -> None:
+    page = (ROOT / "docs/faults.md").read_text()
+    autosave_s = yaml.safe_load((ROOT / "charts/mosquitto/values.yaml").read_text())["autosaveS"]
+    assert f"`autosaveS` ({autosave_s} s, of the chart)" in page
+    assert test_mosquitto_ends.WINDOW_S == chaos.FLUSH_WINDOW_S
+    assert f"up to {chaos.FLUSH_WINDOW_S:g} s before a kill -9" in page

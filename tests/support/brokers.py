@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -85,14 +85,16 @@ class Kafka(Process):
 
     def __init__(self, folder: Path) -> None:
         """Formats its folder; nothing runs before `start`."""
-        self.port, controller = free_port(), free_port()
+        self.port, self.behind, self.detour, controller = free_port(), free_port(), free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
+        self.by_detour = f"127.0.0.1:{self.detour}"  # clients are sent to this port, where a test's proxy leads to `behind`
         settings = {
             "process.roles": "broker,controller",
             "node.id": 0,
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}",
+            "listeners": f"PLAINTEXT://{self.address},DETOUR://127.0.0.1:{self.behind},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.address},DETOUR://{self.by_detour}",
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,DETOUR:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.quorum.voters": f"0@127.0.0.1:{controller}",
             "log.dirs": folder / "data",
             "auto.create.topics.enable": "false",
@@ -102,7 +104,7 @@ class Kafka(Process):
             "transaction.state.log.min.isr": 1,
             "transaction.state.log.num.partitions": 1,
             "group.initial.rebalance.delay.ms": 0,
-            "broker.session.timeout.ms": 3000,  # a killed broker may register again only after this time
+            "broker.session.timeout.ms": 6000,  # a killed broker may register again only after it; a starved one is fenced
             "broker.heartbeat.interval.ms": 500,
         }
         file = folder / "server.properties"
@@ -130,9 +132,20 @@ class Kafka(Process):
     def topic(self, name: str, partitions: int = 3, *, settings: dict[str, str] | None = None) -> str:
         """Make a topic that no other test has; returns its name."""
         own = f"{name}-{uuid.uuid4().hex[:8]}"
-        made = self.admin.create_topics([NewTopic(own, partitions, 1, config=settings or {})])
-        made[own].result(30.0)
+        wanted = NewTopic(own, partitions, 1, config=settings or {})
+        wait_until("Kafka makes a topic", lambda: self._made(wanted))
         return own
+
+    def _made(self, wanted: NewTopic) -> bool:
+        try:
+            self.admin.create_topics([wanted])[wanted.topic].result(30.0)
+        except KafkaException as failed:
+            if (
+                failed.args[0].code() != KafkaError.INVALID_REPLICATION_FACTOR
+            ):  # on a busy machine the node is late to tell it lives
+                raise
+            return False
+        return True
 
     def anew(self, topic: str, partitions: int) -> None:
         """Delete a topic and make one of the same name."""

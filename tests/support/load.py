@@ -20,6 +20,7 @@ from telemetry.car import CarReading, encode_json
 
 from infra import wiring
 from tests.support.brokers import PASSWORDS, Kafka, Mosquitto
+from tests.support.mock_kafka import MockKafka
 
 Identity = tuple[str, float]  # car, time: what makes a reading unique
 
@@ -151,7 +152,7 @@ def _headers(message: Message) -> Headers:
     return {name: _text(value) for name, value in pairs}
 
 
-def contents(kafka: Kafka, topic: str) -> list[tuple[str, bytes, Headers]]:
+def contents(kafka: Kafka | MockKafka, topic: str) -> list[tuple[str, bytes, Headers]]:
     """Everything in `topic` now: key, value, headers."""
     return [(_text(message.key()), message.value() or b"", _headers(message)) for message in _messages(kafka, topic)]
 

@@ -8,8 +8,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -93,9 +93,18 @@ class Process:
         self._running.send_signal(number)
         return self._running.wait(timeout_s)
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """SIGSTOP while the body runs: its connections stay, and it says nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """Kill -9."""
-        self._end(signal.SIGKILL, 10.0)
+        self._end(signal.SIGKILL, 60.0)  # a process that a busy machine lets starve takes its time to end
 
     def terminate(self, timeout_s: float = 30.0) -> int:
         """SIGTERM; its exit code."""

@@ -48,6 +48,26 @@ def test_a_second_arrival_is_counted_as_twice_and_changes_no_time(tally: Tally) 
     assert (tally.as_json()["twice"], tally.as_json()["max_ms"]) == (1, 100.0)
 
 
+def test_what_was_acknowledged_and_is_missing_is_counted_apart_from_what_was_only_sent(tally: Tally) -> None:
+    tally.acked = {number(each) for each in (0, 1, 2)}
+    tally.arrived(("alert_process", b"1"), 100.1)
+    told = tally.as_json()
+    assert (told["sent"], told["acked"], told["lost"], told["acked_lost"]) == (4, 3, 3, 2)
+
+
+def test_a_message_that_comes_first_behind_a_later_one_is_out_of_order_and_a_copy_is_not() -> None:
+    tally = Tally(lane(passes=""))
+    tally.begun_s |= {number(each): 100.0 + each for each in range(4)}
+    for each in (0, 2, 0, 1, 3, 2):
+        tally.arrived(("alert_process", number(each)), 200.0)
+    assert (tally.as_json()["disordered"], tally.as_json()["twice"]) == (1, 2)
+
+
+def test_one_lane_alone_can_be_asked_for() -> None:
+    rates = Rates(100.0, 5.0, 5.0, only="bridge")
+    assert [each.name for each in lanes(settings(), "lab-canary-01", 1_700_000_000.0, rates)] == ["bridge"]
+
+
 def test_messages_of_others_are_not_counted(tally: Tally) -> None:
     tally.arrived(("alert_process", b"99"), 100.1)
     tally.arrived(("csv_sink", b"1"), 100.1)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +35,12 @@ def test_an_old_device_s_point_has_the_key_s_car_and_the_arrival_s_time() -> Non
     point = text(CARS, record(old))
     assert point.startswith("car,car=electric-vehicle-00001 ")
     assert point.endswith(" 1600000000500000000")
+
+
+@pytest.mark.parametrize(("ahead_s", "flagged"), [(-86_400, False), (299, False), (301, True), (86_400, True)])
+def test_a_point_whose_time_is_far_ahead_of_its_arrival_is_flagged(ahead_s: float, *, flagged: bool) -> None:
+    reading = msgspec.structs.replace(decode_csv(ROW.encode()), time=1_600_000_000.5 + ahead_s)
+    assert (",clock_ahead=true" in text(CARS, record(encode_json(reading)))) is flagged
 
 
 def text(series: Series, given: Record) -> str:
