@@ -105,7 +105,7 @@ class Timeseries:
         """The point of a car of the sample; all cars go into the summaries."""
         reading = car_reading(record)
         self._summaries.add(record, reading)
-        return car_line(series, reading) if series.samples(reading.car) else None
+        return car_line(series, reading, record.arrival_ms) if series.samples(reading.car) else None
 
     def _write(self, database: str, part: list[Line]) -> list[BadRecord]:
         def write(lines: Sequence[Line]) -> str | None:

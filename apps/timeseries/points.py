@@ -47,12 +47,12 @@ def car_reading(record: Record) -> car.CarReading:
     return car.decode_json(record.value, car=_last_level(record.key), arrival_s=record.arrival_ms / 1000)
 
 
-def car_line(series: Series, reading: car.CarReading) -> bytes:
+def car_line(series: Series, reading: car.CarReading, arrival_ms: int) -> bytes:
     """The point of one reading."""
     fields: dict[str, float | str] = {name: getattr(reading, name) for name in car.VALUES}
     if reading.failure_occurred is not None:
         fields["failure_occurred"] = reading.failure_occurred == "true"
-    if reading.time > record.arrival_ms / 1000 + AHEAD_S:
+    if reading.time > arrival_ms / 1000 + AHEAD_S:
         fields["clock_ahead"] = True
     return encode(series.measurement, {"car": reading.car}, fields, round(reading.time * 1000) * 1_000_000)
 
@@ -73,4 +73,4 @@ def line(series: Series, record: Record) -> bytes | None:
     Raises:
         PayloadError: the record cannot be read by the series' codec.
     """
-    return car_line(series, car_reading(record)) if series.codec == "car" else _iotkit_line(series, record)
+    return car_line(series, car_reading(record), record.arrival_ms) if series.codec == "car" else _iotkit_line(series, record)

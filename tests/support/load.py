@@ -163,7 +163,7 @@ def largest_gap_s(kafka: Kafka, topic: str) -> float:
     return max(later - earlier for earlier, later in pairwise(times_ms)) / 1000
 
 
-def _messages(kafka: Kafka, topic: str) -> list[Message]:
+def _messages(kafka: Kafka | MockKafka, topic: str) -> list[Message]:
     consumer = Consumer({"bootstrap.servers": kafka.address, "group.id": "test", "enable.auto.commit": False})
     found: list[Message] = []
     try:
