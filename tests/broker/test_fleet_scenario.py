@@ -129,6 +129,16 @@ def test_what_a_broker_refuses_is_told_and_not_called_lost(mosquitto: Mosquitto,
     assert "brokers refused 10 messages" in said
 
 
+def test_a_scenario_that_only_connects_has_nothing_to_count(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    file = _file(
+        tmp_path, told({"cars": {"count": 7}}, [{"clients": "cars", "connect": True}], [{"clients": "cars", "disconnect": True}])
+    )
+    with running(tmp_path, [mosquitto], "run", file) as run:
+        code, found, said = run.end()
+    assert code == 0, said
+    assert (found["connected"], found["sent"], found["qos"], found["rate_msg_s"]) == (7, 0, {}, None)
+
+
 def test_a_wrong_login_ends_a_run_at_once(mosquitto: Mosquitto, tmp_path: Path) -> None:
     with running(tmp_path, [mosquitto], "run", _file(tmp_path, told_cars(3)), password="wrong") as run:
         code, found, said = run.end()

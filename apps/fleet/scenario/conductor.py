@@ -18,7 +18,7 @@ from fleet.scenario.plan import Plan
 from fleet.scenario.talk import STOP, Words, say
 from fleet.scenario.verdict import Books
 
-READY_S: Final = 180.0  # for Python, numpy and the first connection, on a machine with 20 times as much to do as it can
+READY_S: Final = 120.0  # for Python, numpy and the counter's subscriptions, on a busy machine
 STILL_S: Final = 30.0  # without anything new in a stage that is late, and it is given up
 ENDED_S: Final = 120.0  # for the last acknowledgements and messages
 EVERY_S: Final = 1.0

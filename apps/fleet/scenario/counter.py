@@ -132,7 +132,9 @@ class Counting:
 
     def run(self, words: Words) -> None:
         """Count until the words say stop and nothing comes any more; then tell."""
-        for session in self._sessions:
+        if not self._filters:
+            say("ready")  # nobody publishes
+        for session in self._sessions if self._filters else ():
             for each in self._filters:
                 session.subscribe(each, 1, 0.0)
             self._network.join(session)

@@ -175,10 +175,9 @@ class Figures:
             return None
         stage = self._stages[place]
         first_s, last_s = height(max(publishing, key=_msg_s))
-        begin_s = min(stage.begins_s + first_s, stage.ends_s)
-        end_s = min(stage.begins_s + last_s, stage.ends_s)
-        if end_s - begin_s < 1.0:  # a sample is taken once a second
-            begin_s, end_s = stage.begins_s, stage.ends_s
+        short_s = max(0.0, 1.0 - (last_s - first_s)) / 2.0  # a sample is taken once a second
+        begin_s = min(stage.begins_s + max(0.0, first_s - short_s), stage.ends_s)
+        end_s = min(stage.begins_s + last_s + short_s, stage.ends_s)
         count = self._sent_until(end_s) - self._sent_until(begin_s)
         return round(count / (end_s - begin_s), 1) if end_s > begin_s else None
 
