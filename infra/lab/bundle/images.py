@@ -55,7 +55,7 @@ IMAGES = (
         versions.NODE_RED,
         "Apache-2.0; Node.js MIT",
     ),
-    Image("apps", "python", APPS, (Wheels(),), versions.LAB, "Apache-2.0"),
+    Image("apps", "python", APPS, (Debs(), Wheels()), versions.LAB, "Apache-2.0"),
     Image(
         "jupyterlab",
         "python",
