@@ -26,6 +26,9 @@ class Carried(msgspec.Struct):
 _decode = msgspec.json.Decoder(Carried).decode
 
 
+BATCH = 5_000  # records taken at once
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """Counts of one run: `duplicated` are copies beyond the first, `disordered` came first behind a later one of their car."""
@@ -60,11 +63,14 @@ class Stored:
         self.times_s: list[float] = []  # Kafka's, of each that came first
 
     def read(self, quiet_s: float = 0.0) -> int:
-        """Take what is there, and go on until nothing came for `quiet_s`; how many different messages there are by now."""
-        while records := self._consumer.consume(5_000, max(0.05, quiet_s)):
+        """Take what is there, or go on until nothing came for `quiet_s`; how many different messages there are by now."""
+        going_on = True
+        while going_on:
+            records = self._consumer.consume(BATCH, max(0.05, quiet_s))
             for record in records:
                 if record.error() is None:
                     self._add(record)
+            going_on = bool(records) if quiet_s else len(records) == BATCH  # while cars send, there is no end of it
         return self.unique
 
     def _add(self, record: Message) -> None:
