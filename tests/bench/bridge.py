@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -21,6 +20,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from infra.lab.paths import ROOT
 from tests.bench import report
 from tests.bench.contenders import CONTENDERS, FILTER, USER, Place
+from tests.bench.run import run
 from tests.support.brokers import PASSWORDS, Kafka, Mosquitto
 from tests.support.processes import Process, wait_until
 
@@ -220,26 +220,6 @@ def measure(start: Callable[[Place], Process], kafka: Kafka, folder: Path) -> re
     return report.Result.of(msg_s, cores, found.paced_ms, found.lost, found.duplicated)
 
 
-def main() -> None:
-    """Measure all of them, or those that are named."""
-    chosen = [word for word in sys.argv[1:] if word != "--json"] or list(CONTENDERS)
-    results = {}
-    with tempfile.TemporaryDirectory(prefix="iotlab-bench-") as made:
-        (Path(made) / "kafka").mkdir()
-        kafka = Kafka(Path(made) / "kafka")
-        try:
-            kafka.start()
-            for number, name in enumerate(chosen):
-                folder = Path(made) / str(number)
-                folder.mkdir()
-                results[name] = measure(CONTENDERS[name], kafka, folder)
-                sys.stderr.write(f"{name}: {results[name]}\n")
-        finally:
-            kafka.close()
-    load = {"payload_bytes": 530, "qos": 1, "flood_s": FLOOD_S, "paced_s": PACED_S, "paced_msg_s": PACED_MSG_S}
-    found = report.Report(results, load | {"cars": PUBLISHERS * CARS})
-    sys.stdout.write(found.as_json() if "--json" in sys.argv else found.as_table())
-
-
 if __name__ == "__main__":
-    main()
+    load = {"payload_bytes": 530, "qos": 1, "flood_s": FLOOD_S, "paced_s": PACED_S, "paced_msg_s": PACED_MSG_S}
+    run(CONTENDERS, lambda name, kafka, folder: measure(CONTENDERS[name], kafka, folder), load | {"cars": PUBLISHERS * CARS})

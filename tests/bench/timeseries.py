@@ -6,8 +6,6 @@ point is whenever InfluxDB is asked. `ours, sampled` writes every reading of one
 
 from __future__ import annotations
 
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +21,7 @@ from telemetry.record import arrival_headers
 
 from infra import wiring
 from tests.bench import report
+from tests.bench.run import run
 from tests.support.apps import timeseries
 from tests.support.brokers import PASSWORDS, Influx, Kafka
 from tests.support.load import reading
@@ -200,27 +199,11 @@ def measure(start: Callable[[Place], Process], sample: int, kafka: Kafka, topic:
     return report.Result.of(msg_s, cores, ages_ms, BACKLOG - stored, 0)
 
 
-def main() -> None:
-    """Measure all of them, or those that are named."""
-    chosen = [word for word in sys.argv[1:] if word != "--json"] or list(CONTENDERS)
-    results = {}
-    with tempfile.TemporaryDirectory(prefix="iotlab-bench-") as made:
-        (Path(made) / "kafka").mkdir()
-        kafka = Kafka(Path(made) / "kafka")
-        try:
-            kafka.start()
-            for number, name in enumerate(chosen):
-                folder = Path(made) / str(number)
-                folder.mkdir()
-                start, sample = CONTENDERS[name]
-                results[name] = measure(start, sample, kafka, filled(kafka), folder)
-                sys.stderr.write(f"{name}: {results[name]}\n")
-        finally:
-            kafka.close()
-    load = {"cars": CARS, "backlog": BACKLOG, "paced_s": PACED_S, "paced_msg_s": PACED_MSG_S, "sample": SAMPLE}
-    found = report.Report(results, load)
-    sys.stdout.write(found.as_json() if "--json" in sys.argv else found.as_table())
+def _measured(name: str, kafka: Kafka, folder: Path) -> report.Result:
+    start, sample = CONTENDERS[name]
+    return measure(start, sample, kafka, filled(kafka), folder)
 
 
 if __name__ == "__main__":
-    main()
+    load = {"cars": CARS, "backlog": BACKLOG, "paced_s": PACED_S, "paced_msg_s": PACED_MSG_S, "sample": SAMPLE}
+    run(CONTENDERS, _measured, load)

@@ -7,47 +7,24 @@ import os
 import re
 import signal
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from fleet.shards import shard_of
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
 
 from infra import wiring
 from infra.lab.cluster import pki
 from tests.support.apps import App, fleet, running
-from tests.support.brokers import PASSWORDS, Mosquitto
+from tests.support.brokers import Mosquitto
+from tests.support.person import person
 from tests.support.processes import free_port, wait_until
 
 CARS = [wiring.CAR_CLIENT_ID.format(number=number) for number in range(1, 31)]
 COMMANDS = "commands/{client_id}"
 VERSIONS = pytest.mark.parametrize("version", ["3.1.1", "5"])
-
-
-@contextmanager
-def _person(port: int, topic: str | None = None) -> Iterator[tuple[Client, list[MQTTMessage]]]:
-    """A client of the login of people, and what it hears."""
-    found: list[MQTTMessage] = []
-    client = Client(CallbackAPIVersion.VERSION2)
-    client.username_pw_set("lab", PASSWORDS["lab"])
-    client.on_message = lambda _c, _d, message: found.append(message)
-    heard = threading.Event()
-    client.on_subscribe = lambda *_: heard.set()
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    try:
-        if topic is not None:
-            client.subscribe(topic, 1)
-            assert heard.wait(10.0)
-        yield client, found
-    finally:
-        client.disconnect()
-        client.loop_stop()
 
 
 def _broker(folder: Path, *, tls: int = 0) -> tuple[Mosquitto, Path]:
@@ -79,8 +56,8 @@ def _started(broker: Mosquitto, stack: ExitStack) -> Mosquitto:
 
 
 def _command(port: int, car: str, text: str) -> None:
-    with _person(port) as (person, _):
-        person.publish(COMMANDS.format(client_id=car), text, 1).wait_for_publish(10.0)
+    with person(port) as (client, _):
+        client.publish(COMMANDS.format(client_id=car), text, 1).wait_for_publish(10.0)
 
 
 def _all_acknowledged(app: App) -> bool:
@@ -91,7 +68,7 @@ def _all_acknowledged(app: App) -> bool:
 @pytest.mark.parametrize("qos", [0, 1])
 def test_each_acknowledged_reading_has_arrived(mosquitto: Mosquitto, fixture_folder: Path, version: str, qos: int) -> None:
     more = {"FLEET_MQTT": version, "FLEET_QOS": str(qos), "FLEET_KEEPALIVE_S": "5", "FLEET_TRUTH_TOPIC": ""}
-    with _person(mosquitto.port, f"{wiring.CARS_MQTT}/#") as (_, found):
+    with person(mosquitto.port, f"{wiring.CARS_MQTT}/#") as (_, found):
         with running(fleet(fixture_folder, mosquitto, 30, 0.2, **more)) as app:
             wait_until("many are acknowledged", lambda: app.metric("fleet_acked_total") > 600)
             assert app.metric("fleet_lost_connections_total") == 0

@@ -8,7 +8,8 @@ from telemetry import car, fan
 
 from infra import wiring
 from tests.support.brokers import Mosquitto
-from tests.support.fleet_runs import person, running
+from tests.support.fleet_runs import running
+from tests.support.person import person
 from tests.support.processes import wait_until
 from tests.unit.apps.test_fleet_play import BOARDS, CARS, FANS
 
@@ -17,7 +18,7 @@ def _played(mosquitto: Mosquitto, folder: Path, text: str, topic: str, count: in
     """What a person hears on `topic` of a file with so many rows."""
     file = folder / "readings.csv"
     file.write_text(text)
-    with person(mosquitto.port, topic) as heard, running(folder, [mosquitto], "play", str(file), "--rate", "50") as run:
+    with person(mosquitto.port, topic) as (_, heard), running(folder, [mosquitto], "play", str(file), "--rate", "50") as run:
         code, found, said = run.end()
         assert code == 0, said
         wait_until("all has come", lambda: len(heard) >= count)
@@ -47,7 +48,7 @@ def test_a_loop_plays_until_ctrl_c_at_its_rate(mosquitto: Mosquitto, tmp_path: P
     file = tmp_path / "boards.csv"
     file.write_text(BOARDS)
     with (
-        person(mosquitto.port, f"{wiring.IOTKIT_MQTT}/#") as heard,
+        person(mosquitto.port, f"{wiring.IOTKIT_MQTT}/#") as (_, heard),
         running(tmp_path, [mosquitto], "play", str(file), "--rate", "40", "--loop") as run,
     ):
         wait_until("it has begun again", lambda: len(heard) > 20, 60.0)

@@ -21,7 +21,8 @@ from infra.lab.scenario.forecast import forecast
 from infra.lab.scenario.plan import Login, Target, plan_of
 from infra.lab.scenario.run import carry_out
 from tests.support.brokers import Mosquitto, password_file
-from tests.support.fleet_runs import person, running
+from tests.support.fleet_runs import running
+from tests.support.person import person
 from tests.support.plans import cars, told, told_cars
 from tests.support.processes import wait_until
 
@@ -46,7 +47,7 @@ def _probes(mqtt: str) -> dict[str, Any]:
 @pytest.mark.parametrize("qos", [0, 1])
 def test_each_message_comes_back_once(mosquitto: Mosquitto, tmp_path: Path, mqtt: str, qos: int) -> None:
     file = _file(tmp_path, told_cars(20, qos, 10, mqtt, "500ms"))
-    with person(mosquitto.port, f"{wiring.CARS_MQTT}/#") as heard, running(tmp_path, [mosquitto], "run", file) as run:
+    with person(mosquitto.port, f"{wiring.CARS_MQTT}/#") as (_, heard), running(tmp_path, [mosquitto], "run", file) as run:
         code, found, said = run.end()
         assert code == 0, said
         wait_until("a person has heard all", lambda: len(heard) >= 200)
@@ -97,7 +98,7 @@ def test_clients_of_three_processes_find_their_shard(tmp_path: Path) -> None:
 
 def test_a_broker_that_is_killed_in_the_middle_costs_no_more_than_is_told(mosquitto: Mosquitto, tmp_path: Path) -> None:
     file = _file(tmp_path, told_cars(20, 1, 80))
-    with person(mosquitto.port, f"{wiring.CARS_MQTT}/#") as heard, running(tmp_path, [mosquitto], "run", file) as run:
+    with person(mosquitto.port, f"{wiring.CARS_MQTT}/#") as (_, heard), running(tmp_path, [mosquitto], "run", file) as run:
         wait_until("readings flow", lambda: len(heard) > 100, 60.0)
         os.kill(mosquitto.pid, signal.SIGUSR1)  # it writes down who has subscribed, as it does every few minutes
         wait_until("it is written", (tmp_path / "mosquitto/mosquitto.db").exists)
@@ -149,7 +150,7 @@ def test_a_wrong_login_ends_a_run_at_once(mosquitto: Mosquitto, tmp_path: Path) 
 
 def test_ctrl_c_says_goodbye_and_reports_what_was(mosquitto: Mosquitto, tmp_path: Path) -> None:
     file = _file(tmp_path, told_cars(10, 1, 10_000))
-    with person(mosquitto.port, f"{wiring.CARS_MQTT}/#") as heard, running(tmp_path, [mosquitto], "run", file) as run:
+    with person(mosquitto.port, f"{wiring.CARS_MQTT}/#") as (_, heard), running(tmp_path, [mosquitto], "run", file) as run:
         wait_until("readings flow", lambda: len(heard) > 50, 60.0)
         run.interrupt()
         code, found, said = run.end()

@@ -7,14 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
 
 from infra.lab.paths import ROOT
 from tests.support.brokers import PASSWORDS, Mosquitto
@@ -60,23 +56,3 @@ def running(folder: Path, brokers: list[Mosquitto], *words: str, password: str =
         yield run
     finally:
         run.close()
-
-
-@contextmanager
-def person(port: int, topic: str) -> Iterator[list[MQTTMessage]]:
-    """What a person hears who reads beside the counter."""
-    found: list[MQTTMessage] = []
-    client = Client(CallbackAPIVersion.VERSION2)
-    client.username_pw_set("lab", PASSWORDS["lab"])
-    client.on_message = lambda _c, _d, message: found.append(message)
-    heard = threading.Event()
-    client.on_subscribe = lambda *_: heard.set()
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    try:
-        client.subscribe(topic, 1)
-        assert heard.wait(10.0)
-        yield found
-    finally:
-        client.disconnect()
-        client.loop_stop()

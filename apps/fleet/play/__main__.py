@@ -9,9 +9,10 @@ from pathlib import Path
 from runtime.process import log_to_stderr
 from runtime.settings import ConfigurationError
 
-from fleet.play.plan import read_plan
+from fleet.play.plan import PlayPlan
 from fleet.play.player import Player
 from fleet.play.rows import FileError
+from fleet.scenario.plan import read_plan
 from fleet.scenario.talk import Words, say
 
 
@@ -20,7 +21,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this; the end of standard input means stop
     log_to_stderr("WARNING")
     try:
-        say("result", **Player(read_plan(Path(sys.argv[1]))).run(Words()))
+        say("result", **Player(read_plan(Path(sys.argv[1]), PlayPlan)).run(Words()))
     except FileError as wrong:
         say("refused", why=str(wrong))
     except ConfigurationError as failed:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from runtime.settings import ConfigurationError
 
 from fleet.scenario.plan import Quality, Told, User
 
@@ -25,15 +23,3 @@ class PlayPlan(Told, frozen=True):
     fan: str  # client id by {number}
     topics: dict[str, str]  # by kind, with {name} for the client id
     taken: list[str]
-
-
-def read_plan(file: Path) -> PlayPlan:
-    """Read it.
-
-    Raises:
-        ConfigurationError: it is no plan.
-    """
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=PlayPlan)
-    except (OSError, msgspec.MsgspecError) as broken:
-        raise ConfigurationError(f"the plan {file} cannot be used: {broken}") from broken

@@ -12,7 +12,7 @@ from runtime.settings import ConfigurationError
 from fleet.scenario.clients import Clients
 from fleet.scenario.conductor import Conductor, RunError
 from fleet.scenario.counter import Counting
-from fleet.scenario.plan import read_plan
+from fleet.scenario.plan import Plan, read_plan
 from fleet.scenario.talk import Words, say
 
 
@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def _play(file: Path, words: list[str]) -> None:
-    plan = read_plan(file)
+    plan = read_plan(file, Plan)
     match words:
         case ["counter"]:
             Counting(plan).run(Words())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from runtime.mqtt import MQTT_5, Login
 from runtime.settings import ConfigurationError, read_password
+
+AnyPlan = TypeVar("AnyPlan")
 
 KEPT_S: Final = 60.0  # a client keeps what it sends in so long while its broker is away
 FEWEST_KEPT, MOST_KEPT = 20, 10_000
@@ -170,13 +172,13 @@ def share(count: int, process: int, processes: int) -> range:
     return range(count * process // processes, count * (process + 1) // processes)
 
 
-def read_plan(file: Path) -> Plan:
-    """Read it.
+def read_plan(file: Path, kind: type[AnyPlan]) -> AnyPlan:
+    """Read a plan of that kind.
 
     Raises:
         ConfigurationError: it is no plan.
     """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Plan)
+        return msgspec.json.decode(file.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError) as broken:
         raise ConfigurationError(f"the plan {file} cannot be used: {broken}") from broken
