@@ -25,6 +25,7 @@ from pulumi import automation
 from infra.lab import engines, fleet
 from infra.lab.cluster.exposure import device_address
 from infra.lab.cluster.pki import write_private
+from infra.lab.engine_command import PatientCommand
 from infra.lab.engine_events import Report, Told, Watcher, counts, silent
 from infra.lab.errors import LabError, UserError, last_line
 from infra.lab.paths import ROOT, Paths
@@ -132,7 +133,6 @@ class Stack:
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.paths.pulumi / "passphrase"),
             "PULUMI_OPTION_CONFIG_FILE": str(self.private_file),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
             "KUBECONFIG": str(self.kubeconfig),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), self._no_proxy()),
         }
@@ -222,7 +222,8 @@ class Stack:
     def _open(self) -> automation.Stack:
         os.environ["PATH"] = self._tool_env["PATH"]  # the API looks `pulumi` up in this process's PATH
         os.environ.pop(FOREIGN, None)  # and lays its variables over this process's
-        options = automation.LocalWorkspaceOptions(env_vars=self.env() | {engines.MARK: "1"})
+        pulumi = PatientCommand(skip_version_check=True)  # the toolchain pins it
+        options = automation.LocalWorkspaceOptions(env_vars=self.env() | {engines.MARK: "1"}, pulumi_command=pulumi)
         return automation.select_stack(self.name, work_dir=str(ROOT), opts=options)
 
     def up(self, report: Report, told: Told = silent) -> dict[str, int]:
