@@ -81,7 +81,10 @@ FLEET_SIZES = {
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """One size: how many devices, how they are split, and what each service may take."""
+    """One size: how many devices, how they are split, and what each service may take.
+
+    `cars` are those that the lab runs itself; more may come from outside, as by `./lab fleet run`.
+    """
 
     name: str
     cars: int
@@ -146,9 +149,23 @@ _SMALL = {
     "headlamp": Budget(64, 128, 10),  # not measured, as with Grafana; its publisher's chart sets no limit
 }
 
-_S, _M = FLEET_SIZES["S"], FLEET_SIZES["M"]
+# L and XL are of many cars. A bridge that knows the topics of 100,000 cars takes 163 MB; a shard with a sixth of them, and its
+# queue for a bridge that is away, twice what 25 need; Kafka gets 5 MB a second and keeps what it writes in the page cache.
+_LARGE = _SMALL | {
+    "mosquitto": Budget(64, 384, 50),
+    "kafka": Budget(768, 1536, 200),
+    "influxdb": Budget(128, 1024, 100),
+    "bridge": Budget(64, 400, 50),
+    "timeseries": Budget(64, 256, 50),
+    "fleet": Budget(64, 256, 50),
+}
+OWN_AT_XL = 25  # a fleet's pod is one process and has no files for 100,000: these come by `./lab fleet run XL`
+
+_S, _M, _L, _XL = (FLEET_SIZES[name] for name in ("S", "M", "L", "XL"))
 S = Scale("S", _S.cars, _S.interval_s, 3, _S.mqtt_shards, 1, 3, 5, 1, 5, 100_000, 1, _SMALL, "m6i.large", _S.bridges)
 M = Scale("M", _M.cars, _M.interval_s, 20, _M.mqtt_shards, 1, 6, 20, 1, 10, 100_000, 1, _SMALL, "m6i.xlarge", _M.bridges)
-SCALES = {scale.name: scale for scale in (S, M)}
+L = Scale("L", _L.cars, _L.interval_s, 20, _L.mqtt_shards, 1, 12, 20, 1, 10, 100_000, 1, _LARGE, "m6i.2xlarge", _L.bridges)
+XL = Scale("XL", OWN_AT_XL, _XL.interval_s, 3, _XL.mqtt_shards, 1, 12, 20, 1, 5, 100_000, 20, _LARGE, L.machine_type, _XL.bridges)
+SCALES = {scale.name: scale for scale in (S, M, L, XL)}
 CLUSTER_MB = 1_200  # the embedded cluster's own parts, measured 2026-11 at rest: 0.8 GB
 CLUSTER_CPU_M = 400  # the same, thousandths of a core: 0.2 at rest, twice that while pods start

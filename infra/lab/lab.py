@@ -13,6 +13,7 @@ from infra.lab.bundle import Bundle, Manifest
 from infra.lab.bundle.images import needed_by
 from infra.lab.clouds.stack import MachineStack
 from infra.lab.cluster import lock as machine_lock
+from infra.lab.cluster import network
 from infra.lab.cluster.cluster import Cluster
 from infra.lab.cluster.layout import Binaries, Folders
 from infra.lab.console import Steps
@@ -97,6 +98,11 @@ class Lab:
         if self.settings.cloud:
             return (parts.PULUMI.name,)
         return () if self.embedded else (parts.KUBECTL_HELM.name, parts.PULUMI.name)
+
+    @property
+    def node(self) -> str:
+        """The embedded node's address, which this machine reaches and no other does."""
+        return network.choose(Folders(self.paths.cluster).network, ()).node
 
     @cached_property
     def cluster(self) -> Cluster:

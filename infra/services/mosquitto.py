@@ -61,7 +61,7 @@ def values(args: MosquittoArgs, secret: str) -> dict[str, Any]:
         "tlsClients": wiring.clients_of(wiring.MOSQUITTO_TLS),
         "volumeGb": args.scale.mqtt_volume_gb,
         "maxQueuedMessages": budget.limit_mb * 1024 // 2 // KB_PER_MESSAGE,
-        "logConnections": args.scale.cars < FLEET_CARS,
+        "logConnections": args.scale.mqtt_shards == 1 and args.scale.cars < FLEET_CARS,
         "resources": resources(budget),
     }
 

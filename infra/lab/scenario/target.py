@@ -95,6 +95,8 @@ def _place(broker: str) -> tuple[str, int]:
 def of_lab(lab: Lab, folder: Path) -> Iterator[Target]:
     """The running lab's shards while the body runs; the passwords are laid into `folder`.
 
+    The embedded node is reached at its own address: what carries loopback's ports to it has not the files for a fleet.
+
     Raises:
         UserError: the lab is not up.
     """
@@ -102,11 +104,13 @@ def of_lab(lab: Lab, folder: Path) -> Iterator[Target]:
     shards = lab.settings.scale.mqtt_shards
     passwords = lab.kube.secret(SECRET)
     with ExitStack() as opened:
-        ports = mqtt_shards.node_ports(shards)
-        if not lab.embedded:
+        host, ports = LOOPBACK, mqtt_shards.node_ports(shards)
+        if lab.embedded:
+            host = lab.node
+        else:
             ports = [opened.enter_context(forwarded(lab, each)) for each in mqtt_shards.endpoints(shards)]
         devices, readers = (login_of(user, passwords[user], folder) for user in (DEVICES, READERS))
-        yield Target(LOOPBACK, tuple(ports), devices, readers, lab.settings.fleet)
+        yield Target(host, tuple(ports), devices, readers, lab.settings.fleet)
 
 
 def login_of(user: str, password: str, folder: Path) -> Login:

@@ -246,8 +246,8 @@ def test_the_scale_chooses_the_machine_unless_the_stack_does(scale: str, size: s
     config = {"images": {}, "kubeconfig": "", "services": ["core"], "scale": scale}
     chosen = run_program(config | {"cloud": CLOUD | {"diskGb": 100}}).of(INSTANCE)["lab"].inputs
     assert chosen["instanceType"] == size
-    small = run_program(config | {"cloud": CLOUD | {"diskGb": 100, "machineType": "t3.medium"}}).of(INSTANCE)["lab"].inputs
-    assert small["instanceType"] == "t3.medium"
+    small = run_program(config | {"cloud": CLOUD | {"diskGb": 100, "machineType": "t3.xlarge"}}).of(INSTANCE)["lab"].inputs
+    assert small["instanceType"] == "t3.xlarge"
     assert small["creditSpecification"] == {"cpuCredits": "standard"}
 
 

@@ -21,7 +21,7 @@ def test_an_empty_configuration_is_the_small_core_lab() -> None:
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ({"iotlab:scale": "XXXL"}, "iotlab:scale: there is no scale 'XXXL'; choose one of S, M."),
+        ({"iotlab:scale": "XXXL"}, "iotlab:scale: there is no scale 'XXXL'; choose one of S, M, L, XL."),
         ({"iotlab:scal": "S"}, "the configuration key iotlab:scal is not known; keys are"),
         ({"iotlab:services": ["bridge", "mosquitto"]}, "the service 'bridge' needs 'kafka'; add it to iotlab:services."),
         ({"iotlab:services": ["grafna"]}, "iotlab:services: there is no service or set 'grafna'"),

@@ -14,7 +14,7 @@ from infra.lab.scenario.forecast import OTHER_FILES, forecast, shards_for
 from infra.lab.scenario.limits import MSG_S_OF_A_CORE, Machine, refusal
 from infra.lab.scenario.model import Scenario
 from infra.lab.scenario.presets import RUNS, preset
-from infra.scales import FLEET_SIZES, SCALES
+from infra.scales import FLEET_SIZES, OWN_AT_XL, SCALES
 
 ROOMY = Machine(cores=2, memory_mb=24_000, files=20_000, all_files=2_000_000, ports=28_232, tracked=131_072)
 
@@ -58,7 +58,8 @@ def test_a_preset_does_what_the_design_says(name: str, said: dict[str, object]) 
 def test_every_size_has_a_preset_and_every_scale_has_its_cars() -> None:
     assert set(RUNS) == set(FLEET_SIZES)
     for name, scale in SCALES.items():
-        assert (scale.cars, scale.interval_s) == (FLEET_SIZES[name].cars, FLEET_SIZES[name].interval_s)
+        cars = OWN_AT_XL if name == "XL" else FLEET_SIZES[name].cars
+        assert (scale.cars, scale.interval_s) == (cars, FLEET_SIZES[name].interval_s)
 
 
 def test_the_contracts_runs_ramp_as_it_says() -> None:

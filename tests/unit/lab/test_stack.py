@@ -113,6 +113,7 @@ def test_a_persons_own_passphrase_does_not_reach_pulumi(stack: Stack, monkeypatc
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another")
     assert "PULUMI_CONFIG_PASSPHRASE" not in stack.process_env()
     monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.setattr(module, "PatientCommand", Mock())
     monkeypatch.setattr(automation, "select_stack", Mock(side_effect=LabError("opened")))
     with pytest.raises(LabError, match="opened"):
         stack.up(print)
@@ -158,6 +159,7 @@ def test_forgetting_a_stack_leaves_the_others_state(tmp_path: Path) -> None:
 
 def test_what_pulumi_refuses_before_it_starts_is_a_sentence_too(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.setattr(module, "PatientCommand", Mock())
     said = automation.CommandResult(stdout="", stderr="error: no stack named 'local' found", code=255)
     monkeypatch.setattr(automation, "select_stack", Mock(side_effect=automation.CommandError(said)))
     with pytest.raises(LabError, match=r"pulumi: .*no stack named 'local' found"):
