@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Scale:
     budgets: dict[str, Budget]
     machine_type: str
     bridges: int
+    linger_ms: int  # how long a bridge gathers records for each partition of Kafka
 
     def pods_of(self, service: str) -> int:
         """How many pods that service has; a budget and a volume are one pod's."""
@@ -159,13 +161,40 @@ _LARGE = _SMALL | {
     "timeseries": Budget(64, 256, 50),
     "fleet": Budget(64, 256, 50),
 }
-OWN_AT_XL = 25  # a fleet's pod is one process and has no files for 100,000: these come by `./lab fleet run XL`
 
-_S, _M, _L, _XL = (FLEET_SIZES[name] for name in ("S", "M", "L", "XL"))
-S = Scale("S", _S.cars, _S.interval_s, 3, _S.mqtt_shards, 1, 3, 5, 1, 5, 100_000, 1, _SMALL, "m6i.large", _S.bridges)
-M = Scale("M", _M.cars, _M.interval_s, 20, _M.mqtt_shards, 1, 6, 20, 1, 10, 100_000, 1, _SMALL, "m6i.xlarge", _M.bridges)
-L = Scale("L", _L.cars, _L.interval_s, 20, _L.mqtt_shards, 1, 12, 20, 1, 10, 100_000, 1, _LARGE, "m6i.2xlarge", _L.bridges)
-XL = Scale("XL", OWN_AT_XL, _XL.interval_s, 3, _XL.mqtt_shards, 1, 12, 20, 1, 5, 100_000, 20, _LARGE, L.machine_type, _XL.bridges)
+
+def _fleet(name: str) -> dict[str, Any]:
+    """The fields of a scale that are its fleet's."""
+    size = FLEET_SIZES[name]
+    return {
+        "name": name,
+        "cars": size.cars,
+        "interval_s": size.interval_s,
+        "mqtt_shards": size.mqtt_shards,
+        "bridges": size.bridges,
+    }
+
+
+OWN_AT_XL = 25  # a fleet's pod is one process and has no files for 100,000: these come by `./lab fleet run XL`
+# At 10,000 messages a second over 12 partitions 5 ms gather four records a batch, and Kafka takes 0.7 of a core; 25 ms gather
+# twenty, and it takes 0.24 (2026-11-27, two cores). InfluxDB alone would take 1.5 for every reading of 100,000 cars.
+S = Scale(
+    **_fleet("S"),
+    iotkit=3,
+    kafka_brokers=1,
+    partitions=3,
+    kafka_volume_gb=5,
+    mqtt_volume_gb=1,
+    influx_volume_gb=5,
+    influx_max_values_per_tag=100_000,
+    sampled_cars=1,
+    budgets=_SMALL,
+    machine_type="m6i.large",
+    linger_ms=5,
+)
+M = replace(S, **_fleet("M"), iotkit=20, partitions=6, kafka_volume_gb=20, influx_volume_gb=10, machine_type="m6i.xlarge")
+L = replace(M, **_fleet("L"), partitions=12, budgets=_LARGE, machine_type="m6i.2xlarge")
+XL = replace(L, **_fleet("XL") | {"cars": OWN_AT_XL}, iotkit=3, influx_volume_gb=5, sampled_cars=20, linger_ms=25)
 SCALES = {scale.name: scale for scale in (S, M, L, XL)}
 CLUSTER_MB = 1_200  # the embedded cluster's own parts, measured 2026-11 at rest: 0.8 GB
 CLUSTER_CPU_M = 400  # the same, thousandths of a core: 0.2 at rest, twice that while pods start

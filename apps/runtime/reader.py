@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 Done = TypeVar("Done")
 Place = Callable[[Consumer, list[TopicPartition]], list[TopicPartition]]  # where reading begins in assigned partitions
+GATHER_BYTES = 256 * 1024
 LOOK_EVERY_S = 5.0  # a topic made anew that has as many records as the old one brings nothing that would show it
 
 
@@ -40,6 +41,7 @@ class Source:
     brokerlist: str
     group: str
     topics: tuple[str, ...]
+    gather_ms: int = 0  # Kafka answers when there is much, or after this time; 0 is as soon as there is one record
 
 
 def _consumer(source: Source) -> Consumer:
@@ -57,6 +59,7 @@ def _consumer(source: Source) -> Consumer:
             "enable.auto.commit": False,
             "session.timeout.ms": 10_000,  # a killed reader's partitions are free again after this time
             "queued.max.messages.kbytes": 16_384,
+            **({"fetch.wait.max.ms": source.gather_ms, "fetch.min.bytes": GATHER_BYTES} if source.gather_ms else {}),
             "topic.metadata.refresh.interval.ms": 10_000,  # a topic made after us is found soon
             "reconnect.backoff.max.ms": 2000,
             "socket.keepalive.enable": True,

@@ -23,6 +23,7 @@ from timeseries.settings import TimeseriesSettings
 from timeseries.summary import Summaries
 
 LAG_EVERY_S = 5.0
+GATHER_MS = 100  # without it Kafka answers each record that a bridge's batch brings: 480 times a second at 10,000 msg/s
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Timeseries:
             settings.influx_url, settings.influx_user, password, timeout_s=settings.timeout_s, compress=settings.gzip
         )
         self._dead_letters = DeadLetters(settings.brokerlist, settings.dead_letter_topic, "timeseries")
-        source = Source(settings.brokerlist, settings.group, tuple(self._series))
+        source = Source(settings.brokerlist, settings.group, tuple(self._series), GATHER_MS)
         self._reader = Reader(source, heartbeat, metrics.waits, metrics.renewals)
         self._next_lag_s = 0.0
 

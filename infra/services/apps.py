@@ -111,6 +111,7 @@ class Bridge(App):
             "ROUTES": json.dumps(table),
             "UNSUBSCRIBE": json.dumps([route.mqtt for route in wiring.ROUTES if route not in args.routes]),
             "DEAD_LETTER_TOPIC": wiring.DEAD_LETTER.name,
+            "LINGER_MS": str(args.scale.linger_ms),
         }
         super().__init__(name, args, env, [reads, writes], opts)
 
