@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -40,10 +41,17 @@ def check_files(sessions: int, limit: int) -> None:
         )
 
 
+@cache
+def port_range() -> tuple[int, int]:
+    """The first and the last port that a client may get."""
+    first, last = PORT_RANGE.read_text().split()
+    return int(first), int(last)
+
+
 def local_ports() -> int:
     """How many ports a client may get for one address of its own and one port of one server."""
-    first, last = PORT_RANGE.read_text().split()
-    return int(last) - int(first) + 1
+    first, last = port_range()
+    return last - first + 1
 
 
 def check_ports(shards: Iterable[int], sources: int, ports: int) -> None:

@@ -6,18 +6,33 @@ import os
 import select
 import socket
 import ssl
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
+from fleet.limits import port_range
 from fleet.session import Session
 from fleet.shards import Host
 
 READ_BYTES: Final = 8192
 IP_BIND_ADDRESS_NO_PORT: Final = 24  # from Linux' in.h: the port is chosen when the other end is known, so ports are shared
+IP_LOCAL_PORT_RANGE: Final = 51  # the same, since Linux 6.3: the first and the last port that the kernel may choose
 LATER: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 READ: Final = select.EPOLLIN
 READ_WRITE: Final = select.EPOLLIN | select.EPOLLOUT
+
+
+@cache
+def _every_port() -> bytes:
+    """The kernel's own range, said for one connection.
+
+    Unasked, it tries every second port first: when 14,116 of 28,232 are taken it goes through all of them for each further
+    connection, which then takes 1.4 ms instead of 0.02. Asked for a range it tries every port (Linux 6.18, 2026-11-27).
+    """
+    first, last = port_range()
+    return struct.pack("=I", last << 16 | first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,8 @@ class Wire:
         self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(OSError):  # older kernels
+                self._socket.setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, _every_port())
             if route.sources:
                 self._socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 self._socket.bind((route.sources[number % len(route.sources)], 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import ssl
@@ -17,7 +18,7 @@ from fleet.rules import Rules
 from fleet.session import Session
 from fleet.shards import Host
 from fleet.tally import Tally
-from fleet.wire import Route, Wire
+from fleet.wire import IP_LOCAL_PORT_RANGE, Route, Wire
 from runtime.mqtt import Login
 
 from infra import wiring
@@ -105,3 +106,23 @@ def test_connections_begin_at_the_addresses_that_are_named_in_turn(server: socke
                 accepted.close()
                 found.append(address)
     assert found == ["127.0.0.2", "127.0.0.3"] * 2
+
+
+def _kernel_takes_a_range() -> bool:
+    with closing(socket.socket()) as asked:
+        try:
+            asked.setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, bytes(4))
+        except OSError:
+            return False
+    return True
+
+
+def test_local_ports_are_chosen_among_all_and_not_among_every_second_one(server: socket.socket) -> None:
+    route = Route(Host("127.0.0.1"), (server.getsockname()[1],))
+    with closing(select.epoll()) as poll:
+        wires = [Wire(_session(), route, poll, number) for number in range(40)]
+        ports = {socket.socket(fileno=os.dup(wire.file)).getsockname()[1] for wire in wires}
+        for wire in wires:
+            wire.close()
+    assert len(ports) == len(wires)
+    assert {port % 2 for port in ports} == {0, 1} or not _kernel_takes_a_range()
