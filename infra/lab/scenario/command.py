@@ -7,6 +7,7 @@ from dataclasses import replace
 from infra.lab.console import console
 from infra.lab.errors import LabError, UserError
 from infra.lab.paths import Paths
+from infra.lab.scenario.beyond import Beyond
 from infra.lab.scenario.forecast import Forecast
 from infra.lab.scenario.limits import Machine, refusal
 from infra.lab.scenario.live import progress, show_report
@@ -31,12 +32,14 @@ def run_scenario(scenario: Scenario, found: Forecast, place: Place, *, as_json: 
         plan = plan_of(scenario, found, target)
         if lab:
             check_topics(plan)
+        beyond = Beyond(lab) if lab else None
         begun = now()
         folder = folder_for(lab.paths if lab else Paths.from_environment(), scenario.name, begun)
         with progress() as shown:
             done = carry_out(plan, folder, shown.show, lambda: console.print("stopping: the clients say goodbye"))
         brokers = ", ".join(place.brokers) or f"the lab of the stack {place.stack}, {len(target.ports)} shards"
-        report = Report(done, folder, scenario.name, brokers, begun, lab.kube.memory_mb() if lab else {})
+        arrived = beyond.since(done["acked"]) if beyond else {}
+        report = Report(done, folder, scenario.name, brokers, begun, lab.kube.memory_mb() if lab else {}, arrived)
         report.write()
     print_json(report.as_json()) if as_json else show_report(report)
     if not report.ok:

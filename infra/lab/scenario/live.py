@@ -72,4 +72,12 @@ def show_report(report: Report) -> None:
         f"messages a second{f'; to the reader {times}' if times else ''}",
         soft_wrap=True,
     )
+    for hop, each in report.beyond.items():
+        out.print(f"{each['arrived']:,} in {hop}, with those of the lab's own devices{_times(each)}", soft_wrap=True)
     out.print(f"Report: {plain(str(report.folder / 'report.html'))}", soft_wrap=True)
+
+
+def _times(each: Mapping[str, Any]) -> str:
+    """How long it took from the bridge on; a class of a histogram, so at most so long."""
+    told = [f"{key[:3]} at most {each[key]:g} ms" for key in ("p50_ms", "p99_ms") if each[key] is not None]
+    return f"; from the bridge on {', '.join(told)}" if told else ""

@@ -34,6 +34,7 @@ class Report:
     brokers: str
     begun: datetime
     pods_mb: Mapping[str, int]
+    beyond: Mapping[str, Mapping[str, Any]]  # what arrived behind the brokers, by hop
 
     @property
     def sentences(self) -> list[str]:
@@ -65,6 +66,7 @@ class Report:
             "brokers": self.brokers,
             "begun": self.begun.isoformat(timespec="seconds"),
             "pods_mb": dict(self.pods_mb),
+            "beyond": dict(self.beyond),
             "machine": {
                 "system": platform.platform(),
                 "cores": os.cpu_count(),

@@ -20,6 +20,7 @@ KEYS = {
     *("connected", "connects_s", "target_msg_s", "rate_msg_s", "p50_ms", "p99_ms"),
     *("sent", "acked", "received", "lost", "duplicated"),
 }
+BEYOND = {"kafka": {"arrived": 1234, "p50_ms": 20.0, "p99_ms": None}}
 COUNTS = {"sent": 10, "acked": 10, "received": 10, "lost": 0, "duplicated": 0}
 
 
@@ -48,7 +49,7 @@ def _found(**more: Any) -> dict[str, Any]:
 
 
 def _report(folder: Path, **more: Any) -> Report:
-    return Report(_found(**more), folder, "a <i>run</i>", "tcp://h:1", BEGUN, {"mosquitto-0": 12})
+    return Report(_found(**more), folder, "a <i>run</i>", "tcp://h:1", BEGUN, {"mosquitto-0": 12}, BEYOND)
 
 
 def test_all_is_well_where_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
@@ -115,6 +116,7 @@ def test_the_page_is_whole_asks_nobody_and_shows_names_as_text(tmp_path: Path) -
     assert "a &lt;i&gt;run&lt;/i&gt;" in page
     assert "None lost and none twice" in page
     assert "pod mosquitto-0" in page
+    assert re.search(r"<td>kafka</td>.*1,234.*20\.0.*>-<", page)
 
 
 def test_both_files_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
