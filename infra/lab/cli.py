@@ -204,7 +204,10 @@ def render(
     console.print(f"{len(files)} files in {views.plain(str(folder))}", soft_wrap=True)
 
 
-app.command(epilog="Examples: ./lab plan -s s  ·  ./lab plan -s s --page plan.html  ·  ./lab plan --diff local s")(plan)
+app.command(
+    epilog="Examples: ./lab plan -s s  ·  ./lab plan -s s --page plan.html  ·  ./lab plan --diff local s  ·  "
+    "./lab plan --fit --machine m6i.xlarge"
+)(plan)
 
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(node_red_app, name="node-red")

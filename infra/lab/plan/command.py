@@ -15,6 +15,7 @@ from infra.lab.options import AsJson, StackName
 from infra.lab.places import check_place
 from infra.lab.plan.collect import plan_of
 from infra.lab.plan.difference import difference
+from infra.lab.plan.fit_command import show_fit_of
 from infra.lab.plan.page import page as page_of
 from infra.lab.plan.text import show_difference, show_plan
 from infra.lab.plan.whole import ALL, whole
@@ -31,13 +32,27 @@ def plan(
     show: Annotated[
         str, typer.Option(help="Print a text whole: all, cloud-init, manifests, resources, a machine, or a file.", metavar="NAME")
     ] = "",
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Say instead what a machine can carry and which limit breaks first.")
+    ] = False,
+    machine: Annotated[
+        str, typer.Option(help="With --fit: a type of infra/scales.py, or cores and GB as in 8x32; the stack's, or this one.")
+    ] = "",
+    interval: Annotated[str, typer.Option(help="With --fit: the time between two readings of a car, as in 10s.")] = "",
+    qos: Annotated[int | None, typer.Option(min=0, max=1, help="With --fit: this quality of service alone.")] = None,
     json_: AsJson = False,
 ) -> None:
     """Show all that a stack would make, who reaches it and what it costs; makes nothing and needs no account."""
     try:
         if show and (page or diff or json_):
             raise UserError("--show prints one text of one plan: leave --page, --diff and --json out.")
-        if show:
+        if fit and (page or diff or show):
+            raise UserError("--fit looks at a machine and prints its own text: leave --page, --diff and --show out.")
+        if (machine or interval or qos is not None) and not fit:
+            raise UserError("--machine, --interval and --qos belong to --fit: add it, or leave them out.")
+        if fit:
+            show_fit_of(Lab(stack), machine, interval, qos, as_json=json_)
+        elif show:
             _show_whole(stack, show)
         elif diff:
             _compare(diff, page, json_=json_)

@@ -15,40 +15,42 @@ from infra.lab.plan.words import about
 from infra.lab.views import out, plain
 
 
-def _heading(text: str) -> None:
+def heading(text: str) -> None:
+    """A line of its own."""
     out.print(f"\n[bold]{plain(text)}[/]")
 
 
-def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    table = Table(box=None, pad_edge=False)
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Rows of text; nothing is cut off, on a narrow terminal either."""
+    made = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")  # nothing is cut off, on a narrow terminal either
+        made.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(plain(cell) for cell in row))
-    out.print(table)
+        made.add_row(*(plain(cell) for cell in row))
+    out.print(made)
 
 
 def show_plan(plan: Plan) -> None:
     """All of a plan; the long texts by their sizes, and how each is printed whole."""
     out.print(f"[bold]Stack {plain(plan.stack)}[/]: scale {plan.scale}, services {', '.join(plan.services)}", soft_wrap=True)
     _show_machines(plan)
-    _heading(f"Resources ({len(plan.resources)})")
-    _table(("type", "name"), ((kind, name) for kind, name, _ in plan.resources))
+    heading(f"Resources ({len(plan.resources)})")
+    table(("type", "name"), ((kind, name) for kind, name, _ in plan.resources))
     for kind, name, inputs in plan.resources:
         if said := about(kind, inputs):
             out.print(plain(f"{kind} {name}: {said}"), soft_wrap=True)
     _whole("with every input", plan, RESOURCES)
-    _heading(f"Ways in ({len(plan.ports)})")
+    heading(f"Ways in ({len(plan.ports)})")
     ports = (
         (port.service, f"{port.port}/{port.protocol}", port.source, "yes" if port.encrypted else "NO", port.login, port.reason)
         for port in plan.ports
     )
-    _table(("service", "port", "from", "encrypted", "login", "why"), ports)
+    table(("service", "port", "from", "encrypted", "login", "why"), ports)
     _show_manifests(plan)
     if plan.quotas:
-        _heading("The account has to allow")
+        heading("The account has to allow")
         rows = ((q.name, q.code, str(q.needed), f"{q.usual}{'' if q.enough else '  ask for more'}") for q in plan.quotas)
-        _table(("what", "code in Service Quotas", "needed", "new accounts have"), rows)
+        table(("what", "code in Service Quotas", "needed", "new accounts have"), rows)
     _show_price(plan)
     _show_refusals(plan)
 
@@ -60,9 +62,9 @@ def _whole(what: str, plan: Plan, name: str) -> None:
 def _show_machines(plan: Plan) -> None:
     if not plan.machines:
         return
-    _heading(f"Machines ({len(plan.machines)})")
+    heading(f"Machines ({len(plan.machines)})")
     rows = ((host, size, f"{plan.user_data_bytes[host]:,} of {MOST_BYTES:,}") for host, size in plan.machines.items())
-    _table(("name", "what it is", "cloud-init, bytes as gzip"), rows)
+    table(("name", "what it is", "cloud-init, bytes as gzip"), rows)
     host, text = next(iter(plan.user_data.items()))
     out.print(f"stages of {plain(host)}: {', '.join(stages(text))}", soft_wrap=True)
     _whole(f"cloud-init, {len(text.splitlines()):,} lines a machine", plan, CLOUD_INIT)
@@ -70,7 +72,7 @@ def _show_machines(plan: Plan) -> None:
 
 def _show_manifests(plan: Plan) -> None:
     """What a lab's cluster holds, by file."""
-    _heading(f"Objects in {'each machine' if plan.machines else 'the cluster'} ({len(plan.manifests)} files)")
+    heading(f"Objects in {'each machine' if plan.machines else 'the cluster'} ({len(plan.manifests)} files)")
     for file, text in plan.manifests.items():
         kinds = Counter(name.partition("/")[0] for name in objects(text))
         counted = ", ".join(f"{kind} {count}" if count > 1 else kind for kind, count in kinds.items())
@@ -84,11 +86,11 @@ def _show_manifests(plan: Plan) -> None:
 
 
 def _show_price(plan: Plan) -> None:
-    _heading("Price")
+    heading("Price")
     if plan.price:
         rows = [(f"{line.count} x {line.what}", f"{line.usd_h:.4f}", f"{line.usd_month:.2f}") for line in plan.price]
         sums = [("all", f"{plan.usd_h:.4f}", f"{plan.usd_month:.2f}"), ("while stopped", "", f"{plan.usd_month_stopped:.2f}")]
-        _table(("what", "USD/hour", "USD/month"), rows + sums)
+        table(("what", "USD/hour", "USD/month"), rows + sums)
     out.print(plain(plan.price_note), soft_wrap=True)
     if plan.price_old:
         out.print(f"[yellow]{plain(plan.price_old)}[/]", soft_wrap=True)
@@ -109,10 +111,10 @@ def show_difference(found: Difference) -> None:
     """What the second stack has more, less and otherwise."""
     out.print(f"[bold]{plain(found.first)} → {plain(found.second)}[/]")
     parts = {"Resources": found.resources, "Ways in": found.ports, "User data": found.user_data, "Manifests": found.manifests}
-    for heading, changes in parts.items():
-        _heading(heading)
+    for part, changes in parts.items():
+        heading(part)
         _show_changes(changes)
-    _heading("Price")
+    heading("Price")
     for what, (first, second) in (("hour", found.usd_h), ("month", found.usd_month)):
         out.print(f"USD/{what}: {first:.4f} → {second:.4f} ({second - first:+.4f})")
 

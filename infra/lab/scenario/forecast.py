@@ -6,11 +6,11 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from infra.lab import costs
 from infra.lab.scenario.model import LifeCycle, Scenario
 from infra.scales import FLEET_SIZES, S
 
-# Measured by a prototype, 2026-11: 100,000 cars, six brokers, loopback. Our own figures will replace them.
-BROKER_KB, SIMULATOR_KB, KERNEL_KB = 0.74, 0.8, 8.0  # a session; the kernel's is for both ends of its connection
+KB_OF_A_CLIENT = costs.BROKER_SESSION.value + costs.SIMULATED_CAR.value + costs.CONNECTION.value
 SESSIONS_OF_A_PROCESS = 15_000  # well under the 20,000 files that a process may have here
 OTHER_FILES = 100  # of each fleet's process and each broker: logs, epoll, the status port and who asks there
 SHORTEST_RAMP_S = 1.0  # for rates of connecting: what begins all at once takes a moment, too
@@ -57,11 +57,38 @@ class Forecast:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """What so many clients take, the lab's brokers and its fleet's processes together."""
+
+    processes: int
+    shards: int
+    files: int
+    memory_mb: int
+
+
+def sessions_of(clients: int, shards: int) -> Sessions:
+    """Reckon that."""
+    processes = math.ceil(clients / SESSIONS_OF_A_PROCESS)
+    at_rest_mb = processes * S.budgets["fleet"].request_mb + shards * S.budgets["mosquitto"].request_mb
+    return Sessions(
+        processes=processes,
+        shards=shards,
+        files=2 * clients + OTHER_FILES * (processes + shards),  # a connection is a file at both of its ends
+        memory_mb=at_rest_mb + math.ceil(clients * KB_OF_A_CLIENT / 1024),
+    )
+
+
 def shards_for(clients: int) -> int:
     """Shards of Mosquitto that carry so many: of the smallest size that is as large, or each as full as those of XL."""
+    full = FLEET_SIZES["XL"].cars
+    return next((size.mqtt_shards for size in FLEET_SIZES.values() if clients <= size.cars <= full), full_shards(clients))
+
+
+def full_shards(clients: int) -> int:
+    """The fewest shards that are no fuller than those of XL."""
     full = FLEET_SIZES["XL"]
-    as_full = math.ceil(clients * full.mqtt_shards / full.cars)
-    return next((size.mqtt_shards for size in FLEET_SIZES.values() if clients <= size.cars <= full.cars), as_full)
+    return math.ceil(clients * full.mqtt_shards / full.cars)
 
 
 def forecast(scenario: Scenario) -> Forecast:
@@ -72,8 +99,6 @@ def forecast(scenario: Scenario) -> Forecast:
     clients = sum(group.count for group in groups.values())
     messages = sum(_messages(scenario, cycle) for cycle in publishing)
     stages = _stages(scenario)
-    processes, shards = math.ceil(clients / SESSIONS_OF_A_PROCESS), shards_for(clients)
-    at_rest_mb = processes * S.budgets["fleet"].request_mb + shards * S.budgets["mosquitto"].request_mb
     return Forecast(
         name=scenario.name,
         cars=cars,
@@ -84,10 +109,7 @@ def forecast(scenario: Scenario) -> Forecast:
         messages=messages,
         msg_s=max(stage.msg_s for stage in stages),
         connects_s=max(stage.connects_s for stage in stages),
-        processes=processes,
-        shards=shards,
-        files=2 * clients + OTHER_FILES * (processes + shards),  # a connection is a file at both of its ends
-        memory_mb=at_rest_mb + math.ceil(clients * (BROKER_KB + SIMULATOR_KB + KERNEL_KB) / 1024),
+        **asdict(sessions_of(clients, shards_for(clients))),
         stages=stages,
     )
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import psutil
 
+from infra.lab import costs
 from infra.lab.scenario.forecast import OTHER_FILES, SESSIONS_OF_A_PROCESS, Forecast
 
-MSG_S_OF_A_CORE = 16_500  # fleet and brokers together: 33,000 on two cores was the edge, measured by a prototype, 2026-11
+MSG_S_OF_A_CORE = int(costs.FLEET_RATE.value)  # 33,000 on two cores was the edge
 PROCESSES_OF_A_CORE = 50  # of a fleet; reasoned, not measured: 2.4 GB of them at rest, each with timers of its own
 SYSTEM = Path("/proc/sys")
 USUAL_PORTS = "32768 60999"  # Linux's own default, where nobody may know
