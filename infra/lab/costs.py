@@ -80,18 +80,18 @@ SAMPLED_RATE = Cost("the writer, one car in 10", 35_159, "messages/s", WRITER, "
 MANY_SERIES = Cost("InfluxDB with 100,000 series, on 1.75 cores", 11_600, "points/s", PROTOTYPE)
 MANY_SERIES_CORES = 1.75
 FLEET = {
-    0: Curve("the fleet, QoS 0", ((10_142, 0.182),), CHAIN),
-    1: Curve("the fleet, QoS 1", ((1_003, 0.068), (1_072, 0.068), (3_398, 0.107), (10_171, 0.242)), CHAIN),
+    0: Curve("the fleet, QoS 0", ((10_192, 0.203),), CHAIN),
+    1: Curve("the fleet, QoS 1", ((1_019, 0.078), (1_019, 0.08), (3_458, 0.123), (10_229, 0.27)), CHAIN),
 }
 MOSQUITTO = {
-    0: Curve("Mosquitto, QoS 0", ((10_142, 0.062),), CHAIN),
-    1: Curve("Mosquitto, QoS 1", ((1_003, 0.018), (1_072, 0.021), (3_398, 0.051), (10_171, 0.145)), CHAIN),
+    0: Curve("Mosquitto, QoS 0", ((10_192, 0.074),), CHAIN),
+    1: Curve("Mosquitto, QoS 1", ((1_019, 0.022), (1_019, 0.022), (3_458, 0.055), (10_229, 0.166)), CHAIN),
 }
 BRIDGE_CORES = {
-    0: Curve("the bridge, QoS 0", ((10_142, 0.151),), CHAIN),
-    1: Curve("the bridge, QoS 1", ((1_003, 0.084), (1_072, 0.087), (3_398, 0.09), (10_171, 0.168)), CHAIN),
+    0: Curve("the bridge, QoS 0", ((10_192, 0.16),), CHAIN),
+    1: Curve("the bridge, QoS 1", ((1_019, 0.063), (1_019, 0.074), (3_458, 0.107), (10_229, 0.178)), CHAIN),
 }
-KAFKA = Curve("Kafka", ((1_003, 0.15), (1_072, 0.162), (3_398, 0.12), (10_171, 0.218)), CHAIN)
-WRITER_ALL = Curve("the writer, every reading", ((987, 0.057), (1_054, 0.061), (2_894, 0.124)), CHAIN)
-WRITER_SAMPLED = Curve("the writer, one car in 10", ((10_171, 0.18),), CHAIN)
-INFLUX = Curve("InfluxDB with up to 10,000 series, by points", ((987, 0.043), (1_069, 0.053), (2_789, 0.211)), CHAIN)
+KAFKA = Curve("Kafka", ((1_019, 0.18), (1_019, 0.215), (3_458, 0.252), (10_229, 0.231)), CHAIN)
+WRITER_ALL = Curve("the writer, each reading", ((993, 0.052), (993, 0.054), (3_814, 0.159)), CHAIN)
+WRITER_SAMPLED = Curve("the writer, one car in 20", ((10_116, 0.176),), CHAIN)
+INFLUX = Curve("InfluxDB with up to 10,000 series, by points", ((993, 0.046), (993, 0.056), (3_729, 0.258)), CHAIN)

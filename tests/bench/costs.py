@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from infra import wiring
+from infra.scales import SCALES
 from tests.bench.report import Report
 from tests.support.apps import App, bridge, fleet, timeseries
 from tests.support.brokers import Influx, Kafka, Mosquitto
@@ -31,20 +32,20 @@ KAFKA_TOPICS = (wiring.SENSOR_DATA, wiring.FLEET_TRUTH)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """So many cars, of which one in `sample` is written to InfluxDB reading by reading."""
+    """So many cars in a lab of that scale, which says the partitions, the bridge's linger and how many cars are sampled."""
 
+    scale: str
     cars: int
     interval_s: float
     qos: int
-    sample: int
 
 
 LOADS = (
-    Load(1_000, 1.0, 1, 1),
-    Load(10_000, 10.0, 1, 1),
-    Load(10_000, 3.0, 1, 1),
-    Load(10_000, 1.0, 1, 10),
-    Load(10_000, 1.0, 0, 10),
+    Load("M", 1_000, 1.0, 1),
+    Load("L", 10_000, 10.0, 1),
+    Load("L", 10_000, 3.0, 1),
+    Load("XL", 10_000, 1.0, 1),
+    Load("XL", 10_000, 1.0, 0),
 )
 
 
@@ -68,12 +69,14 @@ def measure(load: Load, kafka: Kafka, folder: Path) -> dict[str, Any]:
         started(mosquitto)
         started(influx)
         influx.bootstrap()
-        topics = {topic.name: kafka.topic("costs", 3) for topic in KAFKA_TOPICS}
+        scale = SCALES[load.scale]
+        topics = {topic.name: kafka.topic("costs", scale.partitions) for topic in KAFKA_TOPICS}
         dead = kafka.topic("costs-dead", 1)
-        carrier = bridge(folder, mosquitto, kafka.address, topics, dead, LOG_LEVEL="WARNING")
+        linger = {"BRIDGE_LINGER_MS": str(scale.linger_ms)}
+        carrier = bridge(folder, mosquitto, kafka.address, topics, dead, LOG_LEVEL="WARNING", **linger)
         started(carrier)
         carrier.wait_until_ready()
-        writer = timeseries(folder, kafka, influx.url, topics, dead, load.sample, LOG_LEVEL="WARNING")
+        writer = timeseries(folder, kafka, influx.url, topics, dead, scale.sampled_cars, LOG_LEVEL="WARNING")
         started(writer)
         fast = {"FLEET_QOS": str(load.qos), "FLEET_CONNECTS_PER_S": "1500", "LOG_LEVEL": "WARNING"}
         cars = fleet(folder, mosquitto, load.cars, load.interval_s, **fast)
@@ -96,7 +99,7 @@ def _steady(load: Load, carrier: App, writer: App, parts: dict[str, Process]) ->
     after, took_s = _cpu_s(parts), time.monotonic() - begun_s
     rates = {name: round((count() - counted[name]) / took_s) for name, count in counters.items()}
     cores = {name: round((after[name] - before[name]) / took_s, 3) for name in parts}
-    return asdict(load) | rates | {"cores": cores, "memory_mb": _memory_mb(parts)}
+    return asdict(load) | {"sample": SCALES[load.scale].sampled_cars} | rates | {"cores": cores, "memory_mb": _memory_mb(parts)}
 
 
 def main() -> None:

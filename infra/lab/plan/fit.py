@@ -244,6 +244,16 @@ class Most:
     then_cars: int
 
 
+def impossible(room: Room, services: frozenset[str]) -> dict[str, Need]:
+    """Scales that cannot be there with one car: what breaks by the services alone."""
+    found = {}
+    for name, scale in SCALES.items():
+        broken = [need for need in needs(Load(1, 1.0, 0, services, scale), room) if need.used > 1]
+        if broken:
+            found[name] = max(broken, key=lambda need: need.used)
+    return found
+
+
 def most(interval_s: float, qos: int, room: Room, services: frozenset[str]) -> Most:
     """Look for it, scale by scale and limit by limit."""
     return max((_most(interval_s, qos, room, services, scale) for scale in SCALES.values()), key=lambda found: found.cars)

@@ -6,7 +6,7 @@ from infra.lab import views
 from infra.lab.errors import UserError
 from infra.lab.lab import Lab
 from infra.lab.plan import room
-from infra.lab.plan.fit import most, sizes
+from infra.lab.plan.fit import impossible, most, sizes
 from infra.lab.plan.fit_text import Fit, show_fit
 from infra.lab.scenario.units import duration_ms
 
@@ -26,7 +26,7 @@ def show_fit_of(lab: Lab, machine: str, interval: str, qos: int | None, *, as_js
     kind = machine or (lab.settings.machine_type.name if cloud else "")
     have = room.named(kind, cloud.disk_gb if cloud else None) if kind else room.here(lab.paths)
     best = [most(interval_s, quality, have, services) for interval_s in intervals_s for quality in qualities]
-    found = Fit(lab.stack_name, have, sizes(have, services), best)
+    found = Fit(lab.stack_name, have, sizes(have, services), best, impossible(have, services))
     views.print_json(found.as_json()) if as_json else show_fit(found)
 
 

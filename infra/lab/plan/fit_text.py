@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from infra.lab.views import out, plain
 
 NOT_MEASURED = (
     "processor time of the services beside the cars' way (all idle ones count as the cluster's own 0.4 cores)",
-    "Kafka's cost of a partition, and of several nodes",
+    "Kafka with several nodes, and its cost of a partition by itself",
     "InfluxDB's memory by series",
     "other processors than the one below: a core there may be slower",
 )
@@ -30,6 +30,7 @@ class Fit:
     room: Room
     sizes: Sequence[Size]
     most: Sequence[Most]
+    impossible: Mapping[str, Need]
 
     @property
     def figures(self) -> list[Cost | Curve]:
@@ -49,6 +50,7 @@ class Fit:
             "machine": asdict(self.room),
             "sizes": [_size(size) for size in self.sizes],
             "most": [asdict(each) | {"first": _need(each.first), "then": _need(each.then)} for each in self.most],
+            "impossible": {scale: _need(need) for scale, need in self.impossible.items()},
             "figures": [{"what": each.what, "value": str(each)} | asdict(each.source) for each in self.figures],
             "not_measured": self.not_measured,
         }
@@ -79,7 +81,7 @@ def _need(need: Need) -> dict[str, Any]:
 def show_fit(found: Fit) -> None:
     """Machine, sizes, the most cars, figures with their day, what nobody measured."""
     room = found.room
-    have = [f"{room.cores} cores", f"{room.memory_mb:,} MB"]
+    have = [f"{room.cores} core{'s' * (room.cores > 1)}", f"{room.memory_mb:,} MB"]
     have += [f"{value:,} {what}" for what, value in _known(room)]
     out.print(
         f"[bold]What {plain(room.name)} can carry[/] with the services of {plain(found.stack)}: {', '.join(have)}", soft_wrap=True
@@ -95,6 +97,8 @@ def show_fit(found: Fit) -> None:
     table(
         ("every", "QoS", "cars", "scale", "what breaks first, and what helps", "what would be next"), map(_most_row, found.most)
     )
+    for scale, need in found.impossible.items():
+        out.print(f"Not with scale {scale}, whatever the cars: {_said(need)}: {need.remedy}", soft_wrap=True)
     heading("By these figures")
     rows = ((each.what, str(each), each.source.day, each.source.machine, each.source.repeat) for each in found.figures)
     table(("what", "measured", "on", "machine", "again by"), rows)

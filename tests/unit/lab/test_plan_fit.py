@@ -13,7 +13,7 @@ from infra import mqtt_shards, wiring
 from infra.lab import cli, costs
 from infra.lab.costs import Cost, Curve
 from infra.lab.errors import UserError
-from infra.lab.plan.fit import MOST_CARS, Load, most, most_shards, needs, sizes
+from infra.lab.plan.fit import MOST_CARS, Load, impossible, most, most_shards, needs, sizes
 from infra.lab.plan.room import Room, named
 from infra.scales import FLEET_SIZES, MACHINE_TYPES, SCALES
 from infra.settings import SETS
@@ -50,7 +50,7 @@ def test_the_chains_curves_are_those_of_the_file() -> None:
         assert costs.BRIDGE_CORES[qos].points == measured("bridge", "msg_s", qos=qos)
     assert costs.KAFKA.points == measured("kafka", "msg_s", qos=1)
     assert costs.WRITER_ALL.points == measured("timeseries", "records_s", sample=1)
-    assert costs.WRITER_SAMPLED.points == measured("timeseries", "msg_s", sample=10, qos=1)
+    assert costs.WRITER_SAMPLED.points == measured("timeseries", "records_s", sample=20, qos=1)
     assert costs.INFLUX.points == measured("influxdb", "points_s", sample=1)
 
 
@@ -129,6 +129,14 @@ def test_every_size_is_looked_at_and_what_is_not_known_breaks_nothing() -> None:
     assert {"tracked connections", "open files of a process", "disk"} <= set(unknown)
     assert set(unknown.values()) == {0}
     assert not found["XXL"].fits
+
+
+def test_a_scale_that_the_services_alone_break_is_named() -> None:
+    assert not impossible(HUGE, CORE)
+    found = impossible(replace(HUGE, disk_gb=33), CORE)
+    assert "S" not in found
+    assert {need.limit for need in found.values()} == {"disk"}
+    assert most(10.0, 1, replace(HUGE, disk_gb=33), CORE).scale == "S"
 
 
 def test_shards_end_where_a_node_port_is_taken() -> None:
