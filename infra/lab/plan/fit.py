@@ -22,6 +22,7 @@ CARS_OF_A_BRIDGE = 100_000  # two topics each fill what one remembers
 BROKER_SHARE = 0.8  # of its pod's memory: there Mosquitto stops by itself
 READING_BYTES = 530
 MANY_SERIES_FROM = 10_000  # series: up to here InfluxDB was measured with so few
+NOTHING = 1e-3  # stands for a limit of 0, as where every connection that can be tracked is
 TAKE_LONGER = "fewer cars or a longer interval"
 
 
@@ -77,7 +78,7 @@ class Need:
     @property
     def used(self) -> float:
         """The share that is used up, 1 is all; 0 where the limit is not known."""
-        return self.need / self.have if self.have else (math.inf if self.have == 0 else 0.0)
+        return 0.0 if self.have is None else self.need / max(self.have, NOTHING)
 
 
 def _cores(load: Load, room: Room) -> list[Need]:

@@ -74,7 +74,7 @@ def _size(size: Size) -> dict[str, Any]:
 
 def _need(need: Need) -> dict[str, Any]:
     told: dict[str, Any] = {"limit": need.limit, "need": round(need.need, 2), "have": need.have, "unit": need.unit}
-    used = round(need.used, 3) if need.have else None
+    used = None if need.have is None else round(need.used, 3)
     return told | {"used": used, "remedy": need.remedy, "by": [figure.what for figure in need.by]}
 
 

@@ -73,6 +73,7 @@ def test_between_two_loads_a_curve_is_a_line_and_beyond_the_last_a_message_costs
     ("room", "first", "cars"),
     [
         (replace(HUGE, tracked=50_000), "tracked connections", 50_000),
+        (replace(HUGE, tracked=0), "tracked connections", 0),
         (replace(HUGE, all_files=50_000), "open files, all together", 24_800),  # 2 a car, 100 of each of 2 processes and 2 shards
         (replace(HUGE, ports=5_000), "local ports to a shard", 30_000),  # of XL's six shards
         (replace(HUGE, files=1_100), "open files of a process", 1_000),  # of one fleet's process
