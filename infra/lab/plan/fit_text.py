@@ -14,6 +14,7 @@ from infra.lab.views import out, plain
 
 NOT_MEASURED = (
     "processor time of the services beside the cars' way (all idle ones count as the cluster's own 0.4 cores)",
+    "pods' network, a run's own reader, 100,000 connections: cores are of loopback, and XL's run left nothing of two, not 1.3",
     "Kafka with several nodes, and its cost of a partition by itself",
     "InfluxDB's memory by series",
     "other processors than the one below: a core there may be slower",
