@@ -74,6 +74,7 @@ def fleet_run(
     scale: Annotated[str, typer.Option(help=f"As many cars as a size has: {SIZES}.")] = "",
     duration: Annotated[float | None, typer.Option(min=0.001, help="Most seconds that each client publishes in a stage.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen and what it needs; start nothing.")] = False,
+    read_back: Annotated[int, typer.Option(min=1, help="Read back the messages of one client in so many; 1 is all.")] = 1,
     stack: StackName = LOCAL,
     broker: Brokers = None,
     login: Logins = None,
@@ -87,7 +88,7 @@ def fleet_run(
     asked = asked if duration is None else shortened(asked, duration)
     found = forecast(asked)
     if not dry_run:
-        run_scenario(asked, found, place_of(stack, broker or (), login or ()), as_json=json_)
+        run_scenario(asked, found, place_of(stack, broker or (), login or ()), every=read_back, as_json=json_)
         return
     why = refusal(found, Machine.here())
     views.print_json(found.as_json() | {"refused": why}) if json_ else show_forecast(found)

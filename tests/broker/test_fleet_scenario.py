@@ -66,6 +66,18 @@ def test_each_message_comes_back_once(mosquitto: Mosquitto, tmp_path: Path, mqtt
     assert "All stages went through" in (Path(found["folder"]) / "report.html").read_text()
 
 
+@pytest.mark.parametrize("mqtt", ["3.1.1", "5"])
+def test_of_one_client_in_three_all_is_read_back_and_of_others_nothing(mosquitto: Mosquitto, tmp_path: Path, mqtt: str) -> None:
+    file = _file(tmp_path, told_cars(20, 1, 10, mqtt, "500ms"))
+    with running(tmp_path, [mosquitto], "run", file, "--read-back", "3") as run:
+        code, found, said = run.end()
+    assert code == 0, said
+    counts = {"sent": 200, "acked": 200, "received": 70, "lost": 0, "duplicated": 0}
+    assert {key: found[key] for key in counts} == counts
+    assert found["qos"] == {"1": counts}
+    assert found["read_back_every"] == 3
+
+
 def test_clients_of_three_processes_find_their_shard(tmp_path: Path) -> None:
     with ExitStack() as opened:
         brokers = []

@@ -17,10 +17,10 @@ from fleet.limits import raise_files
 from fleet.network import Network
 from fleet.rules import Rules
 from fleet.scenario.mark import mark_in
-from fleet.scenario.plan import READER_EXPIRY_S, Plan
+from fleet.scenario.plan import READER_EXPIRY_S, Lane, Plan
 from fleet.scenario.talk import STOP, Words, say
 from fleet.session import Session
-from fleet.shards import Host
+from fleet.shards import Host, shard_of
 from fleet.tally import Latencies, Tally
 from fleet.wire import Route
 
@@ -89,6 +89,17 @@ class Arrivals:
         }
 
 
+def _filters(plan: Plan, lanes: Iterable[Lane]) -> list[list[str]]:
+    """By shard, what is read: all that the plan says, or the topics of one client in so many."""
+    if plan.every == 1:
+        return [plan.filters] * len(plan.ports)
+    found: list[dict[str, None]] = [{} for _ in plan.ports]
+    for lane in lanes:
+        for index in range(0, lane.group.count, plan.every):
+            found[shard_of(lane.group.client_id(index), len(found))][lane.topic(index)] = None
+    return [list(topics) for topics in found]
+
+
 class Counting:
     """The process: its sessions, and the arrivals."""
 
@@ -100,14 +111,14 @@ class Counting:
         """
         raise_files(len(plan.ports))
         lanes = [lane for stage in plan.lanes() for lane in stage if lane is not None]
-        topics = (lane.topic(index) for lane in lanes if not lane.marked for index in range(lane.group.count))
+        topics = (lane.topic(index) for lane in lanes if not lane.marked for index in range(0, lane.group.count, plan.every))
         self._arrivals = Arrivals(plan.run, sum(lane.group.count for lane in lanes), topics)
-        self._filters = plan.filters
+        self._filters = _filters(plan, lanes)
         self._tally = Tally()
         rules = Rules(plan.readers.login(MQTT_5, KEEPALIVE_S, READER_EXPIRY_S), 1, self._tally, listener=self)
         self._network = Network(Route(Host(plan.host), tuple(plan.ports)), self._tally, 1000.0, plan.seed)
         self._sessions = [Session(f"fleet-run-{plan.run}-{shard}", shard, rules) for shard in range(len(plan.ports))]
-        self._wanted = len(plan.ports) * len(plan.filters)  # subscriptions to be taken
+        self._wanted = sum(map(len, self._filters))  # subscriptions to be taken
         self._heard_s = time.monotonic()
         self._progress_s = 0.0
 
@@ -132,12 +143,13 @@ class Counting:
 
     def run(self, words: Words) -> None:
         """Count until the words say stop and nothing comes any more; then tell."""
-        if not self._filters:
+        if not self._wanted:
             say("ready")  # nobody publishes
-        for session in self._sessions if self._filters else ():
-            for each in self._filters:
+        for session, filters in zip(self._sessions, self._filters, strict=True):
+            for each in filters:
                 session.subscribe(each, 1, 0.0)
-            self._network.join(session)
+            if filters:
+                self._network.join(session)
         stopped = False
         while not stopped or time.monotonic() < self._heard_s + QUIET_S:
             now_s = time.monotonic()

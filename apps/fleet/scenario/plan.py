@@ -126,7 +126,7 @@ class Lane(msgspec.Struct, frozen=True):
 
 
 class Plan(Told, frozen=True):
-    """The whole. `run` tells its messages from those of others; `filters` are what the counter reads."""
+    """The whole. `run` tells its messages from others; `filters` are what the counter reads, of one client in `every`."""
 
     run: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}$")]
     name: str
@@ -139,6 +139,7 @@ class Plan(Told, frozen=True):
     groups: list[Group]
     stages: list[Stage]
     filters: list[str]
+    every: Annotated[int, msgspec.Meta(ge=1)] = 1
 
     def lanes(self) -> list[list[Lane | None]]:
         """By stage and cycle."""

@@ -55,20 +55,23 @@ class Books:
             counts = found.setdefault(lane.publish.qos, Counts())
             if lane.marked:
                 for index in range(lane.group.count):
-                    counts.add(self._flow(lane.base + index))
-        for qos, each in self._unmarked_by_qos([lane for lane in lanes if not lane.marked]):
+                    counts.add(self._flow(lane.base + index, read=index % plan.every == 0))
+        for qos, each in self._unmarked_by_qos([lane for lane in lanes if not lane.marked], plan.every):
             found[qos].add(each)
         return found
 
-    def _flow(self, flow: int) -> Counts:
+    def _flow(self, flow: int, *, read: bool) -> Counts:
         sent, expected = self._sent.get(flow, 0), self._next[flow] if flow < len(self._next) else 0
         left = self._unacknowledged.get(flow, set())
+        if not read:
+            return Counts(sent, sent - len(left))
         missing = self._missing.get(flow, set()) | set(range(expected, sent))
         twice = self._duplicates.get(flow, 0)
         return Counts(sent, sent - len(left), sent - len(missing) + twice, len(missing - left), twice)
 
-    def _unmarked_by_qos(self, lanes: Sequence[Lane]) -> Iterable[tuple[int, Counts]]:
+    def _unmarked_by_qos(self, lanes: Sequence[Lane], every: int) -> Iterable[tuple[int, Counts]]:
         """By topic, as nothing tells those of one topic apart; a topic that several lanes share counts for the first."""
+        read = {lane.topic(index) for lane in lanes for index in range(0, lane.group.count, every)}
         sent: Counter[str] = Counter()
         qualities: dict[str, int] = {}
         for lane in lanes:
@@ -78,4 +81,7 @@ class Books:
                 qualities.setdefault(topic, lane.publish.qos)
         for topic, qos in qualities.items():
             acked, come = sent[topic] - self._unmarked[topic], self._topics.get(topic, 0)
+            if topic not in read:
+                yield qos, Counts(sent[topic], acked)
+                continue
             yield qos, Counts(sent[topic], acked, come, max(0, acked - come), max(0, come - sent[topic]))

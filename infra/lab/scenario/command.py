@@ -19,7 +19,7 @@ from infra.lab.scenario.target import Place, check_topics
 from infra.lab.views import print_json
 
 
-def run_scenario(scenario: Scenario, found: Forecast, place: Place, *, as_json: bool) -> None:
+def run_scenario(scenario: Scenario, found: Forecast, place: Place, *, every: int, as_json: bool) -> None:
     """Run it, write the report, say how it was.
 
     Raises:
@@ -29,7 +29,7 @@ def run_scenario(scenario: Scenario, found: Forecast, place: Place, *, as_json: 
     if why := refusal(replace(found, shards=place.shards), Machine.here()):
         raise UserError(f"{scenario.name} cannot run on this machine: {why}.")
     with place.target("fleet run") as (target, lab):
-        plan = plan_of(scenario, found, target)
+        plan = plan_of(scenario, found, target, every)
         if lab:
             check_topics(plan)
         beyond = Beyond(lab) if lab else None
@@ -39,7 +39,7 @@ def run_scenario(scenario: Scenario, found: Forecast, place: Place, *, as_json: 
             done = carry_out(plan, folder, shown.show, lambda: console.print("stopping: the clients say goodbye"))
         brokers = ", ".join(place.brokers) or f"the lab of the stack {place.stack}, {len(target.ports)} shards"
         arrived = beyond.since(done["acked"]) if beyond else {}
-        report = Report(done, folder, scenario.name, brokers, begun, lab.kube.memory_mb() if lab else {}, arrived)
+        report = Report(done, folder, scenario.name, brokers, begun, lab.kube.memory_mb() if lab else {}, arrived, every)
         report.write()
     print_json(report.as_json()) if as_json else show_report(report)
     if not report.ok:

@@ -72,6 +72,8 @@ def show_report(report: Report) -> None:
         f"messages a second{f'; to the reader {times}' if times else ''}",
         soft_wrap=True,
     )
+    if report.read_back_every > 1:
+        out.print(f"Read back: the messages of one client in {report.read_back_every}; lost, twice and the times are of these.")
     for hop, each in report.beyond.items():
         out.print(f"{each['arrived']:,} in {hop}, with those of the lab's own devices{_times(each)}", soft_wrap=True)
     out.print(f"Report: {plain(str(report.folder / 'report.html'))}", soft_wrap=True)

@@ -42,8 +42,8 @@ class Target:
     taken: Mapping[str, int] = field(default_factory=dict)
 
 
-def plan_of(scenario: Scenario, found: Forecast, target: Target) -> dict[str, Any]:
-    """The plan; `found` is the scenario's forecast."""
+def plan_of(scenario: Scenario, found: Forecast, target: Target, every: int = 1) -> dict[str, Any]:
+    """The plan; `found` is the scenario's forecast, and of one client in `every` the messages are read back."""
     places = {name: place for place, name in enumerate(scenario.client_groups)}
     publishing = {cycle.clients for _, cycle in scenario.life_cycles() if cycle.publish}
     clients = max(group.count for group in scenario.client_groups.values())
@@ -68,6 +68,7 @@ def plan_of(scenario: Scenario, found: Forecast, target: Target) -> dict[str, An
             for stage, forecast in zip(scenario.stages, found.stages, strict=True)
         ],
         "filters": filters(_read(scenario, cycle) for _, cycle in scenario.life_cycles() if cycle.publish),
+        "every": every,
     }
 
 

@@ -35,6 +35,7 @@ class Report:
     begun: datetime
     pods_mb: Mapping[str, int]
     beyond: Mapping[str, Mapping[str, Any]]  # what arrived behind the brokers, by hop
+    read_back_every: int = 1  # of one client in so many the messages are read back
 
     @property
     def sentences(self) -> list[str]:
@@ -67,6 +68,7 @@ class Report:
             "begun": self.begun.isoformat(timespec="seconds"),
             "pods_mb": dict(self.pods_mb),
             "beyond": dict(self.beyond),
+            "read_back_every": self.read_back_every,
             "machine": {
                 "system": platform.platform(),
                 "cores": os.cpu_count(),

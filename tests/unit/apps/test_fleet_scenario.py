@@ -87,6 +87,14 @@ def test_lost_is_what_was_acknowledged_and_never_came() -> None:
     assert counts == {1: Counts(sent=6, acked=5, received=4, lost=1, duplicated=0)}
 
 
+def test_a_client_that_is_not_read_back_has_lost_nothing_that_is_known() -> None:
+    told, sent = msgspec.structs.replace(plan(cars(4)), every=2), Sent()
+    sent.flows = dict.fromkeys(range(4), 2)
+    sent.unacknowledged[1].append(1)
+    counts = _books(told, sent, _arrived([(0, 0), (0, 1), (2, 1)]))
+    assert counts == {1: Counts(sent=8, acked=7, received=3, lost=1, duplicated=0)}
+
+
 def test_what_came_without_its_acknowledgement_hides_no_loss() -> None:
     told, sent = plan(cars(1)), Sent()
     sent.flows = {0: 3}
