@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -91,6 +92,20 @@ def test_a_benchs_table_is_that_of_its_file_and_the_readme_says_the_same(bench: 
     row = f"| {ours.msg_s:,}/s | {peer['msg_s']} x | {peer['msg_s_per_core']} x | {ours.p99_ms} ms, {peer['p99_ms']} x |"
     assert row in README, row
     assert [result.lost for result in found.contenders.values()] == [0] * len(found.contenders)
+
+
+def test_what_the_docs_say_of_100000_cars_is_what_the_report_says() -> None:
+    found = json.loads((ROOT / "docs/measured/fleet-xl.json").read_text())
+    page = (ROOT / "docs/measured/README.md").read_text()
+    arrived = {found["sent"], *(hop["arrived"] for hop in found["beyond"].values())}
+    assert arrived == {6_000_000}
+    assert (found["connected"], found["lost"], found["lost_connections"]) == (100_000, 0, 0)
+    assert f"{found['sent']:,}, {found['rate_msg_s']:,.0f} a second" in page
+    assert f"p50 {found['p50_ms']:g} ms, p99 {found['p99_ms']:g} ms" in page
+    assert f"{sum(found['pods_mb'].values()):,} MB" in page
+    kafka = found["beyond"]["kafka"]
+    assert f"p50 at most {kafka['p50_ms']:g} ms, p99 at most {kafka['p99_ms']:g} ms" in page
+    assert f"at most {kafka['p99_ms']:g} ms, twice the goal" in README
 
 
 def test_the_table_of_faults_has_those_that_the_tests_show() -> None:
