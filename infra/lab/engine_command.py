@@ -8,15 +8,14 @@ SIGPIPE: what a cloud was making at that moment is in no state, costs, and stand
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from threading import Thread
 
 from pulumi import automation
 
 from infra.lab.console import console
 from infra.lab.engines import END_WITHIN_S
+from infra.lab.threads import in_a_thread
 
 
 class PatientCommand(automation.PulumiCommand):
@@ -36,9 +35,8 @@ class PatientCommand(automation.PulumiCommand):
             CommandError: the command failed.
             KeyboardInterrupt: a person has interrupted, and the engine has ended or is given up.
         """
-        ended: Future[automation.CommandResult] = Future()
         command = partial(super().run, args, cwd, additional_env, on_output, on_error)
-        Thread(target=_fulfil, args=(ended, command), daemon=True).start()
+        ended = in_a_thread(command, automation.CommandError)
         try:
             return ended.result()
         except KeyboardInterrupt:
@@ -47,13 +45,3 @@ class PatientCommand(automation.PulumiCommand):
                 with suppress(automation.CommandError, TimeoutError):
                     ended.result(END_WITHIN_S)
             raise
-
-
-def _fulfil(ended: Future[automation.CommandResult], command: Callable[[], automation.CommandResult]) -> None:
-    try:
-        ended.set_result(command())
-    except automation.CommandError as failed:
-        ended.set_exception(failed)
-    except BaseException as failed:
-        ended.set_exception(failed)
-        raise

@@ -95,7 +95,7 @@ def _filters(plan: Plan, lanes: Iterable[Lane]) -> list[list[str]]:
         return [plan.filters] * len(plan.ports)
     found: list[dict[str, None]] = [{} for _ in plan.ports]
     for lane in lanes:
-        for index in range(0, lane.group.count, plan.every):
+        for index in plan.read_back(lane):
             found[shard_of(lane.group.client_id(index), len(found))][lane.topic(index)] = None
     return [list(topics) for topics in found]
 
@@ -111,7 +111,7 @@ class Counting:
         """
         raise_files(len(plan.ports))
         lanes = [lane for stage in plan.lanes() for lane in stage if lane is not None]
-        topics = (lane.topic(index) for lane in lanes if not lane.marked for index in range(0, lane.group.count, plan.every))
+        topics = (lane.topic(index) for lane in lanes if not lane.marked for index in plan.read_back(lane))
         self._arrivals = Arrivals(plan.run, sum(lane.group.count for lane in lanes), topics)
         self._filters = _filters(plan, lanes)
         self._tally = Tally()

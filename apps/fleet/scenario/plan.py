@@ -153,6 +153,10 @@ class Plan(Told, frozen=True):
                 base += group.count if cycle.publish else 0
         return found
 
+    def read_back(self, lane: Lane) -> range:
+        """Whose messages the counter reads."""
+        return range(0, lane.group.count, self.every)
+
     def kept(self, group: int) -> int:
         """Messages that a client of that group keeps at most."""
         return max((c.publish.kept for s in self.stages for c in s.cycles if c.publish and c.group == group), default=FEWEST_KEPT)

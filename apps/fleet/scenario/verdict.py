@@ -55,8 +55,8 @@ class Books:
             counts = found.setdefault(lane.publish.qos, Counts())
             if lane.marked:
                 for index in range(lane.group.count):
-                    counts.add(self._flow(lane.base + index, read=index % plan.every == 0))
-        for qos, each in self._unmarked_by_qos([lane for lane in lanes if not lane.marked], plan.every):
+                    counts.add(self._flow(lane.base + index, read=index in plan.read_back(lane)))
+        for qos, each in self._unmarked_by_qos(plan, [lane for lane in lanes if not lane.marked]):
             found[qos].add(each)
         return found
 
@@ -69,9 +69,9 @@ class Books:
         twice = self._duplicates.get(flow, 0)
         return Counts(sent, sent - len(left), sent - len(missing) + twice, len(missing - left), twice)
 
-    def _unmarked_by_qos(self, lanes: Sequence[Lane], every: int) -> Iterable[tuple[int, Counts]]:
+    def _unmarked_by_qos(self, plan: Plan, lanes: Sequence[Lane]) -> Iterable[tuple[int, Counts]]:
         """By topic, as nothing tells those of one topic apart; a topic that several lanes share counts for the first."""
-        read = {lane.topic(index) for lane in lanes for index in range(0, lane.group.count, every)}
+        read = {lane.topic(index) for lane in lanes for index in plan.read_back(lane)}
         sent: Counter[str] = Counter()
         qualities: dict[str, int] = {}
         for lane in lanes:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
 import grpc
@@ -22,6 +23,7 @@ from pulumi.runtime.proto import provider_pb2 as messages
 
 from infra.lab.errors import LabError, UserError
 from infra.lab.plugins.values import Properties, to_struct
+from infra.lab.threads import in_a_thread
 
 _LIMIT_BYTES = 400 * 1024 * 1024  # a chart's objects come in one message; grpc's own limit is 4 MB
 CHANNEL_OPTIONS: Final = [("grpc.max_receive_message_length", _LIMIT_BYTES), ("grpc.max_send_message_length", _LIMIT_BYTES)]
@@ -172,21 +174,10 @@ def _component(method: Callable[[Any], Any], work: Work, request: messages.Const
     work.begin_component()
     if not context.add_callback(work.end_component):
         work.end_component()
-    made: Future[object] = Future()
-    threading.Thread(target=_fulfil, args=(made, method, request), daemon=True).start()
+    made = in_a_thread(partial(method, request), LabError)
     if work.wait(made):
         return made.result()
     return messages.ConstructResponse(urn=_component_urn(request), state=to_struct({}))
-
-
-def _fulfil(made: Future[object], method: Callable[[Any], Any], request: messages.ConstructRequest) -> None:
-    try:
-        made.set_result(method(request))
-    except LabError as error:
-        made.set_exception(error)
-    except BaseException as error:
-        made.set_exception(error)
-        raise
 
 
 def _component_urn(request: messages.ConstructRequest) -> str:
