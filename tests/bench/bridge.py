@@ -14,13 +14,14 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import psutil
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from infra.lab.paths import ROOT
 from tests.bench import report
 from tests.bench.contenders import CONTENDERS, FILTER, USER, Place
-from tests.bench.run import run
+from tests.bench.meter import Meter
+from tests.bench.run import asked, one_kafka, run
+from tests.bench.servers import without_limit
 from tests.support.brokers import PASSWORDS, Kafka, Mosquitto
 from tests.support.processes import Process, wait_until
 
@@ -154,11 +155,10 @@ def _flood(place: Place, carrier: Process, ends: Ends) -> tuple[dict[str, tuple[
     """What was sent; messages a second that reached Kafka; cores that the carrier took meanwhile."""
     with closing(Publishers(place.mosquitto.port, FLOODING, 0.0, ends.count)) as publishers:
         publishers.run(WARM_UP_S)
-        process = psutil.Process(carrier.pid)
-        begun_s, before, cpu_s = time.monotonic(), ends.count(), sum(process.cpu_times()[:2])
+        before, meter = ends.count(), Meter([carrier])
         publishers.run(FLOOD_S)
-        count, took_s = ends.count() - before, time.monotonic() - begun_s
-        cores = (sum(process.cpu_times()[:2]) - cpu_s) / took_s
+        count = ends.count() - before
+        took_s, cores = meter.read()
         told = publishers.stop()
     _drained(ends, publishers.before, told)
     return told, count / took_s, cores
@@ -177,20 +177,6 @@ def _drained(ends: Ends, before: int, told: dict[str, tuple[int, int]]) -> None:
     wait_until("Kafka has what was acknowledged", lambda: ends.count() - before >= acked, DRAIN_S, 0.2)
 
 
-def _mosquitto(folder: Path) -> Mosquitto:
-    """One that logs who subscribes, as what is published before is no contender's to carry, and whose queue has no limit.
-
-    With the lab's limit Mosquitto said that it drops messages, of 276,722 it was 39,427, though 40,000 waited at most and there
-    was room for 80,000 (2026-11, on a busy machine; why is not known). Without a limit none was lost in the same load.
-    """
-    made = Mosquitto(folder)
-    config = folder / "mosquitto.conf"
-    lines = [line for line in config.read_text().splitlines() if not line.startswith("max_queued_messages")]
-    lines += [f"log_type {each}" for each in ("error", "warning", "notice", "subscribe")]
-    config.write_text("\n".join([*lines, "max_queued_messages 0", ""]))
-    return made
-
-
 def _subscribed(mosquitto: Mosquitto) -> bool:
     return f"{USER} 1 {FILTER}" in mosquitto.log.read_text(errors="replace")
 
@@ -198,7 +184,7 @@ def _subscribed(mosquitto: Mosquitto) -> bool:
 def measure(start: Callable[[Place], Process], kafka: Kafka, folder: Path) -> report.Result:
     """Have one contender carry a flood, then a steady load."""
     with ExitStack() as stack:
-        mosquitto = _mosquitto(folder)
+        mosquitto = without_limit(folder)
         stack.callback(mosquitto.close)
         mosquitto.start()
         topic = kafka.topic("bench", PARTITIONS, settings={"message.timestamp.type": "LogAppendTime"})
@@ -221,5 +207,7 @@ def measure(start: Callable[[Place], Process], kafka: Kafka, folder: Path) -> re
 
 
 if __name__ == "__main__":
+    wanted = asked(CONTENDERS, PUBLISHERS * CARS)
     load = {"payload_bytes": 530, "qos": 1, "flood_s": FLOOD_S, "paced_s": PACED_S, "paced_msg_s": PACED_MSG_S}
-    run(CONTENDERS, lambda name, kafka, folder: measure(CONTENDERS[name], kafka, folder), load | {"cars": PUBLISHERS * CARS})
+    with one_kafka() as kafka:
+        run(wanted, lambda name, folder: measure(CONTENDERS[name], kafka, folder), load | {"cars": wanted.cars})
