@@ -16,7 +16,7 @@ from infra.lab.toolchain import Toolchain
 TIERS = ("unit", "repository", "render", "plugins", "cloud", "vm", "broker", "faults", "e2e")
 ON_DEMAND = ("vm_lab",)  # an emulated machine's own lab takes the better part of an hour, and a machine at rest: run by name
 NEEDS_TOOLCHAIN = frozenset({"repository", "render", "plugins", "cloud", "vm", "broker", "faults", "e2e", "vm_lab"})
-BENCHES = ("bridge", "timeseries", "fleet")  # programs of tests/bench, each with brokers of its own
+BENCHES = ("bridge", "timeseries", "fleet", "chain")  # programs of tests/bench, each with brokers of its own
 NO_TESTS_COLLECTED = 5
 
 

@@ -6,7 +6,6 @@ those of a subscriber. The cores and the memory are the simulator's; memory a ca
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections import Counter
@@ -20,9 +19,10 @@ from fleet.limits import raise_files
 
 from infra.lab.paths import ROOT
 from tests.bench import report
+from tests.bench.cars import QUICKLY, Cars
 from tests.bench.meter import Meter
 from tests.bench.run import asked, run
-from tests.bench.servers import Ramp, without_limit
+from tests.bench.servers import without_limit
 from tests.bench.subscriber import Reading, Subscriber
 from tests.support.apps import fleet
 from tests.support.brokers import PASSWORDS, Mosquitto
@@ -32,8 +32,6 @@ CARS, MOST_CARS = 2_000, 6_000
 FILES_A_CAR = 3  # paho-mqtt has a pair of sockets for each client beside its connection; a process may have 20,000 here
 INTERVAL_S = 0.5
 WARM_UP_S, PACED_S = 3.0, 20.0
-CONNECTED_S = 120.0
-TOLD = re.compile(r"(\d+) sent, (\d+) acknowledged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +46,7 @@ class Place:
 
 def ours(place: Place) -> Process:
     """The app of this checkout, without the truth of its cars; it may connect as many a second as it can."""
-    more = {"FLEET_TRUTH_TOPIC": "", "FLEET_CONNECTS_PER_S": "20000"}
-    return fleet(place.folder, place.mosquitto, place.cars, place.interval_s, **more)
+    return fleet(place.folder, place.mosquitto, place.cars, place.interval_s, **QUICKLY)
 
 
 def paho(place: Place) -> Process:
@@ -77,18 +74,14 @@ class Drive:
 
 def _drive(start: Start, place: Place, seconds: float) -> Drive:
     with ExitStack() as stack:
-        cars = start(place)
-        stack.callback(cars.close)
-        cars.start()
-        connects_s = Ramp([place.mosquitto]).wait(place.cars, CONNECTED_S)
+        simulator = start(place)
+        cars = Cars(stack, simulator, [place.mosquitto], place.cars)
         time.sleep(WARM_UP_S)
-        from_s, meter = time.time(), Meter([cars])
+        from_s, meter = time.time(), Meter([simulator])
         time.sleep(seconds)
         took_s, cores = meter.read()
-        memory_mb = psutil.Process(cars.pid).memory_info().rss / 1e6
-        assert cars.terminate(60.0) == 0, cars.log.read_text(errors="replace")[-2000:]
-        found = TOLD.findall(cars.log.read_text())
-        return Drive(connects_s, from_s, took_s, cores, memory_mb, int(found[-1][1]))
+        memory_mb = psutil.Process(simulator.pid).memory_info().rss / 1e6
+        return Drive(cars.connects_s, from_s, took_s, cores, memory_mb, cars.stop())
 
 
 def _mosquitto(stack: ExitStack, folder: Path) -> Mosquitto:

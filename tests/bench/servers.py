@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.brokers import Mosquitto
@@ -29,7 +30,7 @@ def without_limit(folder: Path) -> Mosquitto:
 class Ramp:
     """How fast cars connect, by the logs of their brokers: whoever simulates them is not asked."""
 
-    def __init__(self, brokers: list[Mosquitto]) -> None:
+    def __init__(self, brokers: Sequence[Mosquitto]) -> None:
         """None is connected yet."""
         self._brokers = brokers
         self._begun_s = self._ended_s = time.monotonic()

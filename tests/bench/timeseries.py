@@ -83,7 +83,8 @@ TELEGRAF = """
 """
 
 
-def _with_telegraf(place: Place) -> Process:
+def with_telegraf(place: Place) -> Process:
+    """Telegraf with the same topic, tag, fields and times."""
     told = {"brokerlist": place.kafka.address, "topic": place.topic, "url": place.influx.url, "database": wiring.CARS_DB}
     config = place.folder / "telegraf.conf"
     config.write_text(TELEGRAF.format(password=PASSWORDS["timeseries"], **told))
@@ -92,7 +93,7 @@ def _with_telegraf(place: Place) -> Process:
 
 CONTENDERS: dict[str, tuple[Callable[[Place], Process], int]] = {  # who, and of how many cars one is written
     "ours": (_ours(1), 1),
-    "telegraf": (_with_telegraf, 1),
+    "telegraf": (with_telegraf, 1),
     "ours, sampled": (_ours(SAMPLE), SAMPLE),
 }
 
@@ -149,6 +150,14 @@ class Points:
         rows = self._influx.ask('SELECT "speed" FROM "car" ORDER BY time DESC LIMIT 1', wiring.CARS_DB)
         return float(str(rows[0][0]))
 
+    def ages_ms(self, going: Callable[[], bool]) -> list[float]:
+        """How old the newest point was, whenever it was asked for, while `going`."""
+        found = []
+        while going():
+            found.append(time.time() * 1000 - self.newest_ms())
+            time.sleep(LOOK_EVERY_S)
+        return found
+
 
 def _backlog(points: Points, carrier: Process) -> tuple[float, float]:
     """Readings a second and cores, from the first that is stored to the last."""
@@ -160,7 +169,7 @@ def _backlog(points: Points, carrier: Process) -> tuple[float, float]:
 
 
 def _paced(kafka: Kafka, topic: str, points: Points) -> list[float]:
-    """How old the newest point was, whenever it was asked for, ms."""
+    """The ages of the newest point, ms."""
     done = threading.Event()
 
     def send() -> None:
@@ -175,11 +184,7 @@ def _paced(kafka: Kafka, topic: str, points: Points) -> list[float]:
 
     threading.Thread(target=send, daemon=True).start()
     time.sleep(2.0)
-    ages_ms = []
-    while not done.is_set():
-        ages_ms.append(time.time() * 1000 - points.newest_ms())
-        time.sleep(LOOK_EVERY_S)
-    return ages_ms
+    return points.ages_ms(lambda: not done.is_set())
 
 
 def measure(start: Callable[[Place], Process], sample: int, kafka: Kafka, topic: str, folder: Path) -> report.Result:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.bench import fleet
 from tests.bench.report import Report, Result
+from tests.bench.run import Asked, asked
 from tests.bench.subscriber import Reading
 
 DRIVE = fleet.Drive(connects_s=3000.4, from_s=100.0, took_s=2.0, cores=0.5, memory_mb=80.0, acked=5)
@@ -52,3 +53,22 @@ def test_percentiles_are_of_the_values_themselves(ratio: list[float]) -> None:
     found = Result.of(1.0, 1.0, ratio, 0, 0)
     assert found.p50_ms in ratio
     assert found.p99_ms == max(ratio)
+
+
+def test_a_bench_takes_cars_and_contenders_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["bench", "--json", "40", "peer"])
+    assert asked({"ours": 1, "peer": 2}, cars=20, most_cars=50) == Asked(("peer",), 40, as_json=True)
+    monkeypatch.setattr("sys.argv", ["bench"])
+    assert asked({"ours": 1, "peer": 2}, cars=20) == Asked(("ours", "peer"), 20, as_json=False)
+
+
+@pytest.mark.parametrize(
+    ("word", "most_cars", "why"),
+    [("pear", 50, "no contender 'pear'.* ours, peer"), ("51", 50, "takes 10 to 50"), ("9", 50, "takes 10"), ("20", 0, "fixed")],
+)
+def test_what_a_bench_does_not_have_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, word: str, most_cars: int, why: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bench", word])
+    with pytest.raises(SystemExit, match=why):
+        asked(("ours", "peer"), 20, most_cars)
