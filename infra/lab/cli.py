@@ -32,7 +32,7 @@ from infra.lab.plan.command import plan
 from infra.lab.render import rendered, write
 from infra.lab.stack import FOREIGN, config_of
 from infra.lab.status import status_of
-from infra.lab.testing import run_bench, run_tests
+from infra.lab.testing import BENCHES, run_bench, run_tests
 from infra.lab.watch import run_watch
 from infra.settings import PROJECT
 
@@ -157,11 +157,12 @@ def watch(
     run_watch(lab, seconds)
 
 
-@app.command(epilog="Examples: ./lab bench  ·  ./lab bench --seconds 60 --json  ·  ./lab bench bridge")
+@app.command(epilog="Examples: ./lab bench  ·  ./lab bench --seconds 60 --json  ·  ./lab bench bridge  ·  ./lab bench fleet 4000")
 def bench(
     what: Annotated[
-        str, typer.Argument(help="chain: the running lab; bridge, timeseries: ours beside peers, on servers of its own.")
-    ] = "chain",
+        list[str] | None,
+        typer.Argument(help=f"lab: the running one; {', '.join(BENCHES)}: ours beside peers; then how many cars, or who."),
+    ] = None,
     stack: StackName = LOCAL,
     seconds: Annotated[float, typer.Option(help="How long messages are sent.")] = 30,
     rate: Annotated[float, typer.Option(help="Messages a second through each way to Kafka.")] = 100,
@@ -169,8 +170,9 @@ def bench(
     json_: AsJson = False,
 ) -> None:
     """Measure the running lab: time to Kafka by the bridge and by Node-RED, an alert's to its process; nothing is left."""
-    if what != "chain":
-        raise typer.Exit(run_bench(what, as_json=json_))
+    name, *words = what or ["lab"]
+    if name != "lab":
+        raise typer.Exit(run_bench(name, words, as_json=json_))
     lab = lab_here(stack, "bench")
     with console.status(f"Messages run for {seconds:g} s"):
         found = benchmark(lab, rate, alert_rate, seconds)

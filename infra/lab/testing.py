@@ -16,7 +16,7 @@ from infra.lab.toolchain import Toolchain
 TIERS = ("unit", "repository", "render", "plugins", "cloud", "vm", "broker", "faults", "e2e")
 ON_DEMAND = ("vm_lab",)  # an emulated machine's own lab takes the better part of an hour, and a machine at rest: run by name
 NEEDS_TOOLCHAIN = frozenset({"repository", "render", "plugins", "cloud", "vm", "broker", "faults", "e2e", "vm_lab"})
-BENCHES = ("bridge", "timeseries")  # programs of tests/bench, each with brokers of its own
+BENCHES = ("bridge", "timeseries", "fleet", "chain")  # programs of tests/bench, each with brokers of its own
 NO_TESTS_COLLECTED = 5
 
 
@@ -61,18 +61,18 @@ def _summary(outcome: Sequence[tuple[str, int, float]], *, filtered: bool) -> in
     return 0 if all(code in good for _, code, _ in outcome) else 1
 
 
-def run_bench(name: str, *, as_json: bool) -> int:
-    """Run a bench that brings its own brokers; returns its exit code.
+def run_bench(name: str, words: Sequence[str], *, as_json: bool) -> int:
+    """Run a bench that brings its own brokers; `words` are contenders, or how many cars; returns its exit code.
 
     Raises:
         UserError: there is no such bench.
     """
     if name not in BENCHES:
-        raise UserError(f"there is no bench '{name}'; benches are chain (of the running lab) and {', '.join(BENCHES)}")
+        raise UserError(f"there is no bench '{name}'; benches are lab (the running one) and {', '.join(BENCHES)}")
     paths = Paths.from_environment()
     toolchain = Toolchain(paths, Steps(paths))
     if toolchain.missing():
         toolchain.ensure()
     env = os.environ | toolchain.env() | {"PYTHONPATH": f"{ROOT}:{ROOT / 'apps'}"}
-    words = [sys.executable, "-m", f"tests.bench.{name}", *(["--json"] if as_json else [])]
-    return subprocess.run(words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False).returncode
+    program = [sys.executable, "-m", f"tests.bench.{name}", *(["--json"] if as_json else []), *words]
+    return subprocess.run(program, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False).returncode

@@ -14,49 +14,21 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import psutil
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-
 from infra.lab.paths import ROOT
 from tests.bench import report
-from tests.bench.contenders import CONTENDERS, FILTER, USER, Place
-from tests.bench.run import run
-from tests.support.brokers import PASSWORDS, Kafka, Mosquitto
+from tests.bench.contenders import CONTENDERS, Place, wait_for_subscription
+from tests.bench.meter import Meter
+from tests.bench.run import asked, one_kafka, run
+from tests.bench.servers import without_limit
+from tests.bench.topics import DRAIN_S, Ends, records, timed_topic
+from tests.support.brokers import PASSWORDS, Kafka
 from tests.support.processes import Process, wait_until
 
-PARTITIONS = 3
 PUBLISHERS, CARS = 2, 5  # processes, and connections of each
 FLOODING, PACED = 1, 101  # numbers of their first cars
 AHEAD = 40_000  # messages that may wait in Mosquitto
 FLOOD_S, WARM_UP_S = 15.0, 3.0
 PACED_S, PACED_MSG_S = 20.0, 3_333
-DRAIN_S = 120.0
-
-
-class Ends:
-    """How many records a topic holds."""
-
-    def __init__(self, kafka: Kafka, topic: str) -> None:
-        """Asks `kafka`; close it."""
-        self._consumer = Consumer({"bootstrap.servers": kafka.address, "group.id": "bench"})
-        self._places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-
-    def count(self) -> int:
-        """Now."""
-        ends = [self._consumer.get_watermark_offsets(place, timeout=10.0) for place in self._places]
-        return sum(end[1] for end in ends if end)
-
-    def told(self) -> bool:
-        """Whether Kafka answers for each partition; those of a new topic have no leader for a moment."""
-        try:
-            self.count()
-        except KafkaException:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Ask no more."""
-        self._consumer.close()
 
 
 class Publishers:
@@ -123,14 +95,8 @@ class Found:
 
     def read(self, kafka: Kafka, topic: str, count: int) -> None:
         """Read the whole topic, which holds `count` records; the time of a record is that of Kafka's log."""
-        settings = {"bootstrap.servers": kafka.address, "group.id": "bench", "auto.offset.reset": "earliest"}
-        with closing(Consumer(settings)) as consumer:
-            consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
-            until_s = time.monotonic() + DRAIN_S
-            while count > 0 and time.monotonic() < until_s:
-                for record in consumer.consume(10_000, 1.0):
-                    count -= 1
-                    self._add((record.key() or b"").decode().rpartition("/")[2], record.timestamp()[1], record.value() or b"")
+        for record in records(kafka, topic, count):
+            self._add((record.key() or b"").decode().rpartition("/")[2], record.timestamp()[1], record.value() or b"")
 
     def _add(self, car: str, stored_ms: int, value: bytes) -> None:
         told = json.loads(value)
@@ -154,11 +120,10 @@ def _flood(place: Place, carrier: Process, ends: Ends) -> tuple[dict[str, tuple[
     """What was sent; messages a second that reached Kafka; cores that the carrier took meanwhile."""
     with closing(Publishers(place.mosquitto.port, FLOODING, 0.0, ends.count)) as publishers:
         publishers.run(WARM_UP_S)
-        process = psutil.Process(carrier.pid)
-        begun_s, before, cpu_s = time.monotonic(), ends.count(), sum(process.cpu_times()[:2])
+        before, meter = ends.count(), Meter([carrier])
         publishers.run(FLOOD_S)
-        count, took_s = ends.count() - before, time.monotonic() - begun_s
-        cores = (sum(process.cpu_times()[:2]) - cpu_s) / took_s
+        count = ends.count() - before
+        took_s, cores = meter.read()
         told = publishers.stop()
     _drained(ends, publishers.before, told)
     return told, count / took_s, cores
@@ -177,39 +142,18 @@ def _drained(ends: Ends, before: int, told: dict[str, tuple[int, int]]) -> None:
     wait_until("Kafka has what was acknowledged", lambda: ends.count() - before >= acked, DRAIN_S, 0.2)
 
 
-def _mosquitto(folder: Path) -> Mosquitto:
-    """One that logs who subscribes, as what is published before is no contender's to carry, and whose queue has no limit.
-
-    With the lab's limit Mosquitto said that it drops messages, of 276,722 it was 39,427, though 40,000 waited at most and there
-    was room for 80,000 (2026-11, on a busy machine; why is not known). Without a limit none was lost in the same load.
-    """
-    made = Mosquitto(folder)
-    config = folder / "mosquitto.conf"
-    lines = [line for line in config.read_text().splitlines() if not line.startswith("max_queued_messages")]
-    lines += [f"log_type {each}" for each in ("error", "warning", "notice", "subscribe")]
-    config.write_text("\n".join([*lines, "max_queued_messages 0", ""]))
-    return made
-
-
-def _subscribed(mosquitto: Mosquitto) -> bool:
-    return f"{USER} 1 {FILTER}" in mosquitto.log.read_text(errors="replace")
-
-
 def measure(start: Callable[[Place], Process], kafka: Kafka, folder: Path) -> report.Result:
     """Have one contender carry a flood, then a steady load."""
     with ExitStack() as stack:
-        mosquitto = _mosquitto(folder)
+        mosquitto = without_limit(folder)
         stack.callback(mosquitto.close)
         mosquitto.start()
-        topic = kafka.topic("bench", PARTITIONS, settings={"message.timestamp.type": "LogAppendTime"})
+        topic = timed_topic(kafka)
         place = Place(mosquitto, kafka, topic, kafka.topic("bench-dead", 1), folder)
         carrier = start(place)
         stack.callback(carrier.close)
         carrier.start()
-        wait_until(
-            f"{carrier.log} tells of an end, or it has subscribed", lambda: _subscribed(mosquitto) or not carrier.alive, 60.0
-        )
-        assert carrier.alive, carrier.log.read_text(errors="replace")[-2000:]
+        wait_for_subscription(mosquitto, carrier)
         ends = Ends(kafka, topic)
         stack.callback(ends.close)
         wait_until("Kafka serves the topic", ends.told, 60.0)
@@ -221,5 +165,7 @@ def measure(start: Callable[[Place], Process], kafka: Kafka, folder: Path) -> re
 
 
 if __name__ == "__main__":
+    wanted = asked(CONTENDERS, PUBLISHERS * CARS)
     load = {"payload_bytes": 530, "qos": 1, "flood_s": FLOOD_S, "paced_s": PACED_S, "paced_msg_s": PACED_MSG_S}
-    run(CONTENDERS, lambda name, kafka, folder: measure(CONTENDERS[name], kafka, folder), load | {"cars": PUBLISHERS * CARS})
+    with one_kafka() as kafka:
+        run(wanted, lambda name, folder: measure(CONTENDERS[name], kafka, folder), load | {"cars": wanted.cars})

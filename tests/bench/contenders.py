@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from infra import wiring
 from infra.lab.paths import ROOT
 from tests.support.apps import bridge
 from tests.support.brokers import PASSWORDS, Kafka, Mosquitto
-from tests.support.processes import Process
+from tests.support.processes import Process, wait_until
 from tests.support.telegraf import telegraf
 
 USER = "bridge"
@@ -41,12 +42,14 @@ def paho_kafka_python(place: Place) -> Process:
     return Process("peer", [sys.executable, "-m", "tests.bench.peers.paho_kafka", *map(str, words)], place.folder, env)
 
 
-TELEGRAF = """
+AGENT = """
 [agent]
   omit_hostname = true
   metric_batch_size = 1000
   metric_buffer_limit = 100000
   flush_interval = "200ms"
+"""
+MQTT_CONSUMER = """
 [[inputs.mqtt_consumer]]
   servers = ["{uri}"]
   client_id = "{user}"
@@ -58,6 +61,8 @@ TELEGRAF = """
   max_undelivered_messages = 20000
   data_format = "value"
   data_type = "string"
+"""
+KAFKA = """
 [[outputs.kafka]]
   brokers = ["{brokerlist}"]
   topic = "{topic}"
@@ -70,12 +75,28 @@ TELEGRAF = """
 """
 
 
+def telegraf_to_kafka(brokers: Sequence[Mosquitto], kafka: Kafka, topic: str, folder: Path) -> Process:
+    """Telegraf with a kept session at each broker and Kafka's acks=all; it keys by the whole MQTT topic."""
+    login = {"user": USER, "password": PASSWORDS[USER], "filter": FILTER}
+    inputs = [MQTT_CONSUMER.format(uri=broker.uri, **login) for broker in brokers]
+    config = folder / "telegraf.conf"
+    config.write_text("".join([AGENT, *inputs, KAFKA.format(brokerlist=kafka.address, topic=topic)]))
+    return Process("telegraf", [telegraf(), "--config", config], folder)
+
+
 def with_telegraf(place: Place) -> Process:
-    """Telegraf with a kept session and Kafka's acknowledgement by all replicas; it keys by the whole MQTT topic."""
-    told = {"uri": place.mosquitto.uri, "brokerlist": place.kafka.address, "topic": place.topic}
-    config = place.folder / "telegraf.conf"
-    config.write_text(TELEGRAF.format(user=USER, password=PASSWORDS[USER], filter=FILTER, **told))
-    return Process("telegraf", [telegraf(), "--config", config], place.folder)
+    """The same, of one broker."""
+    return telegraf_to_kafka([place.mosquitto], place.kafka, place.topic, place.folder)
+
+
+def wait_for_subscription(mosquitto: Mosquitto, carrier: Process) -> None:
+    """What is published before is no contender's to carry."""
+
+    def subscribed() -> bool:
+        return f"{USER} 1 {FILTER}" in mosquitto.log.read_text(errors="replace")
+
+    wait_until(f"{carrier.log} tells of an end, or it has subscribed", lambda: subscribed() or not carrier.alive, 60.0)
+    assert carrier.alive, carrier.log.read_text(errors="replace")[-2000:]
 
 
 CONTENDERS = {"bridge": ours, "Telegraf": with_telegraf, "paho-mqtt + kafka-python": paho_kafka_python}

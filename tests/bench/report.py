@@ -14,9 +14,15 @@ import psutil
 from infra import versions
 
 
+def quantiles(times_ms: list[float]) -> tuple[float, float]:
+    """The 50th and the 99th percentile."""
+    ordered = sorted(times_ms)
+    return round(ordered[len(ordered) // 2], 1), round(ordered[int(len(ordered) * 0.99)], 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one contender did: messages a second and cores at the flood, milliseconds to Kafka at the steady load."""
+    """What one contender did: messages a second and cores, milliseconds at the steady load, and `more` of a bench's own."""
 
     msg_s: float
     cpu_cores: float
@@ -25,13 +31,19 @@ class Result:
     p99_ms: float
     lost: int
     duplicated: int
+    more: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, msg_s: float, cpu_cores: float, times_ms: list[float], lost: int, duplicated: int) -> Result:
+    def of(cls, msg_s: float, cpu_cores: float, times_ms: list[float], lost: int, duplicated: int, **more: float) -> Result:
         """Rounded to what such a measurement can tell."""
-        ordered = sorted(times_ms)
-        p50, p99 = (round(ordered[int(len(ordered) * part)], 1) for part in (0.5, 0.99))
-        return cls(round(msg_s), round(cpu_cores, 2), round(msg_s / cpu_cores), p50, p99, lost, duplicated)
+        p50, p99 = quantiles(times_ms)
+        return cls(round(msg_s), round(cpu_cores, 2), round(msg_s / cpu_cores), p50, p99, lost, duplicated, more)
+
+    def figures(self) -> dict[str, float]:
+        """All of them by name."""
+        told: dict[str, float] = asdict(self)
+        del told["more"]
+        return told | self.more
 
 
 def _machine() -> dict[str, Any]:
@@ -68,15 +80,13 @@ class Report:
 
     @property
     def ratio(self) -> dict[str, dict[str, float]]:
-        """By peer: of the rate, of the rate per core, of the 99th percentile."""
-        (_, ours), *peers = self.contenders.items()
+        """By peer: of the rate, of the rate per core, of the percentiles, of a bench's own figures."""
+        (_, own), *peers = self.contenders.items()
+        ours = own.figures()
+        keys = ("msg_s", "msg_s_per_core", "p50_ms", "p99_ms", *own.more)
         return {
-            name: {
-                key: round(getattr(ours, key) / getattr(peer, key), 2)
-                for key in ("msg_s", "msg_s_per_core", "p50_ms", "p99_ms")
-                if getattr(peer, key)
-            }
-            for name, peer in peers
+            name: {key: round(ours[key] / figures[key], 2) for key in keys if figures[key]}
+            for name, figures in ((name, peer.figures()) for name, peer in peers)
         }
 
     def as_json(self) -> str:
@@ -85,14 +95,16 @@ class Report:
 
     def as_table(self) -> str:
         """Rows of a Markdown table."""
-        head = ("", "msg/s", "cores", "msg/s per core", "p50 ms", "p99 ms", "lost", "duplicated", "rate, ours/peer", "per core")
+        more = [name.replace("_", " ") for name in next(iter(self.contenders.values())).more]
+        counts = ("msg/s", "cores", "msg/s per core", "p50 ms", "p99 ms", "lost", "duplicated", *more)
+        head = ("", *counts, "rate, ours/peer", "per core")
         rows = [head, ("---",) * len(head)]
         for name, result in self.contenders.items():
             told = self.ratio.get(name, {})
             rows.append(
                 (
                     name,
-                    *(f"{each:,}" for each in asdict(result).values()),
+                    *(f"{each:,}" for each in result.figures().values()),
                     *(str(told.get(k, "")) for k in ("msg_s", "msg_s_per_core")),
                 )
             )

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import psutil
 from confluent_kafka import Producer
 from telemetry.car import CarReading, encode_json
 from telemetry.record import arrival_headers
 
 from infra import wiring
 from tests.bench import report
-from tests.bench.run import run
+from tests.bench.meter import Meter
+from tests.bench.run import asked, one_kafka, run
 from tests.support.apps import timeseries
 from tests.support.brokers import PASSWORDS, Influx, Kafka
 from tests.support.load import reading
@@ -83,7 +83,8 @@ TELEGRAF = """
 """
 
 
-def _with_telegraf(place: Place) -> Process:
+def with_telegraf(place: Place) -> Process:
+    """Telegraf with the same topic, tag, fields and times."""
     told = {"brokerlist": place.kafka.address, "topic": place.topic, "url": place.influx.url, "database": wiring.CARS_DB}
     config = place.folder / "telegraf.conf"
     config.write_text(TELEGRAF.format(password=PASSWORDS["timeseries"], **told))
@@ -92,7 +93,7 @@ def _with_telegraf(place: Place) -> Process:
 
 CONTENDERS: dict[str, tuple[Callable[[Place], Process], int]] = {  # who, and of how many cars one is written
     "ours": (_ours(1), 1),
-    "telegraf": (_with_telegraf, 1),
+    "telegraf": (with_telegraf, 1),
     "ours, sampled": (_ours(SAMPLE), SAMPLE),
 }
 
@@ -149,18 +150,26 @@ class Points:
         rows = self._influx.ask('SELECT "speed" FROM "car" ORDER BY time DESC LIMIT 1', wiring.CARS_DB)
         return float(str(rows[0][0]))
 
+    def ages_ms(self, going: Callable[[], bool]) -> list[float]:
+        """How old the newest point was, whenever it was asked for, while `going`."""
+        found = []
+        while going():
+            found.append(time.time() * 1000 - self.newest_ms())
+            time.sleep(LOOK_EVERY_S)
+        return found
 
-def _backlog(points: Points, process: psutil.Process) -> tuple[float, float]:
+
+def _backlog(points: Points, carrier: Process) -> tuple[float, float]:
     """Readings a second and cores, from the first that is stored to the last."""
     wait_until("the first readings are stored", lambda: points.count() > 0, WITHIN_S, LOOK_EVERY_S)
-    first, begun_s, cpu_s = points.count(), time.monotonic(), sum(process.cpu_times()[:2])
+    first, meter = points.count(), Meter([carrier])
     wait_until("all readings are stored", lambda: points.count() >= BACKLOG, WITHIN_S, LOOK_EVERY_S)
-    took_s = time.monotonic() - begun_s
-    return (BACKLOG - first) / took_s, (sum(process.cpu_times()[:2]) - cpu_s) / took_s
+    took_s, cores = meter.read()
+    return (BACKLOG - first) / took_s, cores
 
 
 def _paced(kafka: Kafka, topic: str, points: Points) -> list[float]:
-    """How old the newest point was, whenever it was asked for, ms."""
+    """The ages of the newest point, ms."""
     done = threading.Event()
 
     def send() -> None:
@@ -175,11 +184,7 @@ def _paced(kafka: Kafka, topic: str, points: Points) -> list[float]:
 
     threading.Thread(target=send, daemon=True).start()
     time.sleep(2.0)
-    ages_ms = []
-    while not done.is_set():
-        ages_ms.append(time.time() * 1000 - points.newest_ms())
-        time.sleep(LOOK_EVERY_S)
-    return ages_ms
+    return points.ages_ms(lambda: not done.is_set())
 
 
 def measure(start: Callable[[Place], Process], sample: int, kafka: Kafka, topic: str, folder: Path) -> report.Result:
@@ -193,17 +198,14 @@ def measure(start: Callable[[Place], Process], sample: int, kafka: Kafka, topic:
         carrier = start(Place(kafka, influx, topic, folder))
         stack.callback(carrier.close)
         carrier.start()
-        msg_s, cores = _backlog(points, psutil.Process(carrier.pid))
+        msg_s, cores = _backlog(points, carrier)
         stored = points.count()
         ages_ms = _paced(kafka, topic, points)
     return report.Result.of(msg_s, cores, ages_ms, BACKLOG - stored, 0)
 
 
-def _measured(name: str, kafka: Kafka, folder: Path) -> report.Result:
-    start, sample = CONTENDERS[name]
-    return measure(start, sample, kafka, filled(kafka), folder)
-
-
 if __name__ == "__main__":
-    load = {"cars": CARS, "backlog": BACKLOG, "paced_s": PACED_S, "paced_msg_s": PACED_MSG_S, "sample": SAMPLE}
-    run(CONTENDERS, _measured, load)
+    wanted = asked(CONTENDERS, CARS)
+    load = {"cars": wanted.cars, "backlog": BACKLOG, "paced_s": PACED_S, "paced_msg_s": PACED_MSG_S, "sample": SAMPLE}
+    with one_kafka() as kafka:
+        run(wanted, lambda name, folder: measure(*CONTENDERS[name], kafka, filled(kafka), folder), load)

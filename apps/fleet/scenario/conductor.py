@@ -46,7 +46,8 @@ class Player:
         if self._process.stdout is None:
             return
         for line in self._process.stdout:
-            self._told.put((self.name, msgspec.json.decode(line)))
+            if line.endswith(b"\n"):  # else it was killed in the middle of the word
+                self._told.put((self.name, msgspec.json.decode(line)))
         self._told.put((self.name, {"kind": "gone", "code": self._process.wait()}))
 
     def tell(self, word: str) -> None:
@@ -94,7 +95,7 @@ class Conductor:
             names = [f"clients {number + 1}" for number in range(self._plan.processes)]
             for number, name in enumerate(names):
                 self._start(name, "clients", str(number))
-            self._until(self._all_ready, READY_S, "the run could not begin")
+            self._until(self._all_ready, READY_S, lambda: "the run could not begin")
             say("begun", pids={name: player.pid for name, player in self._players.items()})
             why = self._lead(names)
             self._end(names)
@@ -140,13 +141,13 @@ class Conductor:
             elif kind == "gone" and name not in self._ended:
                 raise RunError(f"the process of {name} ended with code {news['code']} in the middle of the run")
 
-    def _until(self, true: Callable[[], bool], within_s: float, what: str) -> None:
+    def _until(self, true: Callable[[], bool], within_s: float, what: Callable[[], str]) -> None:
         until_s = time.monotonic() + within_s
         while not true():
             self._listen()
             if time.monotonic() > until_s:
                 reasons = ", ".join(sorted(self._figures.refused))
-                raise RunError(f"{what} within {within_s:.0f} s{f': {reasons}' if reasons else ''}")
+                raise RunError(f"{what()} within {within_s:.0f} s{f': {reasons}' if reasons else ''}")
 
     def _refused(self) -> str:
         """Why no client will ever be let in; empty if that is not so."""
@@ -180,7 +181,10 @@ class Conductor:
     def _end(self, names: list[str]) -> None:
         for name in names:
             self._players[name].tell(STOP)
-        self._until(lambda: all(name in self._ended for name in names), ENDED_S, f"{names[0]} did not end")
+        self._until(lambda: not self._left(names), ENDED_S, lambda: f"{', '.join(self._left(names))} did not end")
+
+    def _left(self, names: list[str]) -> list[str]:
+        return [name for name in names if name not in self._ended]
 
     def _result(self, names: list[str], why: str) -> dict[str, Any]:
         books = Books([self._ended[name]["sent"] for name in names], self._ended[COUNTER]["arrivals"])
