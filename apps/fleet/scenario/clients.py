@@ -12,7 +12,7 @@ from fleet.rules import Rules
 from fleet.scenario.payloads import payloads
 from fleet.scenario.plan import Cycle, Lane, Plan, share
 from fleet.scenario.sent import Sent
-from fleet.scenario.stage import TICK_S, Listener, Part, Stage
+from fleet.scenario.stage import Listener, Part, Stage, tick_s
 from fleet.scenario.talk import STOP, Words, say
 from fleet.session import Session
 from fleet.shards import Host, shard_of
@@ -40,6 +40,7 @@ class Clients:
         self._groups = [self._sessions(place) for place in range(len(plan.groups))]
         self._all = [session for group in self._groups for session in group]
         self._lanes = plan.lanes()
+        self._tick_s = tick_s(plan.processes)
         self._progress_s = 0.0
         raise_files(len(self._all))
         check_ports([session.shard for session in self._all], 1, local_ports())
@@ -67,7 +68,7 @@ class Clients:
                     say("stage", number=number, connects_s=self._listener.connects_s)
                     stage = None
             self._network.advance(now_s)
-            self._network.serve(now_s + TICK_S - time.monotonic())
+            self._network.serve(now_s + self._tick_s - time.monotonic())
             if now_s >= self._progress_s:
                 self._progress_s = now_s + PROGRESS_S
                 say("progress", **self._figures(now_s))
