@@ -53,10 +53,13 @@ def matches(mqtt_filter: str, topic: str) -> bool:
     return len(wanted) == len(levels)
 
 
-def _device(route: Route, levels: Sequence[str], edge: str) -> str:
-    if route.key == "level:-1":
-        return levels[-1]
+def _device(levels: Sequence[str], edge: str) -> str:
     return levels[1] if len(levels) == _ROOT_DEVICE_KIND else edge
+
+
+def _names_one(route: Route, levels: Sequence[str]) -> bool:
+    """Whether the last level alone is open: a client that calls itself `x/car-2` may write on `cars/x/car-2`, and is no car-2."""
+    return len(levels) == len(unshared(route.mqtt).split("/"))
 
 
 def resolver(routes: Sequence[Route], edge: str) -> Callable[[str], Destination | None]:
@@ -66,8 +69,9 @@ def resolver(routes: Sequence[Route], edge: str) -> Callable[[str], Destination 
         levels = topic.split("/")
         for route in routes:
             if matches(route.mqtt, topic):
-                key = levels[-1] if route.key == "level:-1" else topic
-                return Destination(route.kafka, key, _device(route, levels, edge))
+                if route.key == "topic":
+                    return Destination(route.kafka, topic, _device(levels, edge))
+                return Destination(route.kafka, levels[-1], levels[-1]) if _names_one(route, levels) else None
         return None
 
     return resolve

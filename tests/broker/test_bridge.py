@@ -14,6 +14,7 @@ from tests.support.apps import bridge, running
 from tests.support.brokers import PASSWORDS, Kafka, Mosquitto
 from tests.support.load import contents, reading
 from tests.support.processes import wait_until
+from tests.support.sessions import entered
 
 
 def _login(mosquitto: Mosquitto, user: str, client_id: str) -> Client:
@@ -88,3 +89,21 @@ def test_a_route_that_another_carries_now_leaves_the_kept_session(
             client.disconnect()
             client.loop_stop()
     assert contents(kafka, boards) == contents(kafka, dead) == []
+
+
+def test_a_client_whose_name_ends_with_another_cars_writes_nothing_under_that_cars_key(
+    mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path
+) -> None:
+    cars, dead = kafka.topic("sensor-data"), kafka.topic("dead-letter", 1)
+    car = wiring.CAR_CLIENT_ID.format(number=2)
+    false = f"x/{car}"
+    with (
+        running(bridge(fixture_folder, mosquitto, kafka.address, {"sensor-data": cars}, dead)) as app,
+        entered(mosquitto, false) as session,
+    ):
+        assert session.publish(f"{wiring.CARS_MQTT}/{false}", b"not its own"), "Mosquitto binds the topic to the whole name"
+        wait_until("it is acknowledged", lambda: app.metric("bridge_acknowledged_total") == 1)
+    assert contents(kafka, cars) == []
+    ((key, value, headers),) = contents(kafka, dead)
+    assert (key, value) == (f"{wiring.CARS_MQTT}/{false}", b"not its own")
+    assert headers["reason"] == f"no route for {wiring.CARS_MQTT}/{false}"

@@ -63,6 +63,11 @@ def test_the_lab_s_routes_key_cars_by_name_and_boards_by_topic() -> None:
     assert resolve("fan/messages") is None
 
 
+@pytest.mark.parametrize("below", ["", "/x/electric-vehicle-00001", "/electric-vehicle-00001/", "//electric-vehicle-00001"])
+def test_a_key_of_the_last_level_is_of_topics_with_that_level_alone(below: str) -> None:
+    assert resolver(ROUTES, "edge-1")(f"vehicles/sensor/data{below}") is None
+
+
 def test_a_shared_filter_leads_where_the_same_one_does_that_is_not() -> None:
     shared = [route.model_copy(update={"mqtt": f"$share/bridges/{route.mqtt}"}) for route in ROUTES]
     for topic in ("vehicles/sensor/data/electric-vehicle-00001", "iotkit/hall-3/alert", "fan/messages"):
