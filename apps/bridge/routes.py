@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from telemetry.record import origin_headers
 
 _KNOWN_TOPICS = 200_000  # twice the cars of XL
+_KNOWN_BYTES = 16 << 20  # theirs have 45 each; one may have 65,535
+_COPIES = 4  # of a topic for a message in flight: text, header, and the client's key and header
 _ROOT_DEVICE_KIND = 3  # levels of <root>/<device>/<kind>
 _SHARED = re.compile(r"^\$share/[^/+#]+/(?=.)")  # what goes before a filter whose messages several share
 
@@ -80,7 +82,7 @@ def resolver(routes: Sequence[Route], edge: str) -> Callable[[str], Destination 
 class Way:
     """All that the messages of one MQTT topic have in common; `kafka` is None where no route matches."""
 
-    __slots__ = ("headers", "kafka", "key", "topic")
+    __slots__ = ("headers", "kafka", "key", "size", "topic")
 
     def __init__(self, topic: str, destination: Destination | None, edge: str) -> None:
         """`edge` is the bridge's name in the headers."""
@@ -88,6 +90,7 @@ class Way:
         self.kafka = destination.kafka if destination else None
         self.key = destination.key if destination else topic
         self.headers = origin_headers(topic, destination.device if destination else edge, edge)
+        self.size = _COPIES * len(topic)  # bytes that it adds to a message in flight
 
 
 class Ways(dict[bytes, Way]):
@@ -101,11 +104,14 @@ class Ways(dict[bytes, Way]):
         super().__init__()
         self._resolve = resolver(routes, edge)
         self._edge = edge
+        self._bytes = 0
 
     def __missing__(self, raw: bytes) -> Way:
         """Resolve a topic that comes for the first time."""
-        if len(self) >= _KNOWN_TOPICS:
+        if len(self) >= _KNOWN_TOPICS or self._bytes > _KNOWN_BYTES:
             self.clear()
+            self._bytes = 0
+        self._bytes += len(raw)
         topic = raw.decode(errors="backslashreplace")
         way = self[raw] = Way(topic, self._resolve(topic), self._edge)
         return way

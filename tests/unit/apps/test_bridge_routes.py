@@ -108,6 +108,14 @@ def test_topics_without_end_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPat
         assert len(ways) <= 3
 
 
+def test_long_topics_fill_it_no_more_than_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.routes._KNOWN_BYTES", 100_000)
+    ways = Ways(ROUTES, "edge-1")
+    for number in range(20):
+        assert ways[b"iotkit/%030000d" % number].kafka == "broker_message"
+        assert sum(map(len, ways)) < 100_000 + 65_535
+
+
 def test_topics_choose_among_the_routes_or_bring_their_own() -> None:
     settings = load(["--topics", "iotkit/sensor,fan/#=fans,$share/group/vehicles/sensor/data/#"])
     assert [(route.mqtt, route.kafka, route.key) for route in settings.routes] == [
