@@ -44,7 +44,7 @@ class AlertProcess:
         self._readings = Readings(settings.kept_readings)
         self._dead_letters = DeadLetters(settings.brokerlist, settings.dead_letter_topic, "alert_process")
         source = Source(settings.brokerlist, settings.group, (settings.topic,))
-        self._reader = Reader(source, heartbeat, metrics.waits, metrics.renewals, place=self._place)
+        self._reader = Reader(source, heartbeat, metrics, place=self._place)
         self._effects_from: dict[int, int] = {}  # by partition; what lies before is read for the readings alone
         self._remembered: dict[tuple[str, int], int] = {}  # by topic's id and partition: the last offset that is remembered
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from telemetry.record import origin_headers
 
 _KNOWN_TOPICS = 200_000  # twice the cars of XL
+_KNOWN_BYTES = 16 << 20  # theirs have 45 each; one may have 65,535
+_COPIES = 4  # of a topic for a message in flight: text, header, and the client's key and header
 _ROOT_DEVICE_KIND = 3  # levels of <root>/<device>/<kind>
 _SHARED = re.compile(r"^\$share/[^/+#]+/(?=.)")  # what goes before a filter whose messages several share
 
@@ -53,10 +55,13 @@ def matches(mqtt_filter: str, topic: str) -> bool:
     return len(wanted) == len(levels)
 
 
-def _device(route: Route, levels: Sequence[str], edge: str) -> str:
-    if route.key == "level:-1":
-        return levels[-1]
+def _device(levels: Sequence[str], edge: str) -> str:
     return levels[1] if len(levels) == _ROOT_DEVICE_KIND else edge
+
+
+def _names_one(route: Route, levels: Sequence[str]) -> bool:
+    """Whether the last level alone is open: a client that calls itself `x/car-2` may write on `cars/x/car-2`, and is no car-2."""
+    return len(levels) == len(unshared(route.mqtt).split("/"))
 
 
 def resolver(routes: Sequence[Route], edge: str) -> Callable[[str], Destination | None]:
@@ -66,8 +71,9 @@ def resolver(routes: Sequence[Route], edge: str) -> Callable[[str], Destination 
         levels = topic.split("/")
         for route in routes:
             if matches(route.mqtt, topic):
-                key = levels[-1] if route.key == "level:-1" else topic
-                return Destination(route.kafka, key, _device(route, levels, edge))
+                if route.key == "topic":
+                    return Destination(route.kafka, topic, _device(levels, edge))
+                return Destination(route.kafka, levels[-1], levels[-1]) if _names_one(route, levels) else None
         return None
 
     return resolve
@@ -76,7 +82,7 @@ def resolver(routes: Sequence[Route], edge: str) -> Callable[[str], Destination 
 class Way:
     """All that the messages of one MQTT topic have in common; `kafka` is None where no route matches."""
 
-    __slots__ = ("headers", "kafka", "key", "topic")
+    __slots__ = ("headers", "kafka", "key", "size", "topic")
 
     def __init__(self, topic: str, destination: Destination | None, edge: str) -> None:
         """`edge` is the bridge's name in the headers."""
@@ -84,6 +90,7 @@ class Way:
         self.kafka = destination.kafka if destination else None
         self.key = destination.key if destination else topic
         self.headers = origin_headers(topic, destination.device if destination else edge, edge)
+        self.size = _COPIES * len(topic)  # bytes that it adds to a message in flight
 
 
 class Ways(dict[bytes, Way]):
@@ -97,11 +104,14 @@ class Ways(dict[bytes, Way]):
         super().__init__()
         self._resolve = resolver(routes, edge)
         self._edge = edge
+        self._bytes = 0
 
     def __missing__(self, raw: bytes) -> Way:
         """Resolve a topic that comes for the first time."""
-        if len(self) >= _KNOWN_TOPICS:
+        if len(self) >= _KNOWN_TOPICS or self._bytes > _KNOWN_BYTES:
             self.clear()
+            self._bytes = 0
+        self._bytes += len(raw)
         topic = raw.decode(errors="backslashreplace")
         way = self[raw] = Way(topic, self._resolve(topic), self._edge)
         return way

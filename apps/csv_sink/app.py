@@ -32,7 +32,7 @@ class CsvSink:
         self._table = Table(settings.file)
         self._dead_letters = DeadLetters(settings.brokerlist, settings.dead_letter_topic, "csv_sink")
         source = Source(settings.brokerlist, settings.group, (settings.topic,))
-        self._reader = Reader(source, heartbeat, metrics.waits, metrics.renewals, place=self._place)
+        self._reader = Reader(source, heartbeat, metrics, place=self._place)
         self._lane = Lane(settings, "csv_sink", self._canary)
 
     def run(self, stop: threading.Event) -> None:

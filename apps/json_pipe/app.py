@@ -44,7 +44,7 @@ class JsonPipe:
         self._metrics = metrics
         self._heartbeat = heartbeat
         source = Source(settings.brokerlist, settings.group, (settings.topic,))
-        self._reader = Reader(source, heartbeat, metrics.waits, metrics.renewals)
+        self._reader = Reader(source, heartbeat, metrics)
         self._aborted = 0  # transactions in a row
         self._transactions = Transactions(settings.brokerlist, f"{settings.group}-{settings.instance}")
 

@@ -38,6 +38,7 @@ class ConsumerMetrics:
         self.skipped = Counter(f"{app}_records_skipped", "records of other kinds, by kind", ["kind"], registry=registry)
         self.dead_lettered = Counter(f"{app}_dead_lettered", "records in the dead-letter topic", registry=registry)
         self.renewals = Counter(f"{app}_topics_renewed", "times that a topic was found made anew", registry=registry)
+        self.missed = Counter(f"{app}_records_missed", "records that Kafka deleted before they were read", registry=registry)
         self.waits = Counter(f"{app}_waits", "times that a batch had to wait for what is away", registry=registry)
 
 

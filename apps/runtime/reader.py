@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -22,6 +22,7 @@ from telemetry.record import Record, next_offsets
 
 from runtime.backoff import Backoff
 from runtime.errors import UnavailableError
+from runtime.gaps import ASK_S, Gaps
 from runtime.seldom import Seldom
 from runtime.status import Heartbeat
 from runtime.topics import Topics
@@ -84,13 +85,19 @@ def record_of(message: KafkaMessage) -> Record:
     )
 
 
+class Counters(Protocol):
+    """What a reader counts: batches that had to wait, topics found made anew, records that Kafka deleted before it read them."""
+
+    waits: Counter
+    renewals: Counter
+    missed: Counter
+
+
 class Reader:
     """The records of some topics, shared among the readers of the group."""
 
-    def __init__(
-        self, source: Source, heartbeat: Heartbeat, waits: Counter, renewals: Counter, *, place: Place | None = None
-    ) -> None:
-        """Nothing connects before `read`; counted is how often a batch had to wait, and how often a topic was made anew.
+    def __init__(self, source: Source, heartbeat: Heartbeat, counters: Counters, *, place: Place | None = None) -> None:
+        """Nothing connects before `read`.
 
         `place` may move where reading begins; without it the group's offsets rule. What it raises for a Kafka that does not
         answer (`UnavailableError`, `KafkaException`) makes it be asked again.
@@ -98,8 +105,8 @@ class Reader:
         self.consumer = _consumer(source)
         self._topics = Topics(source.brokerlist, source.topics)
         self._names = source.topics
-        self._waits = waits
-        self._renewals = renewals
+        self._counters = counters
+        self._gaps = Gaps(self.consumer, counters.missed)
         self._heartbeat = heartbeat
         self._place = place
         self._waiting: str | None = None
@@ -145,9 +152,11 @@ class Reader:
         if firsts and not self.commit_places(firsts):  # a commit for the old topic may have reached the new one
             raise UnavailableError("Kafka does not take the first offsets of a topic made anew")
         try:
-            self.consumer.assign(self._place(self.consumer, places) if self._place else places)
+            begins = self._place(self.consumer, places) if self._place else self.consumer.committed(places, timeout=ASK_S)
+            self.consumer.assign(begins)
         except KafkaException as failed:
             raise UnavailableError(f"Kafka does not tell where to begin: {failed}") from failed
+        self._gaps.begin(begins)
         self.consumer.resume(places)  # librdkafka 2.16 keeps a partition paused that was taken away in `_wait` and comes back
         if places:  # nothing is given while a topic is away for a moment; of another that is not given, others took care
             self._anew.clear()
@@ -163,7 +172,7 @@ class Reader:
         own = {each.topic for each in self._unplaced or self.consumer.assignment()} | self._committed
         for name in self._topics.look():
             log.warning("the topic %s was made anew: it is read from its first record on", name)
-            self._renewals.inc()
+            self._counters.renewals.inc()
             if name in own:
                 self._anew.add(name)
         self._committed.clear()
@@ -193,7 +202,9 @@ class Reader:
                 self._wait(str(failed), self._backoff.next_s())
             return []
         self._go_on()
-        return [record_of(message) for message in messages if self._is_record(message)]
+        records = [record_of(message) for message in messages if self._is_record(message)]
+        self._gaps.follow(records)
+        return records
 
     @staticmethod
     def _is_record(message: KafkaMessage) -> bool:
@@ -226,7 +237,7 @@ class Reader:
         """Wait without losing the group's membership: poll, but with every partition paused."""
         log.warning("%s; offsets wait", why)
         self._waiting = why
-        self._waits.inc()
+        self._counters.waits.inc()
         until_s = time.monotonic() + wait_s
         while (left_s := until_s - time.monotonic()) > 0:
             self._heartbeat.beat()

@@ -51,7 +51,7 @@ class Timeseries:
         )
         self._dead_letters = DeadLetters(settings.brokerlist, settings.dead_letter_topic, "timeseries")
         source = Source(settings.brokerlist, settings.group, tuple(self._series), GATHER_MS)
-        self._reader = Reader(source, heartbeat, metrics.waits, metrics.renewals)
+        self._reader = Reader(source, heartbeat, metrics)
         self._next_lag_s = 0.0
 
     def run(self, stop: threading.Event) -> None:

@@ -21,6 +21,7 @@ class Metrics:
         self.partial = Counter("timeseries_partial_writes", "writes of which InfluxDB refused some lines", registry=registry)
         self.dead_lettered = Counter("timeseries_dead_lettered", "records in the dead-letter topic", registry=registry)
         self.renewals = Counter("timeseries_topics_renewed", "times that a topic was found made anew", registry=registry)
+        self.missed = Counter("timeseries_records_missed", "records that Kafka deleted before they were read", registry=registry)
         self.waits = Counter("timeseries_waits", "times that a batch had to wait for InfluxDB or Kafka", registry=registry)
         self.lag = Gauge("timeseries_lag_records", "records in Kafka that are not yet read", ["topic"], registry=registry)
         self.latency = Histogram(

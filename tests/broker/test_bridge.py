@@ -14,6 +14,7 @@ from tests.support.apps import bridge, running
 from tests.support.brokers import PASSWORDS, Kafka, Mosquitto
 from tests.support.load import contents, reading
 from tests.support.processes import wait_until
+from tests.support.sessions import entered
 
 
 def _login(mosquitto: Mosquitto, user: str, client_id: str) -> Client:
@@ -88,3 +89,40 @@ def test_a_route_that_another_carries_now_leaves_the_kept_session(
             client.disconnect()
             client.loop_stop()
     assert contents(kafka, boards) == contents(kafka, dead) == []
+
+
+def test_a_client_whose_name_ends_with_another_cars_writes_nothing_under_that_cars_key(
+    mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path
+) -> None:
+    cars, dead = kafka.topic("sensor-data"), kafka.topic("dead-letter", 1)
+    car = wiring.CAR_CLIENT_ID.format(number=2)
+    false = f"x/{car}"
+    with (
+        running(bridge(fixture_folder, mosquitto, kafka.address, {"sensor-data": cars}, dead)) as app,
+        entered(mosquitto, false) as session,
+    ):
+        assert session.publish(f"{wiring.CARS_MQTT}/{false}", b"not its own"), "Mosquitto binds the topic to the whole name"
+        wait_until("it is acknowledged", lambda: app.metric("bridge_acknowledged_total") == 1)
+    assert contents(kafka, cars) == []
+    ((key, value, headers),) = contents(kafka, dead)
+    assert (key, value) == (f"{wiring.CARS_MQTT}/{false}", b"not its own")
+    assert headers["reason"] == f"no route for {wiring.CARS_MQTT}/{false}"
+
+
+LONG, MOST_GROWTH_MB = 1_200, 120  # messages; each a topic of its own, of 60,000 bytes, of which there are copies
+
+
+def test_long_topics_do_not_fill_the_memory_though_kafka_stands_still(
+    mosquitto: Mosquitto, kafka: Kafka, fixture_folder: Path
+) -> None:
+    boards, dead = kafka.topic("broker_message"), kafka.topic("dead-letter", 1)
+    with running(bridge(fixture_folder, mosquitto, kafka.address, {"broker_message": boards}, dead)) as app:
+        before_mb = app.memory_mb()
+        with kafka.stopped(), entered(mosquitto, "board", "lab") as session:
+            for number in range(1, LONG + 1):
+                assert session.publish(f"{wiring.IOTKIT_MQTT}/{number:059990d}", b"", number)
+            wait_until("it reads", lambda: app.metric("bridge_in_flight") > 0)
+        wait_until("all are in Kafka", lambda: app.metric("bridge_delivered_total") == LONG, 60.0)
+        grown_mb = app.memory_mb() - before_mb
+    assert contents(kafka, dead) == []
+    assert grown_mb < MOST_GROWTH_MB

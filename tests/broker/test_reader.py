@@ -19,10 +19,10 @@ from tests.support.processes import wait_until
 from tests.support.readings import Boards
 
 
-def _reader(kafka: Kafka, topic: str, place: Place | None = None) -> Reader:
-    metrics = ConsumerMetrics("test", CollectorRegistry())
+def _reader(kafka: Kafka, topic: str, place: Place | None = None, metrics: ConsumerMetrics | None = None) -> Reader:
+    metrics = metrics or ConsumerMetrics("test", CollectorRegistry())
     source = Source(kafka.address, f"reader-{topic}", (topic,))
-    return Reader(source, Heartbeat(), metrics.waits, metrics.renewals, place=place)
+    return Reader(source, Heartbeat(), metrics, place=place)
 
 
 def _offsets(reader: Reader, found: list[int]) -> Callable[[], list[int]]:
@@ -145,5 +145,37 @@ def test_partitions_that_change_hands_while_a_batch_waits_are_read_on(kafka: Kaf
         boards.sensors(range(10, 20))
         wait_until("the rest", lambda: len(read()) == 20)
         assert read() == [*range(20)]
+    finally:
+        reader.close()
+
+
+def _deleted(kafka: Kafka, topic: str, before: int) -> None:
+    """As Kafka's retention does it."""
+    kafka.admin.delete_records([TopicPartition(topic, 0, before)])[TopicPartition(topic, 0)].result(20.0)
+
+
+def test_what_kafka_deleted_before_it_was_read_is_counted(kafka: Kafka) -> None:
+    topic, registry = kafka.topic("broker", 1), CollectorRegistry()
+    boards, metrics = Boards(kafka, topic), ConsumerMetrics("test", registry)
+    boards.sensors(range(10))
+    _deleted(kafka, topic, 3)
+    reader = _reader(kafka, topic, metrics=metrics)
+    read = _offsets(reader, [])
+    try:
+        wait_until("the rest are read", lambda: len(read()) == 7)
+        assert registry.get_sample_value("test_records_missed_total") == 0, "a new group begins with what there is"
+        reader.commit_places([TopicPartition(topic, 0, 5)])
+        reader.consumer.pause([TopicPartition(topic, 0)])  # as while its effect is away
+        boards.sensors(range(10, 20))
+        _deleted(kafka, topic, 14)
+        reader.consumer.resume([TopicPartition(topic, 0)])
+        wait_until("it goes on behind the gap", lambda: read()[-1] == 19)
+        assert registry.get_sample_value("test_records_missed_total") == 4
+        _deleted(kafka, topic, 20)
+        reader.again()
+        read()
+        boards.sensors(range(20, 22))
+        wait_until("it begins behind the gap", lambda: read()[-1] == 21)
+        assert registry.get_sample_value("test_records_missed_total") == 4 + 15, "from the group's offset on"
     finally:
         reader.close()

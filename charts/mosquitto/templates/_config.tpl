@@ -24,6 +24,8 @@ mosquitto.conf: |
 
   max_inflight_messages {{ int64 .Values.maxInflightMessages }}
   max_queued_messages {{ int64 .Values.maxQueuedMessages }}
+  max_inflight_bytes {{ mul .Values.resources.limitMb 131072 }}
+  max_queued_bytes {{ mul .Values.resources.limitMb 393216 }}
   max_packet_size {{ int64 .Values.maxPacketBytes }}
   max_keepalive {{ int64 .Values.maxKeepaliveS }}
   memory_limit {{ mul .Values.resources.limitMb 838860 }}

@@ -118,8 +118,8 @@ def test_whatever_order_kafka_confirms_in_acknowledgements_are_in_the_order_rece
 
 
 def test_the_window_is_full_by_messages_or_by_bytes_and_opens_again() -> None:
-    window = Window(2, 100)
-    first = message(1, b"x" * 100)
+    window = Window(2, 1000)
+    first = message(1, b"x" * 1000)
     window.add([first])
     assert window.room == 0
     first.saved = True
@@ -129,6 +129,16 @@ def test_the_window_is_full_by_messages_or_by_bytes_and_opens_again() -> None:
     assert window.room == 1
     window.add([message(3)])
     assert window.room == 0
+
+
+def test_topics_count_as_bytes_for_what_they_take_until_kafka_has_the_message() -> None:
+    window = Window(10, 1000)
+    long = Message(Batch(None, 1, 0, 0.0), 1, Way("t" * 300, CAR, "edge"), b"")
+    window.add([long])
+    assert window.room == 0
+    long.saved = True
+    window.take_saved()
+    assert window.room == 10
 
 
 def test_a_confirmed_message_is_saved_and_carries_its_origin() -> None:

@@ -63,6 +63,11 @@ def test_the_lab_s_routes_key_cars_by_name_and_boards_by_topic() -> None:
     assert resolve("fan/messages") is None
 
 
+@pytest.mark.parametrize("below", ["", "/x/electric-vehicle-00001", "/electric-vehicle-00001/", "//electric-vehicle-00001"])
+def test_a_key_of_the_last_level_is_of_topics_with_that_level_alone(below: str) -> None:
+    assert resolver(ROUTES, "edge-1")(f"vehicles/sensor/data{below}") is None
+
+
 def test_a_shared_filter_leads_where_the_same_one_does_that_is_not() -> None:
     shared = [route.model_copy(update={"mqtt": f"$share/bridges/{route.mqtt}"}) for route in ROUTES]
     for topic in ("vehicles/sensor/data/electric-vehicle-00001", "iotkit/hall-3/alert", "fan/messages"):
@@ -101,6 +106,14 @@ def test_topics_without_end_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPat
     for number in range(10):
         assert ways[b"iotkit/%d" % number].key == f"iotkit/{number}"
         assert len(ways) <= 3
+
+
+def test_long_topics_fill_it_no_more_than_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.routes._KNOWN_BYTES", 100_000)
+    ways = Ways(ROUTES, "edge-1")
+    for number in range(20):
+        assert ways[b"iotkit/%030000d" % number].kafka == "broker_message"
+        assert sum(map(len, ways)) < 100_000 + 65_535
 
 
 def test_topics_choose_among_the_routes_or_bring_their_own() -> None:

@@ -15,7 +15,7 @@ class Client:
     """Stands for the client and for Kafka: gives partitions, and tells which ids the topics have."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.ids, self.committed, self._own = {"b": "old", "c": "c"}, list[tuple[str, int]](), list[TopicPartition]()
+        self.ids, self.commits, self._own = {"b": "old", "c": "c"}, list[tuple[str, int]](), list[TopicPartition]()
         self._told: dict[str, str] = {}
         self._call: dict[str, Any] = {}
         monkeypatch.setattr(reader, "_consumer", lambda _: self)
@@ -40,6 +40,9 @@ class Client:
     def resume(self, partitions: list[TopicPartition]) -> None:
         assert partitions == self._own
 
+    def committed(self, partitions: list[TopicPartition], **_more: float) -> list[TopicPartition]:
+        return partitions
+
     def assignment(self) -> list[TopicPartition]:
         return self._own
 
@@ -48,7 +51,7 @@ class Client:
 
     def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
         assert not asynchronous
-        self.committed += [(place.topic, place.offset) for place in offsets]
+        self.commits += [(place.topic, place.offset) for place in offsets]
         return offsets
 
 
@@ -60,9 +63,9 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
 @pytest.fixture
 def one(client: Client) -> Reader:
     metrics = ConsumerMetrics("test", CollectorRegistry())
-    found = Reader(Source("nowhere:1", "g", ("b", "c")), Heartbeat(), metrics.waits, metrics.renewals)
+    found = Reader(Source("nowhere:1", "g", ("b", "c")), Heartbeat(), metrics)
     found.read(1, 0.0)
-    assert client.committed == []
+    assert client.commits == []
     return found
 
 
@@ -74,7 +77,7 @@ def test_who_reads_a_topic_that_is_made_anew_commits_its_beginning_once(client: 
         one.read(1, 0.0)
     client.give("b")
     one.read(1, 0.0)
-    assert client.committed == [("b", 0)]
+    assert client.commits == [("b", 0)]
 
 
 @pytest.mark.parametrize("has", [(), ("c",)], ids=["nothing", "another topic"])
@@ -87,7 +90,7 @@ def test_who_has_no_partition_of_a_topic_made_anew_leaves_others_offsets_alone(
     one.read(1, 0.0)
     client.give("b", "c")
     one.read(1, 0.0)
-    assert client.committed == []
+    assert client.commits == []
 
 
 def test_a_late_commit_that_may_have_reached_the_new_topic_is_made_good(client: Client, one: Reader) -> None:
@@ -99,7 +102,7 @@ def test_a_late_commit_that_may_have_reached_the_new_topic_is_made_good(client: 
     one.read(1, 0.0)
     client.give("b")
     one.read(1, 0.0)
-    assert client.committed == [("b", 7), ("b", 0)]
+    assert client.commits == [("b", 7), ("b", 0)]
 
 
 def test_who_loses_a_topic_made_anew_before_it_could_commit_its_beginning_leaves_it_to_others(
@@ -115,4 +118,4 @@ def test_who_loses_a_topic_made_anew_before_it_could_commit_its_beginning_leaves
     one.read(1, 0.0)
     client.give("b", "c")
     one.read(1, 0.0)
-    assert client.committed == []
+    assert client.commits == []
