@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import msgspec
 import pytest
+from fleet.play import player
+from fleet.play.plan import PlayPlan
 from fleet.play.rows import FileError, rows
+from fleet.scenario.talk import STOP, Words
+from fleet.tally import Tally
 from telemetry import car, fan, iotkit
 
 CAR_VALUES = "39.395103,34.53991,123.3,0.826,246.12367,0.6586,24.93,2493.487,0.0348,32,31,34,34,0.53,0.96,0.88,0.04,2000"
@@ -86,3 +93,61 @@ def test_what_is_no_text_is_named(file: Path) -> None:
     file.write_bytes(b"DeviceID,\xff\n")
     with pytest.raises(FileError, match="cannot be read"):
         list(rows(file))
+
+
+class _Asked:
+    """Stands for the words of whoever started it: stop, at the fifth time that they are asked for."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def next(self) -> str | None:
+        self.times += 1
+        return STOP if self.times >= 5 else None
+
+
+def _player(file: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> player.Player:
+    """Of boards at the highest rate, by a network that carries nothing."""
+    file.write_text(BOARDS)
+    does_nothing = SimpleNamespace(**dict.fromkeys(("join", "advance", "serve", "say_goodbye"), lambda *_: None))
+    monkeypatch.setattr(player, "Network", lambda *_: does_nothing)
+    monkeypatch.setattr(player, "Tally", lambda: tally)
+    names = {"board": "b-{high}-{low}", "fan": "f-{number}", "topics": {"iotkit": "iotkit/{name}/sensor"}}
+    told = {
+        "file": str(file),
+        "rate_msg_s": 20_000,
+        "loop": True,
+        "qos": 1,
+        "host": "h",
+        "ports": [1],
+        "devices": {},
+        "taken": [],
+    }
+    return player.Player(msgspec.convert(told | names, PlayPlan))
+
+
+def test_brokers_and_words_are_heard_where_rows_are_always_late(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s, tally = 0.0, Tally()
+
+    def slowly() -> float:
+        nonlocal now_s
+        now_s += 0.001
+        return now_s
+
+    tally.connected = 2
+    monkeypatch.setattr(player, "time", SimpleNamespace(monotonic=slowly, time=slowly))
+    found = _player(file, monkeypatch, tally).run(cast("Words", _Asked()))
+    assert 4 < found["sent"] < 100
+    assert found["connected"] == 2
+
+
+def test_a_login_that_no_broker_takes_ends_a_play_at_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = Tally()
+    tally.refused["not authorized"] += 1
+    with pytest.raises(player.PlayError, match="the broker refuses connections: not authorized"):
+        _player(file, monkeypatch, tally).run(cast("Words", _Asked()))
+
+
+def test_who_stops_a_play_before_all_have_connected_sends_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _player(file, monkeypatch, Tally()).run(cast("Words", _Asked()))
+    assert (found["sent"], found["connected"]) == (0, 0)
