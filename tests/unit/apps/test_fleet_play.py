@@ -42,6 +42,11 @@ def test_a_car_sends_its_values_with_the_time_of_sending(file: Path) -> None:
     assert (reading.car, reading.time, reading.coolant_temp, reading.control_unit_firmware) == ("car1", NOW_S, 39.395103, 2000)
 
 
+def test_blank_lines_stand_for_nothing(file: Path) -> None:
+    file.write_text("\n\n" + FANS.replace("\n", "\n\n"))
+    assert [row.device for row in rows(file)] == ["1"]
+
+
 def test_columns_may_stand_in_another_order_and_a_simulators_failure_goes_along(file: Path) -> None:
     header, *lines = CARS.splitlines()
     swapped = [",".join([*reversed(line.split(",")), word]) for line, word in zip(lines, ("true", "false"), strict=True)]
@@ -76,7 +81,11 @@ def test_a_board_sends_its_line_with_or_without_a_header(file: Path, header: str
         (CARS.replace("39.395103", "hot", 1), "FILE:2: coolant_temp is no number: 'hot'"),
         (CARS.rpartition(",")[0] + "\n", "FILE:3: 19 cells instead of 20"),
         (FANS.replace("191.7", "nan"), "FILE:2: Vibration is not finite: 'nan'"),
-        (FANS.replace("\n1,", "\na/b,"), "FILE:2: DeviceID is 'a/b', no name of letters, digits, - and _"),
+        (FANS.replace("\n1,", "\na/b,"), "FILE:2: DeviceID is 'a/b', no name of 1 to 64 letters, digits, dots, colons, - and _"),
+        (FANS.replace("\n1,", f"\n{'9' * 65},"), f"FILE:2: DeviceID is '{'9' * 40}', no name of 1 to 64 letters"),
+        (CARS.replace("car1", "a/+"), "FILE:2: car is 'a/+', no name of 1 to 64 letters"),
+        (BOARDS.replace("0xC2", "0x1FFFF"), "FILE:2: the sensor id 0x1FFFF is above 0xffff, and a board's address has two bytes"),
+        ("\n\n" + FANS.replace("Sound", "Noise"), "FILE:3: unknown columns 'Noise'"),
         (FANS.replace("Sound", "Noise"), "FILE:1: unknown columns 'Noise'; those of the kind fan are DeviceID,Time,Rotation,"),
         (FANS.replace(",Sound", "").replace(",46.8", ""), "FILE:1: the column Sound is missing"),
         (FANS.replace("Sound", "Rotation"), "FILE:1: the column Rotation stands there twice"),
