@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from runtime.mqtt import DUP, LONGEST, MQTT_5
@@ -33,6 +33,7 @@ REFUSALS: Final = {  # of a CONNECT, by the codes of both levels
     0x8A: "banned",
     0x97: "quota exceeded",
 }
+FOR_GOOD: Final = frozenset({"bad user or password", "not authorized", "client id not allowed", "banned"})  # waiting helps nobody
 
 
 class Connack(NamedTuple):
@@ -79,6 +80,12 @@ class Disconnect(NamedTuple):
 
 
 Answer = Connack | Publish | Puback | Suback | Pingresp | Disconnect
+
+
+def for_good(reasons: Iterable[str]) -> str:
+    """Why no client will ever be let in, of the reasons why some were not; empty if that is not so."""
+    found = sorted(FOR_GOOD.intersection(reasons))
+    return f"the broker refuses connections: {', '.join(found)}" if found else ""
 
 
 class MalformedError(Exception):

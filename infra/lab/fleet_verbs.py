@@ -86,10 +86,11 @@ def fleet_run(
         console.print(views.plain(note), soft_wrap=True)
     asked = scaled(choice.scenario, scale) if scale else choice.scenario
     asked = asked if duration is None else shortened(asked, duration)
-    found = forecast(asked)
+    place, found = place_of(stack, broker or (), login or ()), forecast(asked)
     if not dry_run:
-        run_scenario(asked, found, place_of(stack, broker or (), login or ()), every=read_back, as_json=json_)
+        run_scenario(asked, found, place, every=read_back, as_json=json_)
         return
+    found = found.over(place.shards) if place.named else found
     why = refusal(found, Machine.here())
     views.print_json(found.as_json() | {"refused": why}) if json_ else show_forecast(found)
     if why and choice.ours:  # a preset may be meant for a larger machine: its dry run is a plan, and no mistake

@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from infra.lab.doctor import Diagnosis
     from infra.lab.status import LabStatus
 
+WHOLE_FROM = 100
 out = Console(highlight=False, emoji=False)  # iotlab:cloud is a key, no picture
 
 
 def plain(text: str) -> str:
     """Text of others, safe to print between markup."""
     return escape(text)
+
+
+def figure(value: float | None) -> str:
+    """A number as people read it: whole from 100 on, in three digits below."""
+    if value is None:
+        return "?"
+    return f"{value:,.0f}" if value >= WHOLE_FROM else f"{value:.3g}"
 
 
 def mark(*, ok: bool) -> str:

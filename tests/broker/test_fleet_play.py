@@ -23,6 +23,7 @@ def _played(mosquitto: Mosquitto, folder: Path, text: str, topic: str, count: in
         assert code == 0, said
         wait_until("all has come", lambda: len(heard) >= count)
     assert (found["sent"], found["acked"], found["dropped"], found["rounds"]) == (count, count, 0, 1)
+    assert found["connected"] == found["devices"]
     return [(message.topic, bytes(message.payload)) for message in heard]
 
 
@@ -68,3 +69,12 @@ def test_a_broken_line_is_named_before_anything_is_sent(mosquitto: Mosquitto, tm
     assert (code, found) == (2, {})
     assert f"lab: {file}:3: Temperature is no number: 'warm'." in said
     assert "play-fan-1" not in mosquitto.log.read_text()
+
+
+def test_a_wrong_login_ends_a_play_at_once_and_is_no_fault_of_the_file(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    file = tmp_path / "fans.csv"
+    file.write_text(FANS)
+    with running(tmp_path, [mosquitto], "play", str(file), "--rate", "50", password="wrong") as run:
+        code, found, said = run.end()
+    assert (code, found) == (1, {})
+    assert "lab: the broker refuses connections: not authorized." in said

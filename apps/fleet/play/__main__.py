@@ -10,7 +10,7 @@ from runtime.process import log_to_stderr
 from runtime.settings import ConfigurationError
 
 from fleet.play.plan import PlayPlan
-from fleet.play.player import Player
+from fleet.play.player import Player, PlayError
 from fleet.play.rows import FileError
 from fleet.scenario.plan import read_plan
 from fleet.scenario.talk import Words, say
@@ -24,7 +24,7 @@ def main() -> int:
         say("result", **Player(read_plan(Path(sys.argv[1]), PlayPlan)).run(Words()))
     except FileError as wrong:
         say("refused", why=str(wrong))
-    except ConfigurationError as failed:
+    except (ConfigurationError, PlayError) as failed:
         say("failed", why=str(failed))
     return 0
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from runtime.mqtt import MQTT_5
 
+from fleet.answers import for_good
 from fleet.herd import Publication
 from fleet.limits import raise_files
 from fleet.network import Network
@@ -31,6 +32,10 @@ KEEPALIVE_S: Final = 60
 CONNECT_S: Final = 60.0
 LAST_S: Final = 30.0  # for the last acknowledgements
 PROGRESS_S: Final = 1.0
+
+
+class PlayError(Exception):
+    """The file is right and cannot be played to those brokers; the message is one sentence."""
 
 
 class Player:
@@ -72,31 +77,48 @@ class Player:
                 return self._plan.board.format(high=sensor >> 8 & 255, low=sensor & 255)
 
     def run(self, words: Words) -> dict[str, Any]:
-        """Play until the end of the file, or of the words if it is a loop; what was sent."""
-        for session in self._sessions.values():
-            self._network.join(session)
-        until_s = time.monotonic() + CONNECT_S
-        while not self._go_on(words) and self._tally.connected < len(self._sessions):
-            if time.monotonic() > until_s:
-                reasons = ", ".join(sorted(self._tally.refused)) or "no answer"
-                raise FileError(f"{self._tally.connected} of {len(self._sessions)} devices could connect: {reasons}")
+        """Play until the end of the file, or of the words if it is a loop; what was sent.
+
+        Raises:
+            PlayError: not all of its devices could connect; nothing was sent.
+        """
+        stopped = self._connect(words)
         self._begun_s = time.monotonic()
-        stopped = self._play(words)
+        stopped = stopped or self._play(words)
         until_s = time.monotonic() + LAST_S
         while not stopped and time.monotonic() < until_s and any(session.kept for session in self._sessions.values()):
             stopped = self._go_on(words)
-        took_s = time.monotonic() - self._begun_s
+        took_s, connected = time.monotonic() - self._begun_s, self._tally.connected
         self._network.say_goodbye(list(self._sessions.values()))
-        return self._figures() | {"rounds": self._rounds, "rate_msg_s": round(self._tally.sent / max(took_s, 1e-3), 1)}
+        rate_msg_s = round(self._tally.sent / max(took_s, 1e-3), 1)
+        return self._figures() | {"connected": connected, "rounds": self._rounds, "rate_msg_s": rate_msg_s}
+
+    def _connect(self, words: Words) -> bool:
+        """All devices; whether the words said to stop."""
+        for session in self._sessions.values():
+            self._network.join(session)
+        until_s = time.monotonic() + CONNECT_S
+        while self._tally.connected < len(self._sessions):
+            if self._go_on(words):
+                return True
+            if refused := for_good(self._tally.refused):
+                raise PlayError(refused)
+            if time.monotonic() > until_s:
+                reasons = ", ".join(sorted(self._tally.refused)) or "no answer"
+                raise PlayError(
+                    f"within {CONNECT_S:.0f} s {self._tally.connected} of {len(self._sessions)} devices could connect: {reasons}"
+                )
+        return False
 
     def _play(self, words: Words) -> bool:
-        """Send; whether the words said to stop."""
-        due_s, said_s = time.monotonic(), 0.0
+        """Send; whether the words said to stop. Brokers and words are heard every `TICK_S`, also where rows are late."""
+        due_s, said_s, heard_s = time.monotonic(), 0.0, 0.0
         for row in self._rows():
             session = self._sessions[self._name(row)]
-            while (now_s := time.monotonic()) < due_s or session.kept >= KEPT:
+            while (now_s := time.monotonic()) < due_s or session.kept >= KEPT or now_s > heard_s + TICK_S:
                 if self._go_on(words):
                     return True
+                heard_s = time.monotonic()
                 if now_s >= said_s + PROGRESS_S:
                     said_s = now_s
                     say("progress", **self._figures())

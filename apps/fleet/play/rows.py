@@ -6,6 +6,7 @@ Times of the file are not sent: a series of 2019 would be older than what the la
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ COLUMNS: Final[dict[Kind, tuple[str, ...]]] = {
     "fan": ("DeviceID", "Time", "Rotation", "Temperature", "Vibration", "Sound", "Faulty"),
     "iotkit": ("sensor", "temp", "hum", "class"),
 }
+NAME: Final = re.compile(r"[A-Za-z0-9._:\-]{1,64}")  # it becomes a client id, and a car's a level of its topic
+HIGHEST_SENSOR: Final = 0xFFFF
 OPTIONAL: Final = frozenset({FAILED, "Time", "Faulty"})
 
 
@@ -50,12 +53,12 @@ def rows(file: Path) -> Iterator[Row]:
     """
     with _opened(file) as text:
         reader = csv.reader(text)
-        first = next(reader, None)
+        first = next(filter(None, reader), None)
         if not first:
             raise FileError(f"{file} is empty")
-        kind, names, with_header = _told(file, [cell.strip() for cell in first])
+        kind, names, with_header = _told(file, reader.line_num, [cell.strip() for cell in first])
         if not with_header:
-            yield _row(file, 1, kind, names, first)
+            yield _row(file, reader.line_num, kind, names, first)
         for cells in reader:
             if cells:
                 yield _row(file, reader.line_num, kind, names, cells)
@@ -70,7 +73,7 @@ def _opened(file: Path) -> Iterator[TextIO]:
         raise FileError(f"{file} cannot be read: {broken}") from broken
 
 
-def _told(file: Path, first: Sequence[str]) -> tuple[Kind, Sequence[str], bool]:
+def _told(file: Path, line: int, first: Sequence[str]) -> tuple[Kind, Sequence[str], bool]:
     """Kind and columns by the first line, and whether that is a header; the boards' CSV has none."""
     kind = max(COLUMNS, key=lambda each: len(set(COLUMNS[each]) & set(first)))
     known = COLUMNS[kind]
@@ -78,15 +81,15 @@ def _told(file: Path, first: Sequence[str]) -> tuple[Kind, Sequence[str], bool]:
         if _is_boards(first):
             return "iotkit", COLUMNS["iotkit"], False
         every = "; ".join(f"{each}: {','.join(columns)}" for each, columns in COLUMNS.items())
-        raise FileError(f"{file}:1: neither a header nor a board's reading; known columns are {every}")
+        raise FileError(f"{file}:{line}: neither a header nor a board's reading; known columns are {every}")
     if unknown := [name for name in first if name not in known]:
         raise FileError(
-            f"{file}:1: unknown columns {', '.join(map(repr, unknown))}; those of the kind {kind} are {','.join(known)}"
+            f"{file}:{line}: unknown columns {', '.join(map(repr, unknown))}; those of the kind {kind} are {','.join(known)}"
         )
     if twice := sorted({name for name in first if first.count(name) > 1}):
-        raise FileError(f"{file}:1: the column {twice[0]} stands there twice")
+        raise FileError(f"{file}:{line}: the column {twice[0]} stands there twice")
     if missing := [name for name in known if name not in first and name not in OPTIONAL]:
-        raise FileError(f"{file}:1: the column {missing[0]} is missing; those of the kind {kind} are {','.join(known)}")
+        raise FileError(f"{file}:{line}: the column {missing[0]} is missing; those of the kind {kind} are {','.join(known)}")
     return kind, first, True
 
 
@@ -108,7 +111,13 @@ def _row(file: Path, line: int, kind: Kind, names: Sequence[str], cells: Sequenc
         raise FileError(f"{file}:{line}: {wrong}") from wrong
 
 
+def _check_name(told: Cells, column: str) -> None:
+    if not NAME.fullmatch(told[column]):
+        raise PayloadError(f"{column} is {told[column][:40]!r}, no name of 1 to 64 letters, digits, dots, colons, - and _")
+
+
 def _car(told: Cells) -> Row:
+    _check_name(told, "car")
     reading = car.decode_csv(",".join(told[name] for name in COLUMNS["car"] if name != FAILED).encode())
     failed = told.get(FAILED)
     if failed not in {None, "true", "false"}:
@@ -118,6 +127,7 @@ def _car(told: Cells) -> Row:
 
 
 def _fan(told: Cells) -> Row:
+    _check_name(told, "DeviceID")
     rotation, temperature, vibration, sound = (number(told[name], name) for name in COLUMNS["fan"][2:6])
 
     def payload(now_s: float) -> bytes:
@@ -128,13 +138,15 @@ def _fan(told: Cells) -> Row:
         )
         return fan.encode(reading)
 
-    if not told["DeviceID"].replace("-", "").replace("_", "").isalnum():
-        raise PayloadError(f"DeviceID is {told['DeviceID']!r}, no name of letters, digits, - and _")
     return Row("fan", told["DeviceID"], payload)
 
 
 def _board(told: Cells) -> Row:
     reading = iotkit.sensor(",".join(told[name] for name in COLUMNS["iotkit"]).encode())
+    if reading.sensor > HIGHEST_SENSOR:
+        raise PayloadError(
+            f"the sensor id {told['sensor']} is above {HIGHEST_SENSOR:#x}, and a board's address has two bytes for it"
+        )
     encoded = iotkit.encode(reading)
     return Row("iotkit", str(reading.sensor), lambda _now_s: encoded)
 

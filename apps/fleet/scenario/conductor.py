@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from fleet.answers import for_good
 from fleet.scenario.figures import COUNTER, Figures
 from fleet.scenario.plan import Plan
 from fleet.scenario.talk import STOP, Words, say
@@ -22,7 +23,6 @@ READY_S: Final = 120.0  # for Python, numpy and the counter's subscriptions, on 
 STILL_S: Final = 30.0  # without anything new in a stage that is late, and it is given up
 ENDED_S: Final = 120.0  # for the last acknowledgements and messages
 EVERY_S: Final = 1.0
-REFUSALS: Final = frozenset({"bad user or password", "not authorized", "client id not allowed", "banned"})  # waiting helps nobody
 
 
 class RunError(Exception):
@@ -151,8 +151,7 @@ class Conductor:
 
     def _refused(self) -> str:
         """Why no client will ever be let in; empty if that is not so."""
-        reasons = REFUSALS & set(self._figures.refused)
-        return f"the broker refuses connections: {', '.join(sorted(reasons))}" if reasons else ""
+        return for_good(self._figures.refused)
 
     def _all_ready(self) -> bool:
         if refused := self._refused():

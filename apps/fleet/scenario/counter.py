@@ -43,7 +43,7 @@ class Arrivals:
         self.latencies = Latencies()
         self.topics: Counter[str] = Counter(dict.fromkeys(topics, 0))  # messages without a mark, by topic
         self.duplicates: Counter[int] = Counter()  # by flow
-        self.received = self.duplicated = self.late = self.missing = 0
+        self.received = self.duplicated = self.missing = 0
 
     def take(self, message: Publish, now_ns: int, now_s: float) -> None:
         """One message."""
@@ -75,7 +75,6 @@ class Arrivals:
             return False
         missing.remove(number)
         self.missing -= 1
-        self.late += 1
         return True
 
     def as_json(self) -> dict[str, Any]:
@@ -85,18 +84,22 @@ class Arrivals:
             "missing": [(flow, sorted(numbers)) for flow, numbers in self._missing.items() if numbers],
             "duplicates": list(self.duplicates.items()),
             "topics": dict(self.topics),
-            "late": self.late,
         }
 
 
-def _filters(plan: Plan, lanes: Iterable[Lane]) -> list[list[str]]:
-    """By shard, what is read: all that the plan says, or the topics of one client in so many."""
+def filters_by_shard(plan: Plan, lanes: Iterable[Lane]) -> list[list[str]]:
+    """By shard, what is read: all that the plan says, or the topics of one client in so many.
+
+    Without marks a topic is counted as a whole, wherever those who share it are.
+    """
     if plan.every == 1:
         return [plan.filters] * len(plan.ports)
     found: list[dict[str, None]] = [{} for _ in plan.ports]
     for lane in lanes:
-        for index in plan.read_back(lane):
-            found[shard_of(lane.group.client_id(index), len(found))][lane.topic(index)] = None
+        topics = {lane.topic(index) for index in plan.read_back(lane)}
+        for index in plan.read_back(lane) if lane.marked else range(lane.group.count):
+            if (topic := lane.topic(index)) in topics:
+                found[shard_of(lane.group.client_id(index), len(found))][topic] = None
     return [list(topics) for topics in found]
 
 
@@ -113,7 +116,7 @@ class Counting:
         lanes = [lane for stage in plan.lanes() for lane in stage if lane is not None]
         topics = (lane.topic(index) for lane in lanes if not lane.marked for index in plan.read_back(lane))
         self._arrivals = Arrivals(plan.run, sum(lane.group.count for lane in lanes), topics)
-        self._filters = _filters(plan, lanes)
+        self._filters = filters_by_shard(plan, lanes)
         self._tally = Tally()
         rules = Rules(plan.readers.login(MQTT_5, KEEPALIVE_S, READER_EXPIRY_S), 1, self._tally, listener=self)
         self._network = Network(Route(Host(plan.host), tuple(plan.ports)), self._tally, 1000.0, plan.seed)

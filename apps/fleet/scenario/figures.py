@@ -170,16 +170,22 @@ class Figures:
         if not self._stages:
             return None
         place = max(range(len(self._stages)), key=lambda each: self._plan.stages[each].msg_s)
-        publishing = [cycle for cycle in self._plan.stages[place].cycles if cycle.publish]
-        if not publishing:
+        if (busy := self.height_of(self._plan.stages[place])) is None:
             return None
-        stage = self._stages[place]
-        first_s, last_s = height(max(publishing, key=_msg_s))
+        stage, (first_s, last_s) = self._stages[place], busy
         short_s = max(0.0, 1.0 - (last_s - first_s)) / 2.0  # a sample is taken once a second
         begin_s = min(stage.begins_s + max(0.0, first_s - short_s), stage.ends_s)
         end_s = min(stage.begins_s + last_s + short_s, stage.ends_s)
         count = self._sent_until(end_s) - self._sent_until(begin_s)
         return round(count / (end_s - begin_s), 1) if end_s > begin_s else None
+
+    def height_of(self, stage: Stage) -> tuple[float, float] | None:
+        """From when to when its busiest cycle is at its height; None if nobody publishes."""
+
+        def msg_s(cycle: Cycle) -> float:
+            return self._plan.groups[cycle.group].count / cycle.publish.interval_s if cycle.publish else 0.0
+
+        return height(max(stage.cycles, key=msg_s)) if any(cycle.publish for cycle in stage.cycles) else None
 
     def _sent_until(self, at_s: float) -> float:
         """Between two samples in a straight line."""
@@ -190,10 +196,6 @@ class Figures:
                 return float(before["sent"] + share * (sample["sent"] - before["sent"]))
             before = sample
         return float(before["sent"])
-
-
-def _msg_s(cycle: Cycle) -> float:
-    return 1.0 / cycle.publish.interval_s if cycle.publish else 0.0
 
 
 def height(cycle: Cycle) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from infra.services.kafka import KEPT_SHARE
 
 MOST_CARS = 10_000_000  # where looking for a limit ends
 CARS_OF_A_BRIDGE = 100_000  # two topics each fill what one remembers
+FULL_SHARD = math.ceil(FLEET_SIZES["XL"].cars / FLEET_SIZES["XL"].mqtt_shards)  # cars; above that there are more shards
 BROKER_SHARE = 0.8  # of its pod's memory: there Mosquitto stops by itself
 READING_BYTES = 530
 MANY_SERIES_FROM = 10_000  # series: up to here InfluxDB was measured with so few
@@ -45,6 +46,16 @@ class Load:
     def sessions(self) -> Sessions:
         """Shards, processes, files; more shards than the scale's where these were fuller than XL's."""
         return sessions_of(self.cars, max(self.scale.mqtt_shards, full_shards(self.cars)))
+
+    @property
+    def cars_of_a_shard(self) -> int:
+        """At most: where shards are added, so many were on each just before, and a machine has to carry those as well."""
+        return min(math.ceil(self.cars / self.scale.mqtt_shards), FULL_SHARD)
+
+    @property
+    def topics_of_a_bridge(self) -> int:
+        """At most, in the same way."""
+        return min(2 * self.cars, costs.TOPICS_KNOWN)
 
     @property
     def pods(self) -> dict[str, int]:
@@ -98,12 +109,12 @@ def _cores(load: Load, room: Room) -> list[Need]:
 
 def _rates(load: Load, _: Room) -> list[Need]:
     """Of what is one thread or one process, so that more cores don't help."""
-    shards, sampled = load.sessions.shards, load.scale.sampled_cars > 1
+    sampled = load.scale.sampled_cars > 1
     writer, sample = (costs.SAMPLED_RATE, "") if sampled else (costs.WRITER_RATE, "write one car in so many (sampled_cars), or ")
     return [
         Need(
             "Mosquitto, one shard's thread",
-            load.msg_s / shards,
+            load.cars_of_a_shard / load.interval_s,
             costs.SHARD_RATE.value,
             "messages/s",
             "take more shards (mqtt_shards)",
@@ -141,11 +152,8 @@ def _memory(load: Load, room: Room) -> list[Need]:
     simulated_mb = clients.processes * budgets["fleet"].request_mb + load.cars * costs.SIMULATED_CAR.value / 1024
     pods_mb = sum(count * budgets[service].limit_mb for service, count in load.pods.items())
     kernel_mb = load.cars * costs.CONNECTION.value / 1024
-    broker_mb = costs.MOSQUITTO_AT_REST.value + load.cars / clients.shards * costs.BROKER_SESSION.value / 1024
-    topics = min(2 * load.cars / load.pods.get("bridge", 1), costs.TOPICS_KNOWN)
-    bridge_mb = (
-        costs.BRIDGE_AT_REST.value + topics * (costs.BRIDGE_TOPICS.value - costs.BRIDGE_AT_REST.value) / costs.TOPICS_KNOWN
-    )
+    broker_mb = costs.MOSQUITTO_AT_REST.value + load.cars_of_a_shard * costs.BROKER_SESSION.value / 1024
+    topics_mb = (costs.BRIDGE_TOPICS.value - costs.BRIDGE_AT_REST.value) * load.topics_of_a_bridge / costs.TOPICS_KNOWN
     return [
         Need(
             "memory, all together",
@@ -165,7 +173,7 @@ def _memory(load: Load, room: Room) -> list[Need]:
         ),
         Need(
             "memory of a bridge",
-            bridge_mb,
+            costs.BRIDGE_AT_REST.value + topics_mb,
             budgets["bridge"].limit_mb,
             "MB",
             "take more bridges, or raise their budget",
@@ -175,8 +183,7 @@ def _memory(load: Load, room: Room) -> list[Need]:
 
 
 def _kernel(load: Load, room: Room) -> list[Need]:
-    clients = load.sessions
-    a_shard = math.ceil(load.cars / clients.shards)
+    clients, a_shard = load.sessions, load.cars_of_a_shard
     of_a_process = max(a_shard, min(load.cars, SESSIONS_OF_A_PROCESS)) + OTHER_FILES
     return [
         Need("open files of a process", of_a_process, room.files, "files", "raise ulimit -Hn"),

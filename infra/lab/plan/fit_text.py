@@ -10,7 +10,7 @@ from infra.lab.costs import Cost, Curve
 from infra.lab.plan.fit import MOST_CARS, Most, Need, Size
 from infra.lab.plan.room import Room
 from infra.lab.plan.text import heading, table
-from infra.lab.views import out, plain
+from infra.lab.views import figure, out, plain
 
 NOT_MEASURED = (
     "processor time of the services beside the cars' way (all idle ones count as the cluster's own 0.4 cores)",
@@ -19,7 +19,6 @@ NOT_MEASURED = (
     "InfluxDB's memory by series",
     "other processors than the one below: a core there may be slower",
 )
-WHOLE_FROM = 100
 ELSEWHERE = "files, connection tracking and local ports of a machine elsewhere: run this on it"
 
 
@@ -129,16 +128,9 @@ def _row(size: Size) -> tuple[str, ...]:
 def _most_row(found: Most) -> tuple[str, ...]:
     cars = f"{found.cars:,}" if found.cars < MOST_CARS else f"{MOST_CARS:,} or more"
     then = f"{found.then.limit} at {found.then_cars:,}"
-    first = f"{found.first.limit}, {_number(found.first.have)} {found.first.unit}: {found.first.remedy}"
+    first = f"{found.first.limit}, {figure(found.first.have)} {found.first.unit}: {found.first.remedy}"
     return (f"{found.interval_s:g} s", str(found.qos), cars, found.scale, first, then)
 
 
 def _said(need: Need) -> str:
-    return f"{need.limit}, {_number(need.need)} of {_number(need.have)} {need.unit}"
-
-
-def _number(value: float | None) -> str:
-    """As people read it: whole from 100 on."""
-    if value is None:
-        return "?"
-    return f"{value:,.0f}" if value >= WHOLE_FROM else f"{value:.3g}"
+    return f"{need.limit}, {figure(need.need)} of {figure(need.have)} {need.unit}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from infra.lab.console import console
 from infra.lab.errors import LabError, UserError
 from infra.lab.paths import Paths
@@ -26,7 +24,7 @@ def run_scenario(scenario: Scenario, found: Forecast, place: Place, *, every: in
         UserError: it cannot run here or there; nothing was started.
         LabError: it could not begin, ended early, or something acknowledged is lost.
     """
-    if why := refusal(replace(found, shards=place.shards), Machine.here()):
+    if why := refusal(found.over(place.shards), Machine.here()):
         raise UserError(f"{scenario.name} cannot run on this machine: {why}.")
     with place.target("fleet run") as (target, lab):
         plan = plan_of(scenario, found, target, every)
@@ -37,9 +35,8 @@ def run_scenario(scenario: Scenario, found: Forecast, place: Place, *, every: in
         folder = folder_for(lab.paths if lab else Paths.from_environment(), scenario.name, begun)
         with progress() as shown:
             done = carry_out(plan, folder, shown.show, lambda: console.print("stopping: the clients say goodbye"))
-        brokers = ", ".join(place.brokers) or f"the lab of the stack {place.stack}, {len(target.ports)} shards"
-        arrived = beyond.since(done["acked"]) if beyond else {}
-        report = Report(done, folder, scenario.name, brokers, begun, lab.kube.memory_mb() if lab else {}, arrived, every)
+        arrived = beyond.since(plan, done["acked"]) if beyond else {}
+        report = Report(done, folder, scenario.name, str(place), begun, lab.kube.memory_mb() if lab else {}, arrived, every)
         report.write()
     print_json(report.as_json()) if as_json else show_report(report)
     if not report.ok:

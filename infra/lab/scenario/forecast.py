@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from infra.lab import costs
@@ -46,6 +46,10 @@ class Forecast:
     files: int
     memory_mb: int
     stages: tuple[StageForecast, ...]
+
+    def over(self, shards: int) -> Forecast:
+        """The same with so many brokers."""
+        return replace(self, **asdict(sessions_of(self.clients, shards)))
 
     @property
     def lasts_s(self) -> float:
@@ -115,8 +119,8 @@ def forecast(scenario: Scenario) -> Forecast:
 
 
 def _plain(mean: float) -> float:
-    """A mean as people read it: whole where it is."""
-    return int(mean) if mean == int(mean) else round(mean, 3)
+    """A mean or a rate as people read it: whole where it is; however small, it is not 0."""
+    return int(mean) if mean == int(mean) else float(f"{mean:.6g}")
 
 
 def _messages(scenario: Scenario, cycle: LifeCycle) -> int:
@@ -141,8 +145,8 @@ def _stages(scenario: Scenario) -> tuple[StageForecast, ...]:
                 begins_s=begins_s,
                 lasts_s=max(_lasts_s(cycle) for cycle in cycles),
                 clients=sum(scenario.client_groups[cycle.clients].count for cycle in cycles),
-                connects_s=round(sum(_connects_s(scenario, cycle) for cycle in cycles), 1),
-                msg_s=round(sum(_msg_s(scenario, cycle) for cycle in cycles), 1),
+                connects_s=_plain(sum(_connects_s(scenario, cycle) for cycle in cycles)),
+                msg_s=_plain(sum(_msg_s(scenario, cycle) for cycle in cycles)),
             )
         )
         begins_s += found[-1].lasts_s

@@ -14,6 +14,7 @@ from infra.lab.scenario.forecast import OTHER_FILES, SESSIONS_OF_A_PROCESS, Fore
 MSG_S_OF_A_CORE = int(costs.FLEET_RATE.value)  # 33,000 on two cores was the edge
 PROCESSES_OF_A_CORE = 50  # of a fleet; reasoned, not measured: 2.4 GB of them at rest, each with timers of its own
 SYSTEM = Path("/proc/sys")
+MORE = "take fewer clients, or more brokers (a larger iotlab:scale, or --broker once for each)"
 USUAL_PORTS = "32768 60999"  # Linux's own default, where nobody may know
 
 
@@ -89,7 +90,10 @@ def _files_of_a_broker(found: Forecast, machine: Machine) -> str:
     need = -(-found.clients // found.shards) + OTHER_FILES
     if need <= machine.files:
         return ""
-    return f"each of {found.shards} brokers needs {need:,} open files, and a process may have {machine.files:,}: raise ulimit -Hn"
+    return (
+        f"each of {found.shards} brokers needs {need:,} open files, and a process may have {machine.files:,}: {MORE}, "
+        "or raise ulimit -Hn"
+    )
 
 
 def _all_files(found: Forecast, machine: Machine) -> str:
@@ -119,5 +123,5 @@ def _ports(found: Forecast, machine: Machine) -> str:
         return ""
     return (
         f"each of {found.shards} shards gets {need:,} connections, and one address has {machine.ports:,} local ports for them: "
-        "widen net.ipv4.ip_local_port_range, or take fewer clients"
+        f"{MORE}, or widen net.ipv4.ip_local_port_range"
     )

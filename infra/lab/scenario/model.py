@@ -6,19 +6,20 @@ Keys are those of the YAML; durations, rates and patterns are texts (infra/lab/s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 from pydantic.alias_generators import to_camel
 
 from infra import wiring
-from infra.lab.scenario.units import Pattern, Rate, duration_ms, filter_fault, topic_fault
+from infra.lab.scenario.units import YEAR_MS, Pattern, Rate, duration_ms, filter_fault, topic_fault
 
 MOST_CLIENTS = 10_000_000
 MOST_BOARDS = 65_536  # two bytes of an address tell them apart
 KEEP_ALIVE_MS = (5_000, 65_535_000)  # as apps/fleet takes it; MQTT has two bytes for the seconds
 QUALITIES = (0, 1)
 Kind = Literal["car", "iotkit", "fan", "plain"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Where = tuple[int | str, ...]
 
 
@@ -141,6 +142,10 @@ class Publish(Part):
             raise ValueError("it needs an end: either count (messages of each client) or duration, not both")
         if not self.messages_each:
             raise MisfitError(("duration",), f"at {self.rate} nothing is sent in that duration; make it longer than one interval")
+        if self.rate.time_ms(self.messages_each) > YEAR_MS:
+            raise MisfitError(
+                (), f"{self.messages_each:,} messages at {self.rate} take longer than a year; send fewer, or faster"
+            )
         return self
 
 

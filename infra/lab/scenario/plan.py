@@ -12,7 +12,7 @@ from typing import Any
 from infra import wiring
 from infra.accounts import fits
 from infra.lab.scenario.forecast import SESSIONS_OF_A_PROCESS, Forecast
-from infra.lab.scenario.model import ClientGroup, LifeCycle, Scenario
+from infra.lab.scenario.model import KINDS, ClientGroup, LifeCycle, Scenario, kinds_names
 from infra.lab.scenario.units import Pattern
 
 LEVELS = {"3.1.1": 4, "5": 5}
@@ -79,7 +79,7 @@ def _group(name: str, group: ClientGroup, taken: Mapping[str, int], *, reads: bo
         "kind": group.kind,
         "count": group.count,
         "names": _format(group.names) if group.names else wiring.BOARD_CLIENT_ID,
-        "first": 1 if group.client_ids else 1 + taken.get(group.kind, 0),
+        "first": 1 + next((taken.get(kind, 0) for kind in KINDS if kinds_names(kind) == group.names), 0),
         "level": LEVELS[group.mqtt],
         "keepalive_s": group.keep_alive_ms // 1_000,
         "reads": reads,
@@ -115,6 +115,17 @@ def _read(scenario: Scenario, cycle: LifeCycle) -> str:
     """The filter that finds what a life cycle publishes."""
     topic = scenario.topic_of(cycle)
     return topic.any_level() if topic else BOARDS_TOPIC.format(name="+")
+
+
+def first_name(group: Mapping[str, Any]) -> str:
+    """The client id of a planned group's first client."""
+    number = group["first"]
+    return str(group["names"].format(number=number, high=number >> 8, low=number & 255))
+
+
+def first_topic(group: Mapping[str, Any], publish: Mapping[str, Any]) -> str:
+    """Where that client publishes."""
+    return str(publish["topic"].format(number=group["first"], name=first_name(group)))
 
 
 def filters(wanted: Iterable[str]) -> list[str]:

@@ -7,14 +7,14 @@ from datetime import timedelta
 from rich.table import Table
 
 from infra.lab.scenario.forecast import Forecast
-from infra.lab.views import out, plain
+from infra.lab.views import figure, out, plain
 
 
 def show_forecast(found: Forecast) -> None:
     """A line a stage, then the sums and the needs."""
     stages = Table("stage", "begins at", "lasts", "clients", "connects/s", "messages/s", box=None, pad_edge=False)
     for stage in found.stages:
-        rates = (f"{rate:,.0f}" if rate else "-" for rate in (stage.connects_s, stage.msg_s))
+        rates = (figure(rate) if rate else "-" for rate in (stage.connects_s, stage.msg_s))
         stages.add_row(plain(stage.name), _time(stage.begins_s), _time(stage.lasts_s), f"{stage.clients:,}", *rates)
     out.print(stages)
     if found.qos is not None:

@@ -20,6 +20,11 @@ PARTS: dict[str, type[BaseModel]] = {
     "subscribe": Subscribe,
     "publish": Publish,
 }
+SHAPES = {  # pydantic's type of error -> what belongs there, where its own words are of Python
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "keys belong here, each on a line of its own"),
+    "tuple_type": "a list belongs here, each entry behind a -",
+    "string_type": "a text belongs here, in quotes where it is a number or a word like yes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def _first(wrong: ValidationError) -> tuple[Where, str]:
         return where, f"the key '{where[-1]}' is missing"
     if first["type"] == "too_short":
         return where, f"the key '{where[-1]}' is empty"
-    return where, f"{_key(where)}: {_small(first['msg'])}, not {_shown(first['input'])}"
+    return where, f"{_key(where)}: {SHAPES.get(first['type']) or _small(first['msg'])}, not {_shown(first['input'])}"
 
 
 def _part(where: Where) -> type[BaseModel]:

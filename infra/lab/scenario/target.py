@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from infra.lab.errors import UserError
 from infra.lab.forwarding import forwarded
 from infra.lab.lab import Lab, lab_here
 from infra.lab.probes import LOOPBACK
-from infra.lab.scenario.plan import Login, Target
+from infra.lab.scenario.plan import Login, Target, first_name, first_topic
 
 DEVICES, READERS = "fleet", "lab"  # logins of Mosquitto: the one may write as a device, the other reads what devices write
 SECRET = next(login.secret for login in accounts.LOGINS if login.service == "mosquitto")
@@ -26,20 +27,29 @@ class Place:
     """Where a run goes to: the brokers that were named, with their logins, or the lab of a stack."""
 
     stack: str
-    brokers: Sequence[str] = ()
-    devices: Login = field(default_factory=Login)
-    readers: Login = field(default_factory=Login)
+    named: Target | None = None
 
     @property
     def shards(self) -> int:
         """How many brokers that are."""
-        return len(self.brokers) or Lab(self.stack).settings.scale.mqtt_shards
+        return len(self.named.ports) if self.named else Lab(self.stack).settings.scale.mqtt_shards
+
+    def __str__(self) -> str:
+        """For people."""
+        if self.named:
+            return ", ".join(f"tcp://{self.named.host}:{port}" for port in self.named.ports)
+        return f"the lab of the stack {self.stack}, {self.shards} shards"
 
     @contextmanager
     def target(self, verb: str) -> Iterator[tuple[Target, Lab | None]]:
-        """The brokers while the body runs, and the lab if they are a lab's; `verb` is what a person asked for."""
-        if self.brokers:
-            yield given(self.brokers, self.devices, self.readers), None
+        """The brokers while the body runs, and the lab if they are a lab's; `verb` is what a person asked for.
+
+        Raises:
+            UserError: nobody knows the named brokers' host, or the lab is not up.
+        """
+        if self.named:
+            _look_up(self.named.host)
+            yield self.named, None
             return
         lab = lab_here(self.stack, verb)
         with tempfile.TemporaryDirectory() as private, of_lab(lab, Path(private)) as found:
@@ -50,14 +60,23 @@ def place_of(stack: str, brokers: Sequence[str], logins: Sequence[str]) -> Place
     """What the command line says.
 
     Raises:
-        UserError: a login that is none, or one for the lab, which has its own.
+        UserError: a broker or a login that is none, or a login for the lab, which has its own.
     """
     if logins and not brokers:
         raise UserError("--login is for --broker; the lab has its own logins.")
     if len(logins) > len((DEVICES, READERS)):
         raise UserError("--login is given once or twice: the devices' login, then the readers'.")
     found = [_login(told) for told in logins] or [Login()]
-    return Place(stack, tuple(brokers), found[0], found[-1])
+    return Place(stack, given(brokers, found[0], found[-1]) if brokers else None)
+
+
+def _look_up(host: str) -> None:
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError as failed:
+        raise UserError(
+            f"--broker: the host {host} cannot be found ({failed.strerror}); name one that this machine knows."
+        ) from failed
 
 
 def _login(told: str) -> Login:
@@ -86,7 +105,7 @@ def _place(broker: str) -> tuple[str, int]:
         port = parts.port
     except ValueError:
         port = None
-    if parts.scheme != "tcp" or not parts.hostname or not port:
+    if parts.scheme != "tcp" or not parts.hostname or not port or parts.username or parts.path:
         raise UserError(f"--broker is tcp://host:port, not '{broker}'.")
     return parts.hostname, port
 
@@ -129,10 +148,7 @@ def check_topics(plan: dict[str, Any]) -> None:
     """
     for cycle in (cycle for stage in plan["stages"] for cycle in stage["cycles"] if "publish" in cycle):
         group = plan["groups"][cycle["group"]]
-        number = group["first"]
-        parts = {"number": number, "high": number >> 8, "low": number & 255}
-        name = group["names"].format(**parts)
-        topic = cycle["publish"]["topic"].format(name=name, **parts)
+        name, topic = first_name(group), first_topic(group, cycle["publish"])
         if not accounts.may_publish(DEVICES, name, topic):
             raise UserError(
                 f"the lab's broker would not take {name}'s messages to {topic} ('{group['name']}'): it lets a device publish to "

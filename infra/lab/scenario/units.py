@@ -11,18 +11,21 @@ RATE = re.compile(r"([0-9]{1,9})/([0-9]{1,9}(?:ms|s|m|h))")
 RANGE = re.compile(r"\[0-9\]\{([1-9])\}")
 OF_EXPRESSIONS = frozenset("[](){}*?|^\\")  # what means something to others who read such patterns, and nothing here
 MOST_LETTERS = 256  # of a client id or topic
+YEAR_MS = 366 * 24 * 3_600_000  # nobody waits longer
 
 
 def duration_ms(text: object) -> int:
     """Milliseconds of a text as `500ms`, `20s`, `5m` or `1h`.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is something else, or more than a year.
     """
     found = DURATION.fullmatch(text) if isinstance(text, str) else None
     if not found:
         raise ValueError(f"'{text}' is no duration; write a whole number with its unit: 500ms, 20s, 5m or 1h")
-    return int(found[1]) * UNITS_MS[found[2]]
+    if (milliseconds := int(found[1]) * UNITS_MS[found[2]]) > YEAR_MS:
+        raise ValueError(f"'{text}' is longer than a year; make it shorter")
+    return milliseconds
 
 
 def duration_text(milliseconds: int) -> str:

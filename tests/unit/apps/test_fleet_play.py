@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import msgspec
 import pytest
+from fleet.play import player
+from fleet.play.plan import PlayPlan
 from fleet.play.rows import FileError, rows
+from fleet.scenario.talk import STOP, Words
+from fleet.tally import Tally
 from telemetry import car, fan, iotkit
 
 CAR_VALUES = "39.395103,34.53991,123.3,0.826,246.12367,0.6586,24.93,2493.487,0.0348,32,31,34,34,0.53,0.96,0.88,0.04,2000"
@@ -33,6 +40,11 @@ def test_a_car_sends_its_values_with_the_time_of_sending(file: Path) -> None:
     assert (first.kind, first.device, second.device) == ("car", "car1", "car2")
     reading = car.decode_json(first.payload(NOW_S))
     assert (reading.car, reading.time, reading.coolant_temp, reading.control_unit_firmware) == ("car1", NOW_S, 39.395103, 2000)
+
+
+def test_blank_lines_stand_for_nothing(file: Path) -> None:
+    file.write_text("\n\n" + FANS.replace("\n", "\n\n"))
+    assert [row.device for row in rows(file)] == ["1"]
 
 
 def test_columns_may_stand_in_another_order_and_a_simulators_failure_goes_along(file: Path) -> None:
@@ -69,7 +81,11 @@ def test_a_board_sends_its_line_with_or_without_a_header(file: Path, header: str
         (CARS.replace("39.395103", "hot", 1), "FILE:2: coolant_temp is no number: 'hot'"),
         (CARS.rpartition(",")[0] + "\n", "FILE:3: 19 cells instead of 20"),
         (FANS.replace("191.7", "nan"), "FILE:2: Vibration is not finite: 'nan'"),
-        (FANS.replace("\n1,", "\na/b,"), "FILE:2: DeviceID is 'a/b', no name of letters, digits, - and _"),
+        (FANS.replace("\n1,", "\na/b,"), "FILE:2: DeviceID is 'a/b', no name of 1 to 64 letters, digits, dots, colons, - and _"),
+        (FANS.replace("\n1,", f"\n{'9' * 65},"), f"FILE:2: DeviceID is '{'9' * 40}', no name of 1 to 64 letters"),
+        (CARS.replace("car1", "a/+"), "FILE:2: car is 'a/+', no name of 1 to 64 letters"),
+        (BOARDS.replace("0xC2", "0x1FFFF"), "FILE:2: the sensor id 0x1FFFF is above 0xffff, and a board's address has two bytes"),
+        ("\n\n" + FANS.replace("Sound", "Noise"), "FILE:3: unknown columns 'Noise'"),
         (FANS.replace("Sound", "Noise"), "FILE:1: unknown columns 'Noise'; those of the kind fan are DeviceID,Time,Rotation,"),
         (FANS.replace(",Sound", "").replace(",46.8", ""), "FILE:1: the column Sound is missing"),
         (FANS.replace("Sound", "Rotation"), "FILE:1: the column Rotation stands there twice"),
@@ -86,3 +102,61 @@ def test_what_is_no_text_is_named(file: Path) -> None:
     file.write_bytes(b"DeviceID,\xff\n")
     with pytest.raises(FileError, match="cannot be read"):
         list(rows(file))
+
+
+class _Asked:
+    """Stands for the words of whoever started it: stop, at the fifth time that they are asked for."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def next(self) -> str | None:
+        self.times += 1
+        return STOP if self.times >= 5 else None
+
+
+def _player(file: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> player.Player:
+    """Of boards at the highest rate, by a network that carries nothing."""
+    file.write_text(BOARDS)
+    does_nothing = SimpleNamespace(**dict.fromkeys(("join", "advance", "serve", "say_goodbye"), lambda *_: None))
+    monkeypatch.setattr(player, "Network", lambda *_: does_nothing)
+    monkeypatch.setattr(player, "Tally", lambda: tally)
+    names = {"board": "b-{high}-{low}", "fan": "f-{number}", "topics": {"iotkit": "iotkit/{name}/sensor"}}
+    told = {
+        "file": str(file),
+        "rate_msg_s": 20_000,
+        "loop": True,
+        "qos": 1,
+        "host": "h",
+        "ports": [1],
+        "devices": {},
+        "taken": [],
+    }
+    return player.Player(msgspec.convert(told | names, PlayPlan))
+
+
+def test_brokers_and_words_are_heard_where_rows_are_always_late(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s, tally = 0.0, Tally()
+
+    def slowly() -> float:
+        nonlocal now_s
+        now_s += 0.001
+        return now_s
+
+    tally.connected = 2
+    monkeypatch.setattr(player, "time", SimpleNamespace(monotonic=slowly, time=slowly))
+    found = _player(file, monkeypatch, tally).run(cast("Words", _Asked()))
+    assert 4 < found["sent"] < 100
+    assert found["connected"] == 2
+
+
+def test_a_login_that_no_broker_takes_ends_a_play_at_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = Tally()
+    tally.refused["not authorized"] += 1
+    with pytest.raises(player.PlayError, match="the broker refuses connections: not authorized"):
+        _player(file, monkeypatch, tally).run(cast("Words", _Asked()))
+
+
+def test_who_stops_a_play_before_all_have_connected_sends_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _player(file, monkeypatch, Tally()).run(cast("Words", _Asked()))
+    assert (found["sent"], found["connected"]) == (0, 0)

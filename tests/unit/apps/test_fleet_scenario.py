@@ -10,7 +10,7 @@ import pytest
 from fleet.answers import Publish
 from fleet.herd import Publication
 from fleet.rules import Rules
-from fleet.scenario.counter import Arrivals
+from fleet.scenario.counter import Arrivals, filters_by_shard
 from fleet.scenario.figures import Figures, height
 from fleet.scenario.mark import Mark, mark_in, topic_of
 from fleet.scenario.payloads import payloads
@@ -60,12 +60,12 @@ def test_what_is_no_mark_is_none(data: bytes) -> None:
 
 def test_what_comes_in_order_is_received_once() -> None:
     arrivals = _arrived((0, number) for number in range(5))
-    assert (arrivals.received, arrivals.duplicated, arrivals.missing, arrivals.late) == (5, 0, 0, 0)
+    assert (arrivals.received, arrivals.duplicated, arrivals.missing) == (5, 0, 0)
 
 
 def test_what_comes_again_is_a_duplicate_and_what_comes_late_is_not_missing_any_more() -> None:
     arrivals = _arrived([(0, 0), (0, 3), (0, 1), (0, 1), (0, 3), (1, 0)])
-    assert (arrivals.received, arrivals.duplicated, arrivals.missing, arrivals.late) == (6, 2, 1, 1)
+    assert (arrivals.received, arrivals.duplicated, arrivals.missing) == (6, 2, 1)
     assert arrivals.as_json()["missing"] == [(0, [2])]
 
 
@@ -164,6 +164,27 @@ def test_the_height_of_a_stage_is_when_most_clients_publish_at_once() -> None:
 
     assert cycle("10s", 60) == (10.0, 60.0)
     assert cycle("10s", 4) == (4.0, 10.0)
+
+
+def test_the_rate_is_that_of_the_most_messages_and_not_of_the_fastest_client() -> None:
+    told = scenario(
+        {"cars": {"count": 1_000}, "probe": {"kind": "plain", "clientIds": "probe", "count": 1}},
+        [
+            {"clients": "cars", "connect": True, "rampUp": "10s", "publish": {"qos": 0, "rate": "1/1s", "count": 100}},
+            {"clients": "probe", "connect": True, "publish": {"qos": 0, "rate": "9/1s", "count": 18, "topic": "t"}},
+        ],
+    )
+    found = Figures(plan(told))
+    assert found.height_of(plan(told).stages[0]) == (10.0, 100.0)
+
+
+@pytest.mark.parametrize("mqtt", ["3.1.1", "5"])
+def test_a_topic_that_is_counted_as_a_whole_is_read_at_every_shard_that_has_some_of_it(mqtt: str) -> None:
+    publish = {"qos": 1, "rate": "1/1s", "count": 1}
+    fans = scenario({"f": {"kind": "fan", "count": 99, "mqtt": mqtt}}, [{"clients": "f", "connect": True, "publish": publish}])
+    told = msgspec.structs.replace(plan(fans, ports=(1, 2, 3, 4, 5, 6)), every=99)
+    read = filters_by_shard(told, [lane for stage in told.lanes() for lane in stage if lane])
+    assert [len(filters) for filters in read].count(1) == (6 if mqtt == "3.1.1" else 1)
 
 
 def test_a_run_that_was_stopped_before_its_first_stage_has_figures_too() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,32 @@ def test_one_broker_is_asked_for_no_more_than_one_can(
     assert "each of 1 brokers needs 100,100 open files" in err
 
 
+def test_a_dry_run_reckons_with_the_brokers_that_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = [word for port in (1, 2, 3) for word in ("--broker", f"tcp://elsewhere.invalid:{port}")]
+    code, out, _ = run(monkeypatch, capsys, "S", "--dry-run", "--json", *named)
+    assert (code, json.loads(out)["shards"], json.loads(out)["files"]) == (0, 3, 2 * 25 + 100 * 4)
+
+
+@pytest.mark.parametrize("words", [("run", "S"), ("play", "README.md", "--rate", "1")])
+def test_a_host_that_nobody_knows_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    def unknown(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("IOTLAB_STATE", str(tmp_path))
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(sys, "argv", ["lab", "fleet", *words, "--broker", "tcp://elsewhere.invalid:1883"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "--broker: the host elsewhere.invalid cannot be found (Name or service not known)" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -119,6 +146,8 @@ def test_one_broker_is_asked_for_no_more_than_one_can(
         (("S", "--duration", "nan"), "Invalid value for '--duration'"),
         (("S", "--duration", "inf"), "--duration is seconds, not inf"),
         (("S", "--duration", "0"), "Invalid value for '--duration'"),
+        (("S", "--broker", "mqtt://h:1"), "--broker is tcp://host:port, not 'mqtt://h:1'"),
+        (("S", "--login", "fleet:README.md"), "--login is for --broker; the lab has its own logins"),
     ],
 )
 def test_what_cannot_be_asked_is_one_sentence(

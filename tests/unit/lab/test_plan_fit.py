@@ -100,6 +100,23 @@ def test_the_most_cars_fit_and_one_more_does_not(interval_s: float, qos: int) ->
     assert found.first.limit in broken(found.cars + 1)
 
 
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("room", [HUGE, replace(HUGE, ports=10_000), replace(HUGE, files=9_000)], ids=["", "ports", "files"])
+def test_no_limit_that_a_few_cars_break_holds_again_with_more(scale: str, room: Room) -> None:
+    broken: set[str] = set()
+    for cars in range(2_000, 2_400_000, 13_000):
+        now = {need.limit for need in needs(Load(cars, 100.0, 1, CORE, SCALES[scale]), room) if need.used > 1}
+        assert broken <= now
+        broken = now
+    assert broken
+
+
+def test_a_bridge_with_all_topics_is_more_than_the_small_scales_give_it() -> None:
+    found = most(100.0, 0, replace(HUGE, disk_gb=33), CORE)
+    assert (found.scale, found.first.limit) == ("S", "memory of a bridge")
+    assert 95_000 < found.cars < 100_000
+
+
 def test_more_of_what_breaks_first_carries_more() -> None:
     few = most(1.0, 1, SMALL, CORE)
     assert few.first.limit == "processor, all together"

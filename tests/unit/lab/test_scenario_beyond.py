@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from infra.lab.scenario.beyond import HOPS, counts_of
+from infra import wiring
+from infra.lab.scenario.beyond import HOPS, carried, counts_of
+from infra.lab.scenario.forecast import forecast
+from infra.lab.scenario.plan import Target, plan_of
+from tests.support.plans import scenario
 
 KAFKA = HOPS["kafka"]
 LABELS = {"topic": ["sensor-data", "broker_message"]}
@@ -45,3 +49,12 @@ def test_a_time_beyond_all_classes_is_none_and_never_the_last_class(middling: in
 def test_where_nothing_came_there_are_no_times() -> None:
     same = counts_of([_page(1, 2, 3)], KAFKA, LABELS)
     assert same.since(same) == {"arrived": 0, "p50_ms": None, "p99_ms": None}
+
+
+def test_messages_that_no_bridge_takes_are_not_waited_for() -> None:
+    publish = {"qos": 0, "rate": "1/1s", "count": 4}
+    groups = {"cars": {"count": 3}, "fans": {"kind": "fan", "count": 99}, "boards": {"kind": "iotkit", "count": 2}}
+    told = scenario(groups, [{"clients": name, "connect": True, "publish": publish} for name in groups])
+    plan = plan_of(told, forecast(told), Target("h", (1,)))
+    assert carried(plan, wiring.ROUTES) == (3 + 2) * 4
+    assert carried(plan, [route for route in wiring.ROUTES if route != wiring.IOTKIT_ROUTE]) == 3 * 4

@@ -78,6 +78,19 @@ def test_a_ramp_longer_than_a_client_publishes_lowers_the_height() -> None:
     assert forecast(scenario(100, "10s", count=10, rate="1/1s")).msg_s == 100
 
 
+def test_however_seldom_or_often_a_client_sends_no_figure_is_0() -> None:
+    seldom, often = (forecast(scenario(1, count=9, rate=rate)) for rate in ("1/2h", "3000/1s"))
+    assert [seldom.msg_s, seldom.interval_s] == pytest.approx([1 / 7200, 7200], rel=1e-5)
+    assert [often.msg_s, often.interval_s] == pytest.approx([3000, 1 / 3000], rel=1e-5)
+
+
+def test_more_brokers_need_more_files_and_memory_and_nothing_else() -> None:
+    few = forecast(preset("M"))
+    more = few.over(3)
+    assert (more.shards, more.files - few.files, more.memory_mb - few.memory_mb) == (3, 2 * OTHER_FILES, 2 * 32)
+    assert replace(more, shards=few.shards, files=few.files, memory_mb=few.memory_mb) == few
+
+
 def test_what_connects_without_a_ramp_does_so_within_a_second() -> None:
     assert forecast(scenario(100, count=1, rate="1/1s")).connects_s == 100
 
@@ -173,7 +186,11 @@ def test_a_machine_of_two_cores_carries_the_presets_up_to_xl(name: str) -> None:
             scenario(92_401, count=1, rate="1/100s"),
             ("92,401 clients", "have 92,400 for them, 924 each", "raise ulimit -Hn"),
         ),
-        (replace(ROOMY, files=1_024), preset("L"), ("each of 2 brokers needs 5,100", "may have 1,024", "raise ulimit -Hn")),
+        (
+            replace(ROOMY, files=1_024),
+            preset("L"),
+            ("each of 2 brokers needs 5,100", "may have 1,024", "more brokers", "raise ulimit -Hn"),
+        ),
         (replace(ROOMY, all_files=200_000), preset("XL"), ("201,300 files", "the system has 200,000", "raise fs.file-max")),
         (replace(ROOMY, memory_mb=1_000), preset("XL"), ("1,460 MB of memory", "1,000 MB are available", "fewer clients")),
         (replace(ROOMY, tracked=99_999), preset("XL"), ("100,000 connections", "99,999 are free", "nf_conntrack_max")),
@@ -181,7 +198,7 @@ def test_a_machine_of_two_cores_carries_the_presets_up_to_xl(name: str) -> None:
         (
             replace(ROOMY, ports=16_000),
             preset("XL"),
-            ("each of 6 shards gets 16,667", "16,000 local ports", "ip_local_port_range"),
+            ("each of 6 shards gets 16,667", "16,000 local ports", "more brokers", "ip_local_port_range"),
         ),
     ],
 )

@@ -31,6 +31,21 @@ def test_the_clients_of_a_kind_come_behind_those_that_are_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "names", "first"),
+    [
+        ("car", "electric-vehicle-[0-9]{5}", "electric-vehicle-00026"),
+        ("plain", "electric-vehicle-[0-9]{5}", "electric-vehicle-00026"),
+        ("plain", "fan-[0-9]{1}", "fan-4"),
+        ("car", "electric-vehicle-[0-9]{6}", "electric-vehicle-000001"),
+        ("car", "mine-[0-9]{2}", "mine-01"),
+    ],
+)
+def test_names_that_are_written_out_come_behind_those_that_are_there_too(kind: str, names: str, first: str) -> None:
+    told = scenario({"g": {"kind": kind, "count": 2, "clientIds": names}}, [{"clients": "g", "connect": True}])
+    assert plan(told, taken={"car": 25, "fan": 3, "iotkit": 7}).groups[0].client_id(0) == first
+
+
+@pytest.mark.parametrize(
     ("kind", "name", "topic"),
     [
         ("car", "electric-vehicle-00002", "vehicles/sensor/data/electric-vehicle-00002"),
@@ -121,6 +136,8 @@ def test_a_topic_that_the_labs_brokers_throw_away_is_refused() -> None:
         (["mqtt://h:1"], "--broker is tcp://host:port, not 'mqtt://h:1'"),
         (["tcp://h"], "--broker is tcp://host:port"),
         (["tcp://h:99999"], "--broker is tcp://host:port"),
+        (["tcp://user@h:1"], "--broker is tcp://host:port"),
+        (["tcp://h:1/path"], "--broker is tcp://host:port"),
         (["tcp://a:1", "tcp://b:1"], "at one host, each with a port of its own, not at a, b"),
     ],
 )
@@ -133,9 +150,12 @@ def test_logins_are_the_devices_and_then_the_readers(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     (tmp_path / "b").touch()
     one, two = f"fleet:{tmp_path}/a", f"lab:{tmp_path}/b"
-    assert place_of("local", ["tcp://h:1"], [one]).readers.user == "fleet"
-    both = place_of("local", ["tcp://h:1"], [one, two])
+    alone, both = (place_of("local", ["tcp://h:1"], logins).named for logins in ([one], [one, two]))
+    assert alone
+    assert both
+    assert (alone.devices.user, alone.readers.user) == ("fleet", "fleet")
     assert (both.devices.user, both.readers) == ("fleet", Login("lab", tmp_path / "b"))
+    assert str(place_of("local", ["tcp://h:1", "tcp://h:2"], [])) == "tcp://h:1, tcp://h:2"
     wrong: tuple[tuple[list[str], list[str], str], ...]
     wrong = (([], [one], "for --broker"), (["tcp://h:1"], ["x"], "USER:FILE"), (["tcp://h:1"], [one] * 3, "once or twice"))
     for brokers, logins, said in wrong:

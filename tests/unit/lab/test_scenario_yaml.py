@@ -125,6 +125,9 @@ stages:
         ("rampUp: 5s", "rampUp: 5", 9, "rampUp: '5' is no duration; write a whole number with its unit"),
         ("rate: 1/5s", "rate: 0/5s", 18, "rate: '0/5s' is no rate above 0"),
         ("rate: 1/5s", "rate: -1/5s", 18, "rate: '-1/5s' is no rate above 0"),
+        ("rate: 1/5s", "rate: 1/8785h", 18, "rate: '8785h' is longer than a year; make it shorter"),
+        ("rampUp: 5s", "rampUp: 999999999h", 9, "rampUp: '999999999h' is longer than a year"),
+        ("count: 40", "count: 1000000000", 15, "1,000,000,000 messages at 1/5s take longer than a year; send fewer, or faster"),
         ("qos: 1", "qos: 2", 16, "qos: 2 cannot be; the fleet speaks 0 and 1"),
         ("qos: 1", "qos: true", 16, "qos: True cannot be"),
         ("count: 40", "duration: 4s", 17, "at 1/5s nothing is sent in that duration"),
@@ -167,8 +170,13 @@ def test_boards_and_plain_clients_need_their_own(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "scenario.yaml:1: the scenario: input should be a valid dictionary"),
-        ("- a\n", "scenario.yaml:1: the scenario: input should be a valid dictionary"),
+        ("", "scenario.yaml:1: the scenario: keys belong here, each on a line of its own, not nothing"),
+        ("- a\n", "scenario.yaml:1: the scenario: keys belong here, each on a line of its own, not a list"),
+        (
+            S.partition("stages:")[0] + "stages:\n",
+            "scenario.yaml:5: stages: a list belongs here, each entry behind a -, not nothing",
+        ),
+        (S.replace("name: S", "name: 3"), "scenario.yaml:1: name: a text belongs here, in quotes where it is a number"),
         (S.partition("stages:")[0] + "stages: []\n", "scenario.yaml:5: the key 'stages' is empty"),
         ("name: a\nseed: \x01\n", "scenario.yaml:2: this is no YAML"),
         ("[" * 2000, "scenario.yaml:1: this is no YAML"),
