@@ -22,8 +22,8 @@ LANE = {"name": "bridge", "sent": 500, "acked": 490, "lost": 12, "acked_lost": 2
 class Seen:
     """A process as psutil shows it."""
 
-    def __init__(self, *words: str) -> None:
-        self.words = list(words)
+    def __init__(self, *words: str, pod: str = "") -> None:
+        self.words, self._pod = list(words), pod
         self.pid = os.getpid()
         self.signals: list[int] = []
 
@@ -31,6 +31,9 @@ class Seen:
         if not self.words:
             raise psutil.NoSuchProcess(1)
         return self.words
+
+    def environ(self) -> dict[str, str]:
+        return {"HOSTNAME": self._pod}
 
     def send_signal(self, number: int) -> None:
         self.signals.append(number)
@@ -44,8 +47,9 @@ class Seen:
 
 BRIDGE = Seen("/usr/bin/python3", "-m", "bridge")
 KAFKA = Seen("/opt/java/bin/java", "-Xmx256m", "kafka.Kafka", "/etc/server.properties")
-MOSQUITTO = Seen("mosquitto", "-c", "/etc/mosquitto/mosquitto.conf")
+MOSQUITTO = Seen("mosquitto", "-c", "/etc/mosquitto/mosquitto.conf", pod="mosquitto-0")
 OTHERS = (
+    Seen("mosquitto", "-c", "/etc/mosquitto/mosquitto.conf", pod="mosquitto-1-0"),
     Seen("/bin/sh", "mosquitto-serve", "tls.crt", "mosquitto", "-c", "x"),
     Seen("python3", "-m", "timeseries"),
     Seen(""),
@@ -138,6 +142,13 @@ def test_what_cannot_be_struck_is_refused_before_anything_happens(monkeypatch: p
 def test_a_canary_without_figures_is_no_verdict(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     with pytest.raises(LabError, match="logs canary"):
         chaos(stand_in(monkeypatch, said), "kafka-killed")
+
+
+def test_what_is_to_come_once_may_not_come_twice() -> None:
+    assert {name for name, fault in FAULTS.items() if not fault.may_repeat} == {"kafka-killed"}
+    assert all(("nothing twice" in fault.expect) is not fault.may_repeat for fault in FAULTS.values())
+    assert not Outcome("x", 1, 1, 1, 0, 5, 0, may_repeat=False).ok
+    assert Outcome("x", 1, 1, 1, 0, 0, 0, may_repeat=False).ok
 
 
 def test_a_run_of_nothing_is_not_green() -> None:
