@@ -180,8 +180,8 @@ def _drained(ends: Ends, before: int, told: dict[str, tuple[int, int]]) -> None:
 def _mosquitto(folder: Path) -> Mosquitto:
     """One that logs who subscribes, as what is published before is no contender's to carry, and whose queue has no limit.
 
-    With the lab's limit Mosquitto said that it drops messages, of 276,722 it was 39,427, though 40,000 waited at most and there
-    was room for 80,000 (2026-11, on a busy machine; why is not known). Without a limit none was lost in the same load.
+    With the lab's limit Mosquitto drops messages in a flood though 40,000 wait at most and there is room for 80,000: PUBACKs of
+    the bridge lie unread in its socket meanwhile (docs/faults.md). Without a limit none was lost in the same load.
     """
     made = Mosquitto(folder)
     config = folder / "mosquitto.conf"
