@@ -43,7 +43,7 @@ MARKS = {  # how its command line begins, a word of it, and its pod where there 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to break the lab: what is done, what to expect and for how long, how many may be lost, and if any may come twice."""
+    """One way to break the lab: what is done, what to expect and for how long, what may be lost, and if it may come twice."""
 
     what: str
     expect: str
