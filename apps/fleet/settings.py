@@ -11,6 +11,8 @@ from pydantic_settings import SettingsConfigDict
 from runtime.settings import AppSettings
 from telemetry.truth import FailureMode
 
+from fleet.wear import USUAL_FAILURES_PER_HOUR
+
 
 class FleetSettings(AppSettings):
     """How many devices of each kind publish how often, where and as whom."""
@@ -37,7 +39,9 @@ class FleetSettings(AppSettings):
     user: str | None = Field(default=None, description="MQTT user")
     password_file: Path | None = Field(default=None, description="file with the MQTT user's password")
     seed: int = Field(default=1, description="the same seed makes the same devices")
-    failures_per_hour: float = Field(default=0.05, ge=0.0, le=60.0, description="failures of one car in an hour of driving")
+    failures_per_hour: float = Field(
+        default=USUAL_FAILURES_PER_HOUR, ge=0.0, le=60.0, description="failures of one car in an hour of driving"
+    )
     failure_rates: dict[FailureMode, Annotated[float, Field(ge=0.0, le=60.0)]] = Field(
         default_factory=dict, description="the same for single modes, instead of their share of all"
     )

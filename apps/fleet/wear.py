@@ -26,6 +26,7 @@ SHARES: Final[dict[FailureMode, float]] = {  # of all failures
     "sensor_drift": 0.15,
     "sensor_dropout": 0.10,
 }
+USUAL_FAILURES_PER_HOUR: Final = 0.05  # of one car in an hour of driving, all modes together
 WINDOW_H: Final = (0.5, 2.0)  # symptoms grow so long, but never longer than half of the part's life
 SHORTEST_LIFE, LONGEST_LIFE = 0.5, 1.5  # of the mean
 

@@ -41,7 +41,7 @@ def fleet_list(stack: StackName = LOCAL, json_: AsJson = False) -> None:
         views.print_json(devices)
         return
     for kind, count in devices.items():
-        console.print(f"{kind:<8}{count:>6}")
+        views.out.print(f"{kind:<8}{count:>6}")
 
 
 @fleet_app.command("add", epilog="Example: ./lab fleet add iotkit 3")

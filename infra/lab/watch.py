@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from rich.live import Live
 from rich.table import Table
 
@@ -66,16 +67,25 @@ class Gauge:
         return (last - first) / (last_s - first_s) if last_s > first_s else None
 
 
+def samples_of(page: str, name: str) -> list[Sample]:
+    """All of that name on a /metrics page."""
+    return [each for family in text_string_to_metric_families(page) for each in family.samples if each.name == name]
+
+
+def sum_of(samples: Iterable[Sample], labels: Labels) -> float:
+    """Of those with these labels."""
+    return sum(each.value for each in samples if all(each.labels.get(name) in allowed for name, allowed in labels.items()))
+
+
 def counter_of(page: str, name: str, labels: Labels) -> float:
     """The sum of a counter's samples with these labels on a /metrics page.
 
     Raises:
         LabError: the page has no such counter.
     """
-    samples = [s for family in text_string_to_metric_families(page) for s in family.samples if s.name == name]
-    if not samples:
+    if not (samples := samples_of(page, name)):
         raise LabError(f"the metrics have no counter {name}")
-    return sum(s.value for s in samples if all(s.labels.get(label) in allowed for label, allowed in labels.items()))
+    return sum_of(samples, labels)
 
 
 @contextmanager

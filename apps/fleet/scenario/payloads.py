@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from telemetry.car import encode_json
@@ -13,8 +13,7 @@ from fleet.cars import Cars, Traits
 from fleet.fan import Fan
 from fleet.readings import readings
 from fleet.scenario.plan import Lane
-
-FAILURES_PER_HOUR: Final = 0.05  # as the fleet's settings have it
+from fleet.wear import USUAL_FAILURES_PER_HOUR
 
 
 class Payloads(Protocol):
@@ -30,7 +29,7 @@ class _OfCars:
     def __init__(self, lane: Lane, indices: range, seed: int) -> None:
         first = lane.group.first
         self._names = [lane.group.client_id(index) for index in indices]
-        traits = Traits(seed, lane.publish.interval_s, FAILURES_PER_HOUR)
+        traits = Traits(seed, lane.publish.interval_s, USUAL_FAILURES_PER_HOUR)
         self._cars = Cars(range(first + indices.start, first + indices.stop), traits)
 
     def take(self, places: Sequence[int], time_s: float) -> Iterator[bytes]:

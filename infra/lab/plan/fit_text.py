@@ -73,8 +73,8 @@ def _size(size: Size) -> dict[str, Any]:
 
 
 def _need(need: Need) -> dict[str, Any]:
-    told: dict[str, Any] = {"limit": need.limit, "need": round(need.need, 2), "have": need.have, "unit": need.unit}
-    used = None if need.have is None else round(need.used, 3)
+    have, used = (None, None) if need.have is None else (round(need.have, 2), round(need.used, 3))
+    told: dict[str, Any] = {"limit": need.limit, "need": round(need.need, 2), "have": have, "unit": need.unit}
     return told | {"used": used, "remedy": need.remedy, "by": [figure.what for figure in need.by]}
 
 

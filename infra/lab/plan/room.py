@@ -10,7 +10,7 @@ import psutil
 from infra.lab.errors import UserError
 from infra.lab.paths import Paths
 from infra.lab.preflight import DISK_WARM_GB
-from infra.lab.scenario.limits import Machine
+from infra.lab.scenario.limits import Machine, most_tracked
 from infra.lab.toolchain.golang import size_gb
 from infra.scales import MACHINE_DISK_GB, MACHINE_TYPES
 
@@ -47,7 +47,7 @@ def here(paths: Paths) -> Room:
         files=there.files,
         all_files=there.all_files,
         ports=there.ports,
-        tracked=there.tracked,
+        tracked=most_tracked(),
     )
 
 

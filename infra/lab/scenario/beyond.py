@@ -12,13 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from infra import wiring
 from infra.accounts import fits
 from infra.lab.lab import Lab
 from infra.lab.scenario.plan import first_topic
-from infra.lab.watch import CARRIED, Labels
+from infra.lab.watch import CARRIED, Labels, samples_of, sum_of
 
 ARRIVED_WITHIN_S: Final = 60.0
 LOOK_EVERY_S: Final = 2.0
@@ -64,11 +62,9 @@ def counts_of(pages: Iterable[str], hop: Hop, labels: Labels) -> Counts:
     """One hop's, of the /metrics pages of its pods."""
     arrived, within = 0.0, defaultdict[float, float](float)
     for page in pages:
-        for sample in (each for family in text_string_to_metric_families(page) for each in family.samples):
-            if sample.name == hop.counter and all(sample.labels.get(name) in allowed for name, allowed in labels.items()):
-                arrived += sample.value
-            elif sample.name == hop.times:
-                within[float(sample.labels["le"])] += sample.value
+        arrived += sum_of(samples_of(page, hop.counter), labels)
+        for sample in samples_of(page, hop.times):
+            within[float(sample.labels["le"])] += sample.value
     return Counts(round(arrived), within)
 
 

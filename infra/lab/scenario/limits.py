@@ -53,9 +53,15 @@ def _said(name: str) -> str:
         return ""
 
 
+def most_tracked() -> int | None:
+    """Connections that are tracked at most; None as in `Machine`."""
+    most = _said("net/netfilter/nf_conntrack_max")
+    return int(most) if most else None
+
+
 def _tracked() -> int | None:
-    most, now = (_said(f"net/netfilter/nf_conntrack_{name}") for name in ("max", "count"))
-    return max(0, int(most) - int(now)) if most and now else None
+    most, now = most_tracked(), _said("net/netfilter/nf_conntrack_count")
+    return max(0, most - int(now)) if most is not None and now else None
 
 
 def refusal(found: Forecast, machine: Machine) -> str:

@@ -6,6 +6,7 @@ Keys are those of the YAML; durations, rates and patterns are texts (infra/lab/s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
@@ -18,6 +19,7 @@ MOST_CLIENTS = 10_000_000
 MOST_BOARDS = 65_536  # two bytes of an address tell them apart
 KEEP_ALIVE_MS = (5_000, 65_535_000)  # as apps/fleet takes it; MQTT has two bytes for the seconds
 QUALITIES = (0, 1)
+CLIENTS_MSG_S = 3_200  # as apps/fleet/scenario/stage.py sends where processes are few: 32 in a tick of 10 ms
 Kind = Literal["car", "iotkit", "fan", "plain"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Where = tuple[int | str, ...]
@@ -142,6 +144,11 @@ class Publish(Part):
             raise ValueError("it needs an end: either count (messages of each client) or duration, not both")
         if not self.messages_each:
             raise MisfitError(("duration",), f"at {self.rate} nothing is sent in that duration; make it longer than one interval")
+        if (msg_s := self.rate.msg_s) > CLIENTS_MSG_S:
+            said = (
+                f"{self.rate} is {msg_s:,.0f} messages a second, and one client sends up to {CLIENTS_MSG_S:,}; take more clients"
+            )
+            raise MisfitError(("rate",), said)
         if self.rate.time_ms(self.messages_each) > YEAR_MS:
             raise MisfitError(
                 (), f"{self.messages_each:,} messages at {self.rate} take longer than a year; send fewer, or faster"
@@ -209,15 +216,12 @@ class Scenario(Part):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Scenario:
-        seen: dict[str, str] = {}
-        for name, group in self.client_groups.items():
-            names = str(group.names or "addresses of boards")
-            if other := seen.get(names):
+        for (name, group), (other, further) in combinations(self.client_groups.items(), 2):
+            if shared := _shared_name(group, further):
                 raise MisfitError(
-                    ("clientGroups", name),
-                    f"the groups '{other}' and '{name}' have the same client ids, {names}; a broker lets each in once",
+                    ("clientGroups", other),
+                    f"the groups '{name}' and '{other}' have the same client ids, as {shared}; a broker lets each in once",
                 )
-            seen[names] = name
         return self
 
     @model_validator(mode="after")
@@ -248,6 +252,17 @@ class Scenario(Part):
                 raise MisfitError(where, f"the group '{cycle.clients}' is not connected here; give it connect: true first")
             if cycle.disconnect:
                 connected.remove(cycle.clients)
+
+
+def _shared_name(one: ClientGroup, other: ClientGroup) -> str:
+    """A client id that both groups have; empty if there is none."""
+    if one.names is None or other.names is None:
+        return "addresses of boards" if one.names is other.names else ""
+    few, many = sorted((one, other), key=lambda group: group.count)
+    names, others = few.names, many.names
+    if names is None or others is None or not names.may_meet(others):
+        return ""
+    return next((name for name in map(names.name, range(few.count)) if others.has(name, many.count)), "")
 
 
 def _check_publish(where: Where, publish: Publish, kind: Kind) -> None:

@@ -7,8 +7,10 @@ import os
 import platform
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +114,11 @@ def folder_for(paths: Paths, name: str, begun: datetime) -> Path:
     """A new folder of the lab's state for one run."""
     word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
     folder = paths.state / "runs" / f"{begun:%Y%m%dT%H%M%SZ}-{word}"
-    folder.mkdir(parents=True, mode=0o700)
+    for further in count(2):
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True, mode=0o700)
+            break
+        folder = folder.with_name(f"{begun:%Y%m%dT%H%M%SZ}-{word}-{further}")
     return folder
 
 

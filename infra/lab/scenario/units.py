@@ -100,6 +100,18 @@ class Pattern:
         """The name of client `index`, from 0: its number is one more, with `digits` digits or as many more as it needs."""
         return f"{self.before}{index + 1:0{self.digits}d}{self.after}" if self.digits else self.before
 
+    def has(self, name: str, count: int) -> bool:
+        """Whether that is the name of one of the first `count` clients."""
+        number = name[len(self.before) : len(name) - len(self.after)]
+        if not self.digits or not number.isascii() or not number.isdigit():
+            return name == self.before
+        return 0 < int(number) <= count and self.name(int(number) - 1) == name
+
+    def may_meet(self, other: Pattern) -> bool:
+        """Whether a name of both is possible: the shorter beginning is one of the longer one, and so with the ends."""
+        (short, long), (end, longer) = sorted((self.before, other.before), key=len), sorted((self.after, other.after), key=len)
+        return long.startswith(short) and longer.endswith(end)
+
     def any_level(self) -> str:
         """The MQTT filter of all such names: a wildcard for the level with the range."""
         if not self.digits:

@@ -166,5 +166,16 @@ def test_the_example_of_the_page_is_a_scenario(tmp_path: Path) -> None:
     assert sum(group.count for group in scenario.client_groups.values()) == 600
 
 
+def test_the_list_of_devices_can_be_piped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("IOTLAB_STATE", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["lab", "fleet", "list"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.split() == ["car", "25", "iotkit", "3", "fan", "0"]
+
+
 def test_fleet_verbs_are_all_there() -> None:
     assert [command.name for command in fleet_verbs.fleet_app.registered_commands] == ["list", "add", "remove", "run", "play"]

@@ -13,8 +13,10 @@ from infra import mqtt_shards, wiring
 from infra.lab import cli, costs
 from infra.lab.costs import Cost, Curve
 from infra.lab.errors import UserError
+from infra.lab.paths import Paths
 from infra.lab.plan.fit import MOST_CARS, Load, impossible, most, most_shards, needs, sizes
-from infra.lab.plan.room import Room, named
+from infra.lab.plan.room import Room, here, named
+from infra.lab.scenario import limits
 from infra.scales import FLEET_SIZES, MACHINE_TYPES, SCALES
 from infra.settings import SETS
 
@@ -163,6 +165,14 @@ def test_shards_end_where_a_node_port_is_taken() -> None:
     taken = {row.node_port for row in wiring.EXPOSED}
     assert len(ports | tls | taken) == len(ports) + len(tls) + len(taken)
     assert most_shards() >= FLEET_SIZES["XXL"].mqtt_shards
+
+
+def test_connections_of_a_lab_that_is_up_take_nothing_from_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net/netfilter").mkdir(parents=True)
+    (tmp_path / "net/netfilter/nf_conntrack_max").write_text("131072\n")
+    (tmp_path / "net/netfilter/nf_conntrack_count").write_text("100000\n")
+    monkeypatch.setattr(limits, "SYSTEM", tmp_path)
+    assert here(Paths(tmp_path, tmp_path)).tracked == 131_072
 
 
 def test_a_machine_is_a_type_or_cores_and_memory() -> None:

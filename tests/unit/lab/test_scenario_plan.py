@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fleet.scenario import stage
 
 from infra import accounts, wiring
 from infra.lab.errors import UserError
 from infra.lab.scenario.forecast import forecast
-from infra.lab.scenario.model import Scenario
+from infra.lab.scenario.model import CLIENTS_MSG_S, Scenario
 from infra.lab.scenario.plan import Login, Target, filters, plan_of
 from infra.lab.scenario.presets import RUNS, preset
 from infra.lab.scenario.target import check_topics, given, place_of
@@ -164,7 +165,34 @@ def test_logins_are_the_devices_and_then_the_readers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["car", "iotkit", "fan"])
-def test_two_groups_of_the_same_names_are_refused(kind: str) -> None:
+def test_two_groups_of_one_kind_have_the_same_names(kind: str) -> None:
     groups = {"a": {"kind": kind, "count": 1}, "b": {"kind": kind, "count": 2}}
     with pytest.raises(ValueError, match="the groups 'a' and 'b' have the same client ids, "):
         scenario(groups, [{"clients": name, "connect": True} for name in groups])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        (("p-[0-9]{1}", 1_000), ("p-[0-9]{3}", 200), "p-100"),
+        (("p-[0-9]{1}", 99), ("p-[0-9]{3}", 200), ""),
+        (("p-[0-9]{2}-x", 5), ("p-07-x", 1), ""),
+        (("p-[0-9]{2}-x", 7), ("p-07-x", 1), "p-07-x"),
+        (("p-1[0-9]{2}", 50), ("p-[0-9]{3}", 120), "p-101"),
+        (("a-[0-9]{2}", 50), ("b-[0-9]{2}", 50), ""),
+        (("a", 1), ("a", 1), "a"),
+    ],
+)
+def test_groups_with_one_name_in_common_are_refused(one: tuple[str, int], other: tuple[str, int], shared: str) -> None:
+    groups = {
+        name: {"kind": "plain", "clientIds": ids, "count": count} for name, (ids, count) in zip("ab", (one, other), strict=True)
+    }
+    if not shared:
+        assert scenario(groups, [{"clients": name, "connect": True} for name in groups]).client_groups
+        return
+    with pytest.raises(ValueError, match=rf"the groups 'a' and 'b' have the same client ids, as {shared}; a broker"):
+        scenario(groups, [{"clients": name, "connect": True} for name in groups])
+
+
+def test_what_one_client_may_send_is_what_the_fleet_can_make_of_it() -> None:
+    assert round(stage.TURNS / stage.tick_s(processes=1)) == CLIENTS_MSG_S

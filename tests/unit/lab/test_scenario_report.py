@@ -127,6 +127,11 @@ def test_both_files_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
 
 
+def test_two_runs_that_begin_in_the_same_second_have_a_folder_each(tmp_path: Path) -> None:
+    names = [folder_for(Paths(tmp_path, tmp_path), "S", BEGUN).name for _ in range(3)]
+    assert names == ["20261126T120000Z-s", "20261126T120000Z-s-2", "20261126T120000Z-s-3"]
+
+
 def test_a_run_without_any_message_has_a_page(tmp_path: Path) -> None:
     empty = {"histogram": [[1.0, 0]], "samples": [], "parts": [], "qos": {}, "stages": []}
     assert "MQTT 3.1.1 has no room for that" in _report(tmp_path, **empty).page()

@@ -125,6 +125,7 @@ stages:
         ("rampUp: 5s", "rampUp: 5", 9, "rampUp: '5' is no duration; write a whole number with its unit"),
         ("rate: 1/5s", "rate: 0/5s", 18, "rate: '0/5s' is no rate above 0"),
         ("rate: 1/5s", "rate: -1/5s", 18, "rate: '-1/5s' is no rate above 0"),
+        ("rate: 1/5s", "rate: 3201/1s", 18, "3201/1s is 3,201 messages a second, and one client sends up to 3,200; take more"),
         ("rate: 1/5s", "rate: 1/8785h", 18, "rate: '8785h' is longer than a year; make it shorter"),
         ("rampUp: 5s", "rampUp: 999999999h", 9, "rampUp: '999999999h' is longer than a year"),
         ("count: 40", "count: 1000000000", 15, "1,000,000,000 messages at 1/5s take longer than a year; send fewer, or faster"),
