@@ -227,7 +227,8 @@ def _count(lab: Lab, seconds: float) -> str:
 def _outcome(name: str, said: str, fault: Fault) -> Outcome:
     try:
         lane: dict[str, Any] = next(each for each in json.loads(said)["lanes"] if each["name"] == BRIDGE)
-        counts = (lane["sent"], lane["acked"], lane["sent"] - lane["lost"], *(lane[key] for key in COUNTED))
-        return Outcome(name, *counts, may_lose=fault.may_lose, may_repeat=fault.may_repeat)
+        stored = lane["sent"] - lane["lost"]
+        lost, twice, disordered = (lane[key] for key in COUNTED)
+        return Outcome(name, lane["sent"], lane["acked"], stored, lost, twice, disordered, fault.may_lose, fault.may_repeat)
     except (ValueError, KeyError, StopIteration) as failed:
         raise LabError(f"the canary gave no figures ({said.strip()[:200]}); look at ./lab logs canary") from failed
