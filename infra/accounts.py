@@ -28,8 +28,8 @@ MQTT_USERS = (
     ),
     MqttUser(
         "fleet",
-        (f"write {wiring.FAN_MQTT}",),
-        "simulated devices; cars and boards are bound to their topics by the patterns below",
+        (f"write {wiring.FAN_MQTT}", f"deny {wiring.IOTKIT_MQTT}/actors/#"),
+        "simulated devices; cars and boards are bound to their topics by the patterns below, and none commands as 'actors'",
     ),
     MqttUser(
         "canary",
@@ -58,8 +58,9 @@ MQTT_PATTERNS = (f"write {wiring.CARS_MQTT}/%c", f"write {wiring.TRUTH_MQTT}/%c"
 def may_publish(user: str, client_id: str, topic: str) -> bool:
     """Whether Mosquitto lets that user's client publish there."""
     lines = [line for one in MQTT_USERS if one.name == user for line in one.access] + list(MQTT_PATTERNS)
-    granted = [told.replace("%c", client_id) for right, _, told in (line.partition(" ") for line in lines) if "write" in right]
-    return any(fits(each, topic) for each in granted)
+    told = [(right, given.replace("%c", client_id)) for right, _, given in (line.partition(" ") for line in lines)]
+    fitting = {right for right, given in told if fits(given, topic)}
+    return "deny" not in fitting and bool(fitting & {"write", "readwrite"})
 
 
 def fits(topic_filter: str, topic: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from infra.cloud_settings import INNER, CloudPart, unfit
+from infra.ingest import refusal
 from infra.refusals import alias_of, sentence
 from infra.registries import RegistryAddress
 from infra.scales import MACHINE_TYPES, SCALES, MachineType, Scale
@@ -140,16 +141,8 @@ class Settings(CloudPart):
         for service, need in ((one, need) for one in sorted(self.asked) for need in NEEDS[one]):
             if need not in self.asked:
                 raise ValueError(f"the service '{service}' needs '{need}'; add it to iotlab:services")
-        if self.iotkit_ingest not in self.chosen and self.iotkit_ingest != "bridge":
-            raise ValueError(
-                f"iotlab:iotkitIngest names '{self.iotkit_ingest}', which is not among iotlab:services; add it, or name bridge"
-            )
-        reads = sorted(service for service in self.asked if service == "node-red" or service.startswith("iot-kafka-"))
-        if reads and self.iotkit_ingest not in self.asked:
-            raise ValueError(
-                f"nothing carries boards' messages to '{reads[0]}': add bridge to iotlab:services, or node-red and set "
-                "iotlab:iotkitIngest to node-red"
-            )
+        if why := refusal(self.iotkit_ingest, self.chosen, self.asked, self.scale):
+            raise ValueError(why)
         if self.cloud and (why := unfit(self.cloud, self.machine_type, self.services_mb, self.volumes_gb)):
             raise ValueError(why)
         return self

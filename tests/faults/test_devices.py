@@ -183,3 +183,19 @@ def test_a_clock_that_is_a_day_off_stops_nothing_and_both_times_are_kept(
     assert arrived_s == pytest.approx([told_s[1]] * 3, abs=60.0)
     assert [float(str(row[0])) / 1000 for row in flagged] == pytest.approx(told_s[2:], abs=0.01)
     assert contents(kafka, dead) == []
+
+
+def test_no_simulated_device_commands_boards_by_calling_itself_actors(mosquitto: Mosquitto, tell: Tell) -> None:
+    """A board writes under its own client id, and `actors` is where the commands of all boards go."""
+    topic = f"{wiring.IOTKIT_MQTT}/actors/led"
+    with (
+        entered(mosquitto, "listens", "lab") as board,
+        entered(mosquitto, "actors") as device,
+        entered(mosquitto, "people", "lab") as person,
+    ):
+        board.subscribe(topic)
+        device.publish(topic, b"not mine")
+        assert person.publish(topic, b"on")
+        heard = board.listen(SILENT_S)
+    tell(f"R17 a device named actors: its command and a person's were sent, {len(heard)} heard")
+    assert heard == [(topic, b"on")]

@@ -33,6 +33,10 @@ def test_an_empty_configuration_is_the_small_core_lab() -> None:
             {"iotlab:iotkitIngest": "node-red"},
             "iotlab:iotkitIngest names 'node-red', which is not among iotlab:services; add it, or name bridge.",
         ),
+        (
+            {"iotlab:iotkitIngest": "node-red", "iotlab:services": ["core", "teaching"], "iotlab:scale": "XL"},
+            "iotlab:iotkitIngest: Node-RED listens to the first broker, and scale XL has 6",
+        ),
         ({"iotlab:iotkitIngest": "both"}, "iotlab:iotkitIngest: 'both' is not known; write 'bridge' or 'node-red'."),
         ({"iotlab:hosts": ["https://lab.example"]}, "iotlab:hosts: 'https://lab.example' is no host name in small letters"),
         ({"iotlab:rotation": "often"}, "iotlab:rotation: 'often' is no whole number; write digits alone, as in 40."),

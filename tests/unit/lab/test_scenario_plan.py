@@ -108,6 +108,7 @@ def test_no_process_has_more_clients_than_files(name: str) -> None:
         ("fleet", "car-1", f"{wiring.CARS_MQTT}/car-2", False),
         ("fleet", "b", f"{wiring.IOTKIT_MQTT}/b/sensor", True),
         ("fleet", "b", f"{wiring.IOTKIT_MQTT}/sensor", False),
+        ("fleet", "actors", f"{wiring.IOTKIT_MQTT}/actors/led", False),
         ("fleet", "anybody", wiring.FAN_MQTT, True),
         ("fleet", "anybody", "hall/state", False),
         ("lab", "me", f"{wiring.IOTKIT_MQTT}/a/b/c", True),
