@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -105,12 +104,12 @@ def measure(start: Start, cars: int, folder: Path, seconds: float = PACED_S) -> 
 
 def counted(come: list[tuple[Reading, float]], drive: Drive, car_kb: float) -> report.Result:
     """The report; a reading with the same car and time as another is the same."""
-    times_s = Counter((reading.car, reading.time) for reading, _ in come)
+    seen = {(reading.car, reading.time) for reading, _ in come}
     until_s = drive.from_s + drive.took_s
     arrived = sum(drive.from_s <= arrived_s < until_s for _, arrived_s in come)
     times_ms = [(arrived_s - reading.time) * 1000 for reading, arrived_s in come if drive.from_s <= reading.time < until_s]
     more = {"connects_s": round(drive.connects_s), "memory_kb_a_car": round(car_kb, 1)}
-    lost, duplicated = max(0, drive.acked - len(times_s)), len(come) - len(times_s)
+    lost, duplicated = max(0, drive.acked - len(seen)), len(come) - len(seen)
     return report.Result.of(arrived / drive.took_s, drive.cores, times_ms, lost, duplicated, **more)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from tests.support.charts import rendered_with
 from tests.support.load import contents
 from tests.support.processes import wait_until
 from tests.support.program import IMAGES
-from tests.support.sessions import entered
+from tests.support.sessions import dropped_count, entered
 
 MESSAGE_BYTES = 100_000
 LIMITS = ("memory_limit", "max_inflight_messages", "max_queued_messages", "max_inflight_bytes", "max_queued_bytes")
@@ -45,15 +44,6 @@ def limited(tmp_path: Path) -> Iterator[Mosquitto]:
     broker.close()
 
 
-def dropped(broker: Mosquitto) -> int:
-    """What it says it has thrown away; it says so once a second."""
-    time.sleep(2.0)
-    with entered(broker, "listener", "canary") as session:
-        assert session.subscribe(wiring.DROPS_MQTT)
-        wait_until("Mosquitto tells", lambda: bool(session.listen(0.5)))
-        return int(session.messages[-1][1])
-
-
 def test_large_messages_for_a_bridge_that_is_away_shut_nobody_out_and_what_is_dropped_is_counted(
     limited: Mosquitto, kafka: Kafka, fixture_folder: Path
 ) -> None:
@@ -65,7 +55,7 @@ def test_large_messages_for_a_bridge_that_is_away_shut_nobody_out_and_what_is_dr
     with entered(limited, CAR) as car:
         for number in range(1, sent + 1):
             assert car.publish(TOPIC, b"%9d" % number + bytes(MESSAGE_BYTES - 9), number), f"number {number} is not taken"
-    missing = dropped(limited)
+    missing = dropped_count(limited)
     limited.terminate()
     limited.start()
     with running(app):

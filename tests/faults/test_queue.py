@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from infra import wiring
 from tests.faults.chain import Chain, as_charted, in_time, nothing_lost
 from tests.faults.conftest import Tell
 from tests.faults.sizes import SIZE
@@ -17,7 +16,7 @@ from tests.support.apps import running
 from tests.support.brokers import Kafka, Mosquitto
 from tests.support.ledger import reading
 from tests.support.processes import wait_until
-from tests.support.sessions import entered
+from tests.support.sessions import dropped_count
 from tests.support.traffic import traffic
 
 SMALL_QUEUE = 1_000
@@ -41,15 +40,6 @@ def with_queue(tmp_path: Path) -> Iterator[Start]:
         yield start
 
 
-def _dropped(mosquitto: Mosquitto) -> int:
-    """What it says it has thrown away; it says so once a second, and not again while nothing changes."""
-    time.sleep(2.0)
-    with entered(mosquitto, "listener", "canary") as session:
-        assert session.subscribe(wiring.DROPS_MQTT)
-        wait_until("Mosquitto tells", lambda: bool(session.listen(0.5)))
-        return int(session.messages[-1][1])
-
-
 def test_what_queued_while_the_bridge_was_down_is_drained(
     with_queue: Start, kafka: Kafka, fixture_folder: Path, tell: Tell
 ) -> None:
@@ -67,7 +57,7 @@ def test_what_queued_while_the_bridge_was_down_is_drained(
             wait_until("they are drained", lambda: stored.read() == SIZE.queued, 600.0)
             took_s = time.monotonic() - begun_s
             account = stored.account(cars)
-        dropped = _dropped(mosquitto)
+        dropped = dropped_count(mosquitto)
     limit_s = SIZE.queued / (TIMES_LIVE * SIZE.rate)
     rate = f"{SIZE.queued / took_s:,.0f} messages/s, {SIZE.queued / took_s / SIZE.rate:.1f} x the live rate"
     tell(account.line("R8 queue drained", in_time("drained in", took_s, limit_s), rate))
@@ -90,6 +80,6 @@ def test_a_queue_that_is_too_small_drops_what_mosquitto_counts(
         wait_until("all are acknowledged", lambda: cars.acknowledged == sent)
         with running(chain.app):
             account = stored.account(cars, timeout_s=3.0)
-        dropped = _dropped(mosquitto)
+        dropped = dropped_count(mosquitto)
     tell(account.line("R8 queue too small", f"{dropped} counted as dropped"))
     assert account.lost == dropped == sent - SMALL_QUEUE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
@@ -10,7 +11,9 @@ from typing import Final
 from bridge.stream import PUBLISH, Packet, Stream
 from runtime import mqtt
 
+from infra import wiring
 from tests.support.brokers import PASSWORDS, Mosquitto
+from tests.support.processes import wait_until
 
 ANSWER_S: Final = 5.0
 LONGEST: Final = 1 << 20
@@ -85,3 +88,12 @@ def entered(mosquitto: Mosquitto, client_id: str, user: str = "fleet", *, keepal
         yield session
     finally:
         session.close()
+
+
+def dropped_count(mosquitto: Mosquitto) -> int:
+    """Messages that it says it has thrown away; it says so once a second, and not again while nothing changes."""
+    time.sleep(2.0)
+    with entered(mosquitto, "listener", "canary") as session:
+        assert session.subscribe(wiring.DROPS_MQTT)
+        wait_until("Mosquitto tells", lambda: bool(session.listen(0.5)))
+        return int(session.messages[-1][1])

@@ -149,12 +149,8 @@ class Conductor:
                 reasons = ", ".join(sorted(self._figures.refused))
                 raise RunError(f"{what()} within {within_s:.0f} s{f': {reasons}' if reasons else ''}")
 
-    def _refused(self) -> str:
-        """Why no client will ever be let in; empty if that is not so."""
-        return for_good(self._figures.refused)
-
     def _all_ready(self) -> bool:
-        if refused := self._refused():
+        if refused := for_good(self._figures.refused):
             raise RunError(refused)
         return self._stopped or all("ready" in heard for heard in self._heard.values())
 
@@ -172,7 +168,7 @@ class Conductor:
                 self._listen()
                 if self._figures.still_s > STILL_S and time.monotonic() > late_s + STILL_S:
                     return f"the stage '{stage.name}' stands still: {self._figures.state()}"
-                if refused := self._refused():
+                if refused := for_good(self._figures.refused):
                     return refused
             self._figures.end()
         return "stopped" if self._stopped else ""
